@@ -1,0 +1,118 @@
+"""What can go wrong, as one tree.
+
+    LinkerError                 whatever linker raises on purpose
+    ├─ UsageError               the command, its settings or a file as a whole: nothing was sent  (exit 2)
+    │  └─ ResultsExist          the results file is there already
+    ├─ InvalidJob               one job: becomes a rejected result in a run
+    ├─ Stopped                  the run ended early, what is done is in the results  (exit 3)
+    │  ├─ Unauthorized          the account did not take the token
+    │  └─ ResultsUnwritable     the results could not be written (a full disk)
+    └─ RequestFailed            one try of one request had no answer; the retry stage's business
+       ├─ ConnectionFailed      refused, reset, cut short, no such host
+       ├─ TimedOut              no answer in time
+       └─ BadAnswer             an answer that is not one of Aha!'s
+
+What becomes of a *job* is never an exception but a `Result`, whose `Error.type` is one of `ErrorType`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+__all__ = [
+    "BadAnswer",
+    "ConnectionFailed",
+    "Error",
+    "ErrorType",
+    "InvalidJob",
+    "LinkerError",
+    "RequestFailed",
+    "ResultsExist",
+    "ResultsUnwritable",
+    "Stopped",
+    "TimedOut",
+    "Unauthorized",
+    "UsageError",
+]
+
+
+class LinkerError(Exception):
+    """Whatever linker raises on purpose; the message is meant for the user."""
+
+
+class UsageError(LinkerError):
+    """The command, its settings or a file as a whole is wrong; nothing was sent."""
+
+
+class ResultsExist(UsageError):
+    """The results file is there already, and a run would have to write over it."""
+
+
+class InvalidJob(LinkerError, ValueError):
+    """A job that cannot be sent as it is."""
+
+
+class Stopped(LinkerError):
+    """The run ended before its last job; what was done is in the results."""
+
+
+class Unauthorized(Stopped):
+    """The account did not take the token (401)."""
+
+
+class ResultsUnwritable(Stopped):
+    """The results could not be written, so nothing more is sent."""
+
+
+class ErrorType(StrEnum):
+    """The stable word that a result's error goes by."""
+
+    INVALID_JOB = "invalid_job"
+    CONFLICT = "conflict"
+    INCOMPLETE = "incomplete"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    INVALID_VALUE = "invalid_value"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    BAD_ANSWER = "bad_answer"
+    NOT_APPLIED = "not_applied"
+    UNKNOWN_FIELD = "unknown_field"
+    UNKNOWN_RECORD = "unknown_record"
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Why a job failed or was rejected. `retryable`: the same job may well succeed later."""
+
+    type: ErrorType
+    message: str
+    retryable: bool = False
+
+
+class RequestFailed(LinkerError):
+    """One try of one request that brought no answer of Aha!'s."""
+
+    type: ErrorType
+
+
+class ConnectionFailed(RequestFailed):
+    """Refused, reset or cut short, or no such host."""
+
+    type = ErrorType.CONNECTION
+
+
+class TimedOut(RequestFailed):
+    """No answer within the settings' time."""
+
+    type = ErrorType.TIMEOUT
+
+
+class BadAnswer(RequestFailed):
+    """An answer that is no JSON of Aha!'s: a proxy's page, half a body."""
+
+    type = ErrorType.BAD_ANSWER

@@ -1,0 +1,306 @@
+"""What a user asks for: link jobs, the targets they name, and the ids they link.
+
+Everything that crosses this file is checked once and canonical afterwards: a `Target` compares as the
+account compares, a record id is a string of digits, and a `LinkJob` that exists is one that can be sent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from linker.errors import InvalidJob
+
+__all__ = ["Kind", "LinkJob", "Mode", "Target", "record_id", "sorted_ids"]
+
+
+class Mode(StrEnum):
+    """What a job does to a field: it holds exactly these, these too, or these no longer."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+class Kind(StrEnum):
+    """The nine kinds of resource that can be linked; the value is the wrapper of a request's body."""
+
+    PRODUCT = "product"
+    RELEASE = "release"
+    FEATURE = "feature"
+    REQUIREMENT = "requirement"
+    IDEA = "idea"
+    INITIATIVE = "initiative"
+    GOAL = "goal"
+    CUSTOM_OBJECT_RECORD = "custom_object_record"
+    EPIC = "epic"
+
+    @property
+    def plural(self) -> str:
+        """The kind as it stands in a path: `features`."""
+        return f"{self.value}s"
+
+    @classmethod
+    def parse(cls, text: str) -> Kind:
+        """The kind that a user means by `feature`, `Features` or Aha!'s own `MasterFeature`.
+
+        Raises:
+            InvalidJob: no kind is called that; the message names the nearest.
+        """
+        folded = text.strip().lower().replace("-", "_").removeprefix("ideas::")
+        try:
+            return _KIND_NAMES[folded.removesuffix("s")]
+        except KeyError:
+            near = difflib.get_close_matches(folded, [kind.value for kind in cls], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the kinds are {', '.join(cls)}"
+            raise InvalidJob(f"kind {_shown(text)} is not known; {hint}") from None
+
+
+_KIND_NAMES: Final[Mapping[str, Kind]] = {kind.value: kind for kind in Kind} | {
+    "customobjectrecord": Kind.CUSTOM_OBJECT_RECORD,
+    "master_feature": Kind.EPIC,
+    "masterfeature": Kind.EPIC,
+    "project": Kind.PRODUCT,
+    "strategic_imperative": Kind.GOAL,
+    "strategicimperative": Kind.GOAL,
+}
+
+# The letters between a reference number's prefix and its number (the API document's examples).
+_LETTERS: Final[Mapping[str, Kind]] = {
+    "R": Kind.RELEASE,
+    "MR": Kind.RELEASE,
+    "E": Kind.EPIC,
+    "S": Kind.INITIATIVE,
+    "I": Kind.IDEA,
+    "G": Kind.GOAL,
+}
+_UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_DIGITS = re.compile(r"[0-9]+")
+_REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
+_SPREADSHEET = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
+_FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+def _kind_of(reference: str) -> Kind | None:
+    """The kind that an upper-case reference number tells, None where it tells none."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        return None
+    letters, number, sub = match.group("letters", "number", "sub")
+    if letters is None:
+        if number is None:
+            return Kind.PRODUCT
+        return Kind.FEATURE if sub is None else Kind.REQUIREMENT
+    if letters in _UNLINKABLE:
+        raise InvalidJob(f"id {reference!r} is {_UNLINKABLE[letters]}, which the API cannot link to records")
+    return _LETTERS.get(letters) if sub is None else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """One Aha! resource. `id` is a number without leading zeros or an upper-case reference number.
+
+    Example:
+        >>> Target.parse("prj1-r-1")
+        Target(kind=<Kind.RELEASE: 'release'>, id='PRJ1-R-1')
+    """
+
+    kind: Kind
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @classmethod
+    def parse(cls, id: str | int, kind: Kind | str | None = None) -> Target:
+        """The target that a job names.
+
+        Raises:
+            InvalidJob: no target can be meant; the message says why and what would do.
+        """
+        text = _target_id(id)
+        given = Kind.parse(kind) if kind is not None else None
+        if _DIGITS.fullmatch(text):
+            if given is None:
+                raise InvalidJob(f"id {text!r} is a bare number, which does not tell its kind; add a kind")
+            return cls(given, text.lstrip("0") or "0")
+        text = text.upper()
+        told = _kind_of(text)
+        if given is None:
+            if told is None:
+                raise InvalidJob(f"id {text!r} is no reference number whose kind is known; add a kind")
+            return cls(told, text)
+        if told is not None and told is not given:
+            raise InvalidJob(f"kind {given.value!r} is contradicted by the id: {text!r} names a {told}")
+        if given is Kind.CUSTOM_OBJECT_RECORD:
+            raise InvalidJob(f"id {text!r}: a custom_object_record is named by its numeric id only")
+        return cls(given, text)
+
+
+def _target_id(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidJob(f"id must be a string or an integer, not {_shown(value)}{_float_hint(value)}")
+    text = _digits(value) if isinstance(value, int) else value.strip()
+    if not text:
+        raise InvalidJob("id is empty")
+    if _SPREADSHEET.fullmatch(text):
+        raise InvalidJob(f"id {_shown(text)} has lost its last digits in a spreadsheet; export it as text")
+    if not _ID.fullmatch(text):
+        raise InvalidJob(f"id {_shown(text)} may hold only letters, digits, '-' and '_' (200 at most)")
+    return text
+
+
+def record_id(value: object) -> str:
+    """The exact id of a record, without leading zeros, from a string or an integer of any length.
+
+    Raises:
+        InvalidJob: it is no whole number, or one that has lost its last digits on its way here.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if _DIGITS.fullmatch(text):
+            return text.lstrip("0") or "0"
+        if _SPREADSHEET.fullmatch(text):
+            raise InvalidJob(f"record id {_shown(text)} has lost its last digits in a spreadsheet; export it as text")
+    elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return _digits(value)
+    raise InvalidJob(f"record id {_shown(value)} is no string of digits{_float_hint(value)}")
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:  # over the interpreter's limit of digits
+        raise InvalidJob("an id of over 4,000 digits is written as a string") from None
+
+
+def _float_hint(value: object) -> str:
+    if not isinstance(value, float):
+        return ""
+    if value == value and abs(value) >= 2**53:  # beyond, a float has dropped digits (IEEE 754)
+        return "; the number has lost its last digits (in a spreadsheet, or above 2^64): write it as a string"
+    return "; write it as a string"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
+
+
+def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
+    """Record ids in the order of their numbers, without repeats."""
+    return sorted(set(ids), key=lambda id: (len(id), id))
+
+
+class JobLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A line of a job file as it is written: the shape is checked here, the values by `LinkJob`."""
+
+    id: Any
+    links: dict[str, Any]
+    kind: str | None = None
+    mode: str | None = None
+    key: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkJob:
+    """One thing asked: these record ids on these fields of this target, in this mode.
+
+    Arguments are taken as a job file has them and are canonical afterwards: ids of any length as strings or
+    integers become strings of digits, sorted as numbers and without repeats. A list `[]` clears the field.
+    `mode` None leaves it to the run. `key` is anything (JSON) that the user wants to see in the result.
+
+    Raises:
+        InvalidJob: the job could not be sent as it is; the message says what is wrong and where.
+
+    Example:
+        >>> LinkJob("PRJ1-1", {"customers": [640362830]}).target.kind
+        <Kind.FEATURE: 'feature'>
+    """
+
+    id: str
+    links: Mapping[str, Sequence[str]]
+    kind: Kind | str | None = None
+    mode: Mode | str | None = None
+    key: Any = None
+
+    def __post_init__(self) -> None:
+        target = Target.parse(self.id, self.kind)
+        set_ = object.__setattr__
+        set_(self, "id", target.id)
+        set_(self, "kind", target.kind)
+        set_(self, "mode", parse_mode(self.mode))
+        set_(self, "links", parse_links(self.links))
+
+    @property
+    def target(self) -> Target:
+        """What the job links to."""
+        assert isinstance(self.kind, Kind)
+        return Target(self.kind, self.id)
+
+    @classmethod
+    def parse(cls, line: object) -> LinkJob:
+        """The job that a decoded line of a job file, or a dict of the same keys, says.
+
+        Raises:
+            InvalidJob: it says none.
+        """
+        if not isinstance(line, Mapping):
+            hint = "; a job file holds one job a line, not one list" if isinstance(line, list) else ""
+            raise InvalidJob(f"a job is an object {{…}}, not {_shown(line)}{hint}")
+        try:
+            job = msgspec.convert(line, JobLine)
+        except msgspec.ValidationError as error:
+            raise InvalidJob(_said_plainly(str(error))) from None
+        return cls(id=job.id, links=job.links, kind=job.kind, mode=job.mode, key=job.key)
+
+
+def parse_mode(mode: Mode | str | None) -> Mode | None:
+    """The mode that a user means. Raises `InvalidJob` where there is none such."""
+    if mode is None or isinstance(mode, Mode):
+        return mode
+    try:
+        return Mode(mode.strip().lower())
+    except (ValueError, AttributeError):
+        raise InvalidJob(f"mode {_shown(mode)} is not known; the modes are {', '.join(Mode)}") from None
+
+
+def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str, ...]]:
+    """The canonical links of a job. Raises `InvalidJob` naming the place of what is wrong."""
+    if not links:
+        raise InvalidJob("links is empty: name at least one field ([] clears it)")
+    parsed: dict[str, tuple[str, ...]] = {}
+    for field, ids in links.items():
+        if not _FIELD.fullmatch(field):
+            raise InvalidJob(f"field {_shown(field)} may hold only letters, digits, '-' and '_' (200 at most)")
+        if isinstance(ids, str) or not isinstance(ids, Sequence):
+            raise InvalidJob(f"links.{field} must be a list of record ids, not {_shown(ids)}")
+        try:
+            parsed[field] = tuple(sorted_ids([record_id(id) for id in ids]))
+        except InvalidJob as error:
+            raise InvalidJob(f"links.{field}: {error}") from None
+    return parsed
+
+
+_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING_KEY = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+
+
+def _said_plainly(message: str) -> str:
+    """msgspec's message in the words of a job file."""
+    keys = JobLine.__struct_fields__
+    if match := _UNKNOWN_KEY.match(message):
+        near = difflib.get_close_matches(match[1], keys, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"a job has {', '.join(keys)}"
+        return f"key {_shown(match[1])} is not known; {hint}"
+    if match := _MISSING_KEY.match(message):
+        return f"key {match[1]!r} is missing"
+    return message[0].lower() + message[1:].replace("`$.", "`").replace(" - at ", " at ")
