@@ -17,9 +17,8 @@ What becomes of a *job* is never an exception but a `Result`, whose `Error.type`
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-import msgspec
 
 __all__ = [
     "BadAnswer",
@@ -86,7 +85,8 @@ class ErrorType(StrEnum):
     UNKNOWN_RECORD = "unknown_record"
 
 
-class Error(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Error:
     """Why a job failed or was rejected. `retryable`: the same job may well succeed later."""
 
     type: ErrorType
@@ -95,9 +95,10 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class RequestFailed(LinkerError):
-    """One try of one request that brought no answer of Aha!'s."""
+    """One try of one request that brought no answer of Aha!'s; `sent_at` (loop time) is when it left."""
 
     type: ErrorType
+    sent_at: float | None = None
 
 
 class ConnectionFailed(RequestFailed):

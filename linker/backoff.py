@@ -1,0 +1,53 @@
+"""The waiting room of the retry stage: what waits here holds no worker, no connection and no place in the quota."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from itertools import count
+from typing import Generic, TypeVar
+
+__all__ = ["Backoff"]
+
+T = TypeVar("T")
+
+
+class Backoff(Generic[T]):
+    """Items until they are due, then back to where they came from.
+
+    Example:
+        >>> backoff = Backoff(queue.again)
+        >>> group.create_task(backoff.run())
+        >>> backoff.wait(item, seconds=2.0)
+    """
+
+    def __init__(self, due: Callable[[T], None]) -> None:
+        self._due = due
+        self._heap: list[tuple[float, int, T]] = []
+        self._order = count()
+        self._sooner = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Backoff, {len(self._heap)} waiting>"
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def wait(self, item: T, seconds: float) -> None:
+        """Let an item wait, from now."""
+        heapq.heappush(self._heap, (asyncio.get_running_loop().time() + seconds, next(self._order), item))
+        self._sooner.set()
+
+    async def run(self) -> None:
+        """Send back what is due, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            while self._heap and self._heap[0][0] <= loop.time():
+                self._due(heapq.heappop(self._heap)[2])
+            self._sooner.clear()
+            try:
+                async with asyncio.timeout_at(self._heap[0][0] if self._heap else None):
+                    await self._sooner.wait()
+            except TimeoutError:
+                continue

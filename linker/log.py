@@ -1,0 +1,54 @@
+"""The names of log events, and the set-up of structlog that only the command line calls.
+
+The command logs to stderr, in lines for people or in JSON. The library logs where its caller's structlog says;
+where the caller has set up none, to the standard `logging.getLogger("linker")`, and never to stdout.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final, Literal
+
+import structlog
+
+__all__ = ["BATCH_READ", "GAVE_UP", "PAUSED", "RETRY", "STOPPING", "configure", "get_logger"]
+
+BATCH_READ: Final = "batch_read"
+RETRY: Final = "retry"
+PAUSED: Final = "paused"
+GAVE_UP: Final = "gave_up"
+STOPPING: Final = "stopping"
+
+
+def configure(level: str, format: Literal["console", "json"]) -> None:
+    """Log to stderr from `level` on ("debug", "info", "warning", "error"), one event a line."""
+    renderer: structlog.typing.Processor
+    if format == "json":
+        import orjson
+
+        renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event).decode())
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The logger of a run."""
+    if structlog.is_configured():
+        return structlog.get_logger("linker")  # type: ignore[no-any-return]
+    return structlog.wrap_logger(  # type: ignore[no-any-return]
+        logging.getLogger("linker"),
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )

@@ -1,0 +1,164 @@
+"""The pool of sessions: aiohttp's connections, leased, and the one file that knows its errors.
+
+To hold a lease is to hold a connection: there are never more leases than connections, so nothing waits in
+aiohttp's own queue behind the quota. One session of forty connections does what forty sessions of one do for
+a fifth less CPU, so a pool has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from linker._version import __version__
+from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
+from linker.quota import Quota
+from linker.settings import Settings
+
+__all__ = ["Reply", "SessionPool"]
+
+_USER_AGENT: Final = f"aha-linker/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, not understood yet. `sent_at` is the loop time at which the request left."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent_at: float
+
+
+class _SendOnce:
+    """Keeps aiohttp from sending a request again by itself when a kept-alive connection drops.
+
+    Such a re-send would be counted by the account and by nobody here; the retry stage sends again, in its turn.
+    """
+
+    __slots__ = ("_sent",)
+
+    def __init__(self) -> None:
+        self._sent = False
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._sent:
+            raise aiohttp.ServerDisconnectedError
+        self._sent = True
+        return await handler(request)
+
+
+class SessionPool:
+    """Connections to one account; each request takes a lease, then its turn, and leaves.
+
+    Example:
+        >>> async with SessionPool(settings, token, quota, stop) as pool:
+        ...     reply = await pool.send("GET", "/api/v1/features/PRJ1-1")
+    """
+
+    def __init__(self, settings: Settings, token: str, quota: Quota, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._token = token
+        self._quota = quota
+        self._stop = stop
+        self._leases = asyncio.Semaphore(settings.concurrency)
+        self._session: aiohttp.ClientSession | None = None
+        self.requests = 0
+
+    def __repr__(self) -> str:
+        return f"<SessionPool {self._settings.base_url}, {self._settings.concurrency} connections>"
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=settings.concurrency, limit_per_host=0, ttl_dns_cache=300),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=settings.timeout_s,
+                sock_connect=settings.connect_timeout_s,
+                sock_read=settings.read_timeout_s,
+            ),
+            headers={
+                hdrs.AUTHORIZATION: f"Bearer {self._token}",
+                hdrs.ACCEPT: "application/json",
+                hdrs.ACCEPT_ENCODING: "gzip, deflate",
+                hdrs.CONTENT_TYPE: "application/json",
+                hdrs.USER_AGENT: _USER_AGENT,
+            },
+            proxy=settings.proxy,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        """One try of one request: a lease, then a turn of the quota, then out. `path` is a URL's, with its query.
+
+        Raises:
+            RequestFailed: no answer came, or no whole one.
+            quota.Closed: the run is being stopped; nothing was sent.
+        """
+        assert self._session is not None, "the pool is not open"
+        async with self._leases, self._quota.turn(self._stop) as turn:
+            self.requests += 1
+            try:
+                async with self._session.request(
+                    method,
+                    URL(self._settings.base_url + path, encoded=True),
+                    data=body,
+                    allow_redirects=False,
+                    middlewares=(_SendOnce(),),
+                ) as response:
+                    turn.answered = True
+                    return Reply(response.status, response.headers, await response.read(), turn.at)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                failure = _ours(error, self._settings)
+                failure.sent_at = turn.at
+                raise failure from None  # aiohttp's errors carry the request's headers
+
+
+def _ours(error: Exception, settings: Settings) -> RequestFailed:
+    """aiohttp's error as one of ours; the message says what a user can act on."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return TimedOut(f"no connection within {settings.connect_timeout_s:g} s")
+        case TimeoutError():
+            return TimedOut(f"no answer within {settings.timeout_s:g} s")
+        case aiohttp.ClientHttpProxyError():
+            return ConnectionFailed(f"the proxy answered {error.status}")
+        case aiohttp.ClientProxyConnectionError():
+            return ConnectionFailed(f"no connection to the proxy {error.host}:{error.port}: {_why(error.os_error)}")
+        case aiohttp.ClientConnectorCertificateError():
+            return ConnectionFailed(f"the certificate of {error.host} is not trusted: {_why(error.certificate_error)}")
+        case aiohttp.ClientConnectorError():
+            return ConnectionFailed(f"no connection to {error.host}:{error.port}: {_why(error.os_error)}")
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionFailed("the connection was closed before an answer")
+        case aiohttp.ClientPayloadError():
+            return ConnectionFailed("the answer was cut short")
+        case aiohttp.ClientResponseError():
+            return BadAnswer(f"no HTTP answer: {error.message.splitlines()[0] if error.message else 'garbage'}")
+        case OSError():
+            return ConnectionFailed(f"the connection broke: {_why(error)}")
+        case _:
+            return ConnectionFailed(f"the request failed ({type(error).__name__})")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return getattr(error, "strerror", None) or type(error).__name__

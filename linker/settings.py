@@ -1,0 +1,139 @@
+"""Every knob, once: its default and why that is the default."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self, cast
+from urllib.parse import urlsplit
+
+from linker.errors import InvalidJob, UsageError
+from linker.job import Mode, parse_mode
+
+__all__ = ["DEFAULT_RATES", "Rate", "Settings", "base_url"]
+
+_RATE = re.compile(r"(?P<requests>[0-9]+)/(?P<seconds>[0-9]+(?:\.[0-9]+)?)s?")
+_ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `requests` in any `seconds`."""
+
+    requests: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.requests < 1 or not 0 < self.seconds < float("inf"):
+            raise UsageError(f"rate {self} allows nothing; write it as 300/60s: requests / seconds")
+
+    def __str__(self) -> str:
+        return f"{self.requests}/{self.seconds:g}s"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The rate that `300/60s` says. Raises `UsageError` where it says none."""
+        match = _RATE.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(f"rate {text!r} is not understood; write it as 300/60s: requests / seconds")
+        return cls(int(match["requests"]), float(match["seconds"]))
+
+
+# What Aha! allows an account, whoever its clients are (the vendor's API page).
+DEFAULT_RATES: Final = (Rate(300, 60.0), Rate(20, 1.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run goes by; the names are those of the command line. `mode="add"` and `rate=["300/60s"]` will do.
+
+    Raises:
+        UsageError: a value that no run could go by.
+    """
+
+    base_url: str
+    """Scheme, host and port of the account, without a path's last slash; see `base_url()`."""
+
+    mode: Mode = Mode.REPLACE
+    """What a job does that does not say; `replace` is what the API itself does."""
+
+    empty_clears: bool = False
+    """An empty `record_ids` cell clears the field. Off: an empty column must not clear ten thousand lists."""
+
+    blind: bool = False
+    """Write without reading first. Off: what is already so costs no PUT, and each result shows its `before`."""
+
+    rate: tuple[Rate, ...] = DEFAULT_RATES
+    """Requests that may leave in a time; all of them hold at once."""
+
+    concurrency: int = 40
+    """Connections in all: 20 requests a second at 2 s of latency keep 40 of them busy."""
+
+    attempts: int = 6
+    """How often one request is tried, the first included; with the backoff below, over about half a minute."""
+
+    backoff_base_s: float = 0.5
+    """Longest wait before the second try; it doubles with every further one (full jitter)."""
+
+    backoff_cap_s: float = 30.0
+    """Longest wait of all."""
+
+    refusals: int = 20
+    """How often one request may be answered 429 in a row. A refusal uses up no attempt, but not for ever."""
+
+    max_wait_s: float = 600.0
+    """Longest `Retry-After` that is sat out; beyond it the run stops, to be taken up later."""
+
+    connect_timeout_s: float = 10.0
+    """For the TCP and TLS handshakes."""
+
+    read_timeout_s: float = 30.0
+    """For the gap between two parts of an answer."""
+
+    timeout_s: float = 30.0
+    """For one try as a whole."""
+
+    drain_s: float = 10.0
+    """What requests under way get to end in when a run is stopped."""
+
+    queue_size: int = 1000
+    """Targets in work at once, those that wait for a retry included: a minute of them at 20 a second is 1,200."""
+
+    proxy: str | None = None
+    """URL of an HTTP proxy. The command takes it from HTTPS_PROXY; the library reads no environment."""
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "mode", parse_mode(self.mode) or Mode.REPLACE)
+        except InvalidJob as error:
+            raise UsageError(str(error)) from None
+        written = cast("tuple[Rate | str, ...]", self.rate)
+        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in written)
+        object.__setattr__(self, "rate", rates)
+        for name in ("concurrency", "attempts", "refusals", "queue_size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be more than 0, not {getattr(self, name)}")
+
+
+def base_url(account: str | None, url: str | None) -> str:
+    """Where the account is: `https://ACCOUNT.aha.io`, or any other base (a sandbox, a proxy's).
+
+    Raises:
+        UsageError: neither is given, or one that cannot be meant.
+    """
+    if url:
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError("the URL must be like https://company.aha.io")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise UsageError("the URL may hold no user, password, query or fragment; the token goes in AHA_TOKEN")
+        path = parts.path.rstrip("/").removesuffix("/api/v1")
+        return f"{parts.scheme}://{parts.netloc}{path}"
+    if not account:
+        raise UsageError("which account? Give --account NAME (or AHA_ACCOUNT), the NAME of https://NAME.aha.io")
+    if not _ACCOUNT.fullmatch(account.strip()):
+        raise UsageError(f"account {account!r} is no subdomain; give the NAME of https://NAME.aha.io, or --url")
+    return f"https://{account.strip().lower()}.aha.io"

@@ -1,0 +1,130 @@
+"""Job files: read as a stream of lines in a thread of their own, so that a slow pipe never holds up the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+from linker.errors import UsageError
+from linker.sources.entry import Entry
+from linker.sources.jsonl import read_jsonl
+from linker.sources.table import read_table
+
+__all__ = ["FORMATS", "Format", "JobFile"]
+
+Format = Literal["jsonl", "csv"]
+FORMATS: Final[dict[str, Format]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
+_CHUNK: Final = 500
+
+
+class JobFile:
+    """A file of jobs, JSONL or a table, as its name or `format` says; or a stream that is open already.
+
+    Raises:
+        UsageError: its format cannot be told.
+    """
+
+    def __init__(self, path: str | Path, *, format: Format | None = None, stream: BinaryIO | None = None) -> None:
+        self.name = str(path)
+        self._path = Path(path)
+        self._stream = stream
+        told = FORMATS.get(self._path.suffix.lower()) if stream is None else None
+        self._format = told or format or ("jsonl" if stream is not None else None)
+        if self._format is None:
+            raise UsageError(f"{self.name}: is it JSONL or CSV? Name it .jsonl or .csv, or give --format")
+
+    def __repr__(self) -> str:
+        return f"<JobFile {self.name} {self._format}>"
+
+    @property
+    def stem(self) -> str:
+        """What the results file is named after."""
+        return "stdin" if self._stream is not None else self._path.stem
+
+    def check(self) -> None:
+        """Notice before anything is sent that the file cannot be read or is no job table.
+
+        Raises:
+            UsageError: it is so.
+        """
+        if self._stream is None:
+            with self._open() as stream:
+                if self._format == "csv":
+                    next(read_table(stream, self.name, empty_clears=False), None)
+
+    async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+        """The file's entries, some hundred at a time.
+
+        Raises:
+            UsageError: the file cannot be read, or is no job table.
+        """
+        stream = self._stream if self._stream is not None else self._open()
+        try:
+            if self._format == "csv":
+                entries = read_table(stream, self.name, empty_clears=empty_clears)
+            else:
+                entries = read_jsonl(stream, self.name)
+            async for chunk in _in_a_thread(entries, self.name):
+                yield chunk
+        finally:
+            if self._stream is None:
+                stream.close()
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            raise UsageError(f"{self.name}: {error.strerror}") from None
+
+
+async def _in_a_thread(entries: Iterator[Entry], name: str) -> AsyncIterator[list[Entry]]:
+    """Steps an iterator in a daemon thread: where a pipe's writer sleeps, a Ctrl-C need not wait for it."""
+    loop = asyncio.get_running_loop()
+    wanted = threading.Semaphore(0)
+    answer: asyncio.Future[list[Entry]]
+    ended = False
+
+    def settle(future: asyncio.Future[list[Entry]], chunk: list[Entry] | None, error: Exception | None) -> None:
+        if future.done():  # cancelled meanwhile
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(chunk or [])
+
+    def step() -> None:
+        while wanted.acquire() and not ended:
+            chunk, error = None, None
+            try:
+                chunk = list(islice(entries, _CHUNK))
+            except OSError as broken:
+                error = UsageError(f"{name}: {broken.strerror}")
+            except Exception as broken:
+                error = broken  # type: ignore[assignment]
+            try:
+                loop.call_soon_threadsafe(settle, answer, chunk, error)
+            except RuntimeError:  # the loop has been closed meanwhile
+                return
+
+    threading.Thread(target=step, name=f"linker reads {name}", daemon=True).start()
+    try:
+        while True:
+            answer = loop.create_future()
+            wanted.release()
+            chunk = await answer
+            if not chunk:
+                return
+            yield chunk
+    finally:
+        ended = True
+        wanted.release()

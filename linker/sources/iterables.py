@@ -1,0 +1,48 @@
+"""Jobs from Python: any iterable or async iterable of `LinkJob`s or of mappings with a job's keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from linker.job import LinkJob
+from linker.sources.entry import Entry, read_entry
+
+__all__ = ["JobIterable"]
+
+_CHUNK: Final = 500
+
+
+class JobIterable:
+    """Jobs that a program yields; an item's line is its place among them, from 1."""
+
+    name: Final = "<jobs>"
+    stem: Final = "jobs"
+
+    def __init__(
+        self, jobs: Iterable[LinkJob | Mapping[str, Any]] | AsyncIterable[LinkJob | Mapping[str, Any]]
+    ) -> None:
+        self._jobs = jobs
+
+    def __repr__(self) -> str:
+        return f"<JobIterable of {type(self._jobs).__name__}>"
+
+    def check(self) -> None:
+        """Nothing to notice beforehand."""
+
+    async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+        """The entries, each as soon as it is there where they come asynchronously."""
+        del empty_clears  # a table's matter
+        line = 0
+        if isinstance(self._jobs, AsyncIterable):
+            async for job in self._jobs:
+                line += 1
+                yield [read_entry(self.name, line, job)]
+            return
+        jobs = iter(self._jobs)
+        while chunk := list(islice(jobs, _CHUNK)):
+            yield [read_entry(self.name, line + place, job) for place, job in enumerate(chunk, start=1)]
+            line += len(chunk)
+            await asyncio.sleep(0)
