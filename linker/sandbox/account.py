@@ -1,0 +1,189 @@
+"""The state of an Aha! account as far as links go: resources, custom tables, fields, and who links to what.
+
+Nothing here knows HTTP. Ids are integers inside (as Aha!'s database has them) and strings of digits at the door.
+"""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from linker.job import Kind
+
+__all__ = ["FIELDABLE_TYPES", "LINK_MANY", "LINK_ONE", "Account", "Definition", "Resource"]
+
+LINK_MANY: Final = "CustomFieldDefinitions::LinkMany"
+LINK_ONE: Final = "CustomFieldDefinitions::LinkMasterDetail"
+
+FIELDABLE_TYPES: Final[Mapping[Kind, str]] = {
+    Kind.PRODUCT: "Project",
+    Kind.RELEASE: "Release",
+    Kind.FEATURE: "Feature",
+    Kind.REQUIREMENT: "Requirement",
+    Kind.IDEA: "Ideas::Idea",
+    Kind.INITIATIVE: "Initiative",
+    Kind.GOAL: "StrategicImperative",
+    Kind.CUSTOM_OBJECT_RECORD: "CustomObjectRecord",
+    Kind.EPIC: "Epic",
+}
+
+_PARENTS: Final = {Kind.FEATURE: Kind.RELEASE, Kind.EPIC: Kind.RELEASE, Kind.REQUIREMENT: Kind.FEATURE}
+_LONGEST_ID: Final = 19  # the digits of the largest id in a database's 64-bit column
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A custom field. Where its type is a link, `table` is the custom table that it links to."""
+
+    fieldable_type: str
+    key: str
+    name: str
+    id: int
+    type: str = LINK_MANY
+    table: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Resource:
+    """One target. `parent` is a feature's or an epic's release or a requirement's feature."""
+
+    kind: Kind
+    id: int
+    reference: str
+    name: str
+    product: int
+    parent: int = 0
+    table: str = ""
+    links: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    updated_at: float = 0.0
+
+
+class Account:
+    """What one account holds. Tests act through it as an outside writer, and look past what answers show."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, str] = {}
+        self.definitions: list[Definition] = []
+        self._link_fields: dict[Kind, dict[str, Definition]] = {kind: {} for kind in Kind}
+        self._by_id: dict[Kind, dict[int, Resource]] = {kind: {} for kind in Kind}
+        self._by_reference: dict[Kind, dict[str, Resource]] = {kind: {} for kind in Kind}
+        self._listed: defaultdict[tuple[object, ...], list[Resource]] = defaultdict(list)
+        self._linkers: defaultdict[int, dict[tuple[Resource, str], None]] = defaultdict(dict)
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{len(found)} {kind.plural}" for kind, found in self._by_id.items() if found)
+        return f"<Account {held}>"
+
+    def define(self, definition: Definition) -> None:
+        """Adds a custom field."""
+        self.definitions.append(definition)
+        if definition.type in (LINK_MANY, LINK_ONE):
+            for kind, fieldable_type in FIELDABLE_TYPES.items():
+                if fieldable_type == definition.fieldable_type:
+                    self._link_fields[kind][definition.key] = definition
+
+    def add(self, resource: Resource) -> None:
+        """Adds a resource, and its links to the index. What it links to may come later."""
+        kind, id = resource.kind, resource.id
+        self._by_id[kind][id] = resource
+        if resource.reference:
+            self._by_reference[kind][resource.reference] = resource
+        self._insert((kind,), resource)
+        self._insert((kind, Kind.PRODUCT, resource.product, resource.table), resource)
+        if resource.parent:
+            self._insert((kind, _PARENTS[kind], resource.parent, ""), resource)
+        for key, ids in resource.links.items():
+            for linked in ids:
+                self._linkers[linked][resource, key] = None
+
+    def _insert(self, scope: tuple[object, ...], resource: Resource) -> None:
+        listed = self._listed[scope]
+        if not listed or listed[-1].id < resource.id:
+            listed.append(resource)
+        else:
+            bisect.insort(listed, resource, key=lambda held: held.id)
+
+    def link_fields(self, kind: Kind) -> Mapping[str, Definition]:
+        """The kind's link fields by key."""
+        return self._link_fields[kind]
+
+    def find(self, kind: Kind, id: str) -> Resource | None:
+        """The resource that a numeric id or a reference number names. Records have a numeric id only."""
+        if id.isascii() and id.isdigit():
+            return self._by_id[kind].get(int(id)) if len(id) <= _LONGEST_ID else None
+        return self._by_reference[kind].get(id.upper())
+
+    def by_id(self, kind: Kind, id: int) -> Resource | None:
+        """The resource of a kind with this numeric id."""
+        return self._by_id[kind].get(id)
+
+    def listed(self, kind: Kind, within: Resource | None = None, table: str = "") -> Sequence[Resource]:
+        """All of a kind, or those of a product (and table), release or feature, in the order of their ids."""
+        scope = (kind,) if within is None else (kind, within.kind, within.id, table)
+        return self._listed.get(scope, [])
+
+    def apply(self, resource: Resource, links: Mapping[str, tuple[int, ...]], name: str | None = None) -> None:
+        """Replaces the list of each field given; the ids are checked before."""
+        for key, ids in links.items():
+            held = resource.links.get(key, ())
+            for gone in set(held).difference(ids):
+                del self._linkers[gone][resource, key]
+            for linked in set(ids).difference(held):
+                self._linkers[linked][resource, key] = None
+            if ids:
+                resource.links[key] = ids
+            else:
+                resource.links.pop(key, None)
+        if name is not None:
+            resource.name = name
+        resource.updated_at = time.time()
+
+    def linkers(self, record: int) -> Iterator[tuple[Resource, str]]:
+        """Who links to a record, and through which field."""
+        return iter(self._linkers.get(record, ()))
+
+    def links(self, kind: Kind, id: str | int) -> defaultdict[str, list[str]]:
+        """What a target links to, field by field, whether answers show it or not.
+
+        Fields without links are left out, and yet `links(kind, id)["customers"]` is `[]`.
+
+        Raises:
+            LookupError: there is no such target.
+        """
+        links: defaultdict[str, list[str]] = defaultdict(list)
+        for key, ids in self._found(kind, id).links.items():
+            links[key] = [str(linked) for linked in ids]
+        return links
+
+    def all_links(self) -> dict[tuple[Kind, str], dict[str, list[str]]]:
+        """The links of every target that has any, by kind and reference number (a record: its id)."""
+        return {
+            (kind, held.reference or str(held.id)): {key: list(map(str, ids)) for key, ids in held.links.items()}
+            for kind, found in self._by_id.items()
+            for held in found.values()
+            if held.links
+        }
+
+    def set_links(self, kind: Kind, id: str | int, field: str, ids: Iterable[str | int]) -> None:
+        """Writes as somebody else would, past the server: no request, no limit.
+
+        Raises:
+            LookupError: there is no such target, field or record.
+        """
+        resource = self._found(kind, id)
+        if field not in self._link_fields[kind]:
+            raise LookupError(f"a {kind} has no link field {field!r}")
+        wanted = tuple(sorted({int(linked) for linked in ids}))
+        for linked in wanted:
+            self._found(Kind.CUSTOM_OBJECT_RECORD, linked)
+        self.apply(resource, {field: wanted})
+
+    def _found(self, kind: Kind, id: str | int) -> Resource:
+        resource = self.find(kind, str(id))
+        if resource is None:
+            raise LookupError(f"there is no {kind} {id}")
+        return resource

@@ -1,0 +1,86 @@
+"""Reads the body of a PUT as the API does: strictly, and wholly before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from linker.job import Kind
+from linker.sandbox.account import LINK_ONE, Account, Definition, Resource
+from linker.sandbox.options import SandboxOptions
+
+__all__ = ["Refused", "attributes_of", "links_of"]
+
+
+class Refused(Exception):
+    """The request is answered with this status and message, and changes nothing."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def attributes_of(kind: Kind, content_type: str, body: bytes) -> Mapping[str, Any]:
+    """What stands in the body's wrapper. Raises `Refused`."""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, f"the content type {content_type!r} is not application/json")
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is no JSON: {error}") from None
+    attributes = decoded.get(kind.value) if isinstance(decoded, dict) else None
+    if not isinstance(attributes, dict) or not attributes:
+        raise Refused(400, f"param is missing or the value is empty: {kind.value}")
+    return attributes
+
+
+def links_of(
+    account: Account, resource: Resource, wanted: object, options: SandboxOptions
+) -> dict[str, tuple[int, ...]]:
+    """The new list of each field that `custom_object_links` names. Raises `Refused`."""
+    if not isinstance(wanted, dict):
+        raise Refused(422, f"custom_object_links is {_shown(wanted)}, not an object of lists by field key")
+    fields = account.link_fields(resource.kind)
+    links: dict[str, tuple[int, ...]] = {}
+    for key, ids in wanted.items():
+        if not isinstance(ids, list):
+            raise Refused(422, f"custom_object_links.{key} is {_shown(ids)}, not a list of record ids")
+        definition = fields.get(key)
+        if definition is not None:
+            links[key] = _records(account, definition, ids, options)
+        elif options.unknown_field == "error":
+            raise Refused(422, f"{key} is no link field of a {resource.kind}")
+    return links
+
+
+def _records(account: Account, definition: Definition, ids: list[Any], options: SandboxOptions) -> tuple[int, ...]:
+    found: set[int] = set()
+    for id in ids:
+        digits = _digits(id)
+        if digits is None:
+            raise Refused(422, f"custom_object_links.{definition.key}: {_shown(id)} is no record id")
+        record = account.find(Kind.CUSTOM_OBJECT_RECORD, digits)
+        if record is not None and record.table == definition.table:
+            found.add(record.id)
+        elif options.unknown_record == "error":
+            where = f"is not in the table {definition.table}" if record is not None else "does not exist"
+            raise Refused(422, f"custom_object_links.{definition.key}: the record {_shown(digits)} {where}")
+    if definition.type == LINK_ONE and len(found) > 1:
+        raise Refused(422, f"custom_object_links.{definition.key} takes one record, not {len(found)}")
+    return tuple(sorted(found))
+
+
+def _digits(id: object) -> str | None:
+    if isinstance(id, str):
+        return (id.lstrip("0") or "0") if id.isascii() and id.isdigit() else None
+    if isinstance(id, int) and not isinstance(id, bool) and id >= 0:
+        return str(id)
+    return None  # a float too: it is what an integer beyond 64 bits has become, its last digits gone
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if len(text) <= 80 else f"{text[:79]}…"

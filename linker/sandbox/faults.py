@@ -1,0 +1,90 @@
+"""What goes wrong on purpose, and when."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from linker.errors import UsageError
+
+__all__ = ["TROUBLES", "Fault", "Faults"]
+
+TROUBLES: Final = {
+    "reset": "the connection is reset, the request not applied",
+    "reset_after": "the request is applied, then the connection reset without an answer",
+    "html": "200 with an HTML page, the request not applied",
+    "cut": "the request is applied, half of the answer sent, then the connection closed",
+}
+
+_FAULT = re.compile(r"\s*(?P<what>[A-Za-z_]+|[0-9]{3})\s*:\s*(?P<number>[0-9]*\.?[0-9]+)(?P<percent>%?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What befalls a request with this probability.
+
+    `what` is a status (400 to 599; the request is not applied) or one of `TROUBLES`.
+
+    Example:
+        >>> Fault.parse("503:0.01")
+        Fault(what=503, probability=0.01)
+    """
+
+    what: int | str
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        known = 400 <= self.what <= 599 if isinstance(self.what, int) else self.what in TROUBLES
+        if not known:
+            raise UsageError(f"fault {self.what!r} is neither a status from 400 to 599 nor {', '.join(TROUBLES)}")
+        if not 0 <= self.probability <= 1:
+            raise UsageError(f"fault {self.what}: the probability {self.probability:g} is not from 0 to 1")
+
+    def __str__(self) -> str:
+        return f"{self.what}:{self.probability:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """The fault that `503:0.01`, `503:1%` or `reset:0.01` says.
+
+        Raises:
+            UsageError: it says none.
+        """
+        match = _FAULT.fullmatch(text)
+        if match is None:
+            raise UsageError(f"fault {text!r} is not WHAT:PROBABILITY; for example 503:0.01 or reset:0.01")
+        what, number, percent = match.group("what", "number", "percent")
+        return cls(int(what) if what.isdigit() else what.lower(), float(number) / (100 if percent else 1))
+
+
+class Faults:
+    """Decides for each request, in the order of their arrival, what befalls it."""
+
+    def __init__(self, faults: Sequence[Fault], seed: int = 0) -> None:
+        total = sum(fault.probability for fault in faults)
+        if total > 1 + 1e-9:
+            raise UsageError(f"the faults' probabilities add up to {total:g}, more than 1")
+        self._faults = tuple(faults)
+        self._random = random.Random(seed)  # noqa: S311  a rehearsal is to be repeatable
+        self._next: deque[Fault | None] = deque()
+
+    def script(self, *whats: int | str | None) -> None:
+        """Decides for the next requests, one by one; None lets one pass."""
+        self._next.extend(None if what is None else Fault(what) for what in whats)
+
+    def draw(self) -> Fault | None:
+        """What befalls the request that has just arrived."""
+        if self._next:
+            return self._next.popleft()
+        if not self._faults:
+            return None
+        drawn = self._random.random()
+        for fault in self._faults:
+            drawn -= fault.probability
+            if drawn < 0:
+                return fault
+        return None

@@ -1,0 +1,198 @@
+"""From a request to its answer: which paths there are, and what they do to the account."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, unquote
+
+import orjson
+
+from linker.job import Kind
+from linker.sandbox.account import Account, Resource
+from linker.sandbox.bodies import Refused, attributes_of, links_of
+from linker.sandbox.options import SandboxOptions
+from linker.sandbox.shapes import Shapes
+
+__all__ = ["HTML", "JSON", "Answer", "Routes", "refusal"]
+
+JSON: Final = "application/json; charset=utf-8"
+HTML: Final = "text/html; charset=utf-8"
+
+_PREFIX: Final = "/api/v1/"
+_KINDS: Final[Mapping[str, Kind]] = {kind.plural: kind for kind in Kind}
+_MOST_PER_PAGE: Final = 200
+_PER_PAGE: Final = 30
+
+_ACCOUNT_WIDE: Final = frozenset({Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.PRODUCT})
+_WITHIN: Final[Mapping[Kind, frozenset[Kind]]] = {
+    Kind.PRODUCT: _ACCOUNT_WIDE - {Kind.PRODUCT} | {Kind.RELEASE},
+    Kind.RELEASE: frozenset({Kind.FEATURE, Kind.EPIC}),
+    Kind.FEATURE: frozenset({Kind.REQUIREMENT}),
+}
+
+# Aha!'s error bodies differ from status to status, and so do these.
+_ERROR_BODIES: Final[Mapping[int, Callable[[str], Any]]] = {
+    403: lambda message: {"message": message},
+    408: lambda message: {"message": message},
+    415: lambda message: {"message": message},
+    422: lambda message: {"errors": {"message": message}},
+}
+_PROXY_ERRORS: Final = frozenset({502, 503, 504})
+
+
+class Answer(NamedTuple):
+    """What goes back."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+
+
+def refusal(status: int, message: str) -> Answer:
+    """An error as the API, or the proxy before it, puts it."""
+    if status in _PROXY_ERRORS:
+        return Answer(status, _page(f"{status} {message}"), HTML)
+    shape = _ERROR_BODIES.get(status)
+    return Answer(status, orjson.dumps({"error": message} if shape is None else shape(message)))
+
+
+def _page(title: str) -> bytes:
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>".encode()
+
+
+LOGIN_PAGE: Final = Answer(200, _page("Log in"), HTML)
+_NO_RECORD: Final = refusal(404, "Record not found.")
+_NO_ROUTE: Final = Answer(404, _page("The page you were looking for does not exist"), HTML)
+
+
+@lru_cache(maxsize=1024)
+def _parameters(query: str) -> Mapping[str, str]:
+    return {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
+
+
+def _whole_number(text: str | None, default: int) -> int:
+    number = int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return number or default
+
+
+class Routes:
+    """Answers requests out of an account. No limits, no faults, no HTTP.
+
+    It reads and links; what else the API does (create, delete) is a route that is not there.
+    """
+
+    def __init__(self, account: Account, options: SandboxOptions) -> None:
+        self._account = account
+        self._options = options
+        self._shapes = Shapes(account, options.hidden, options.empty_fields)
+
+    def target(self, path: str) -> Resource | None:
+        """The resource that the path of a single one names."""
+        parts = path.removeprefix(_PREFIX).split("/")
+        kind = _KINDS.get(parts[0])
+        return self._account.find(kind, unquote(parts[1])) if kind is not None and len(parts) == 2 else None
+
+    def answer(self, method: str, path: str, query: str, content_type: str = "", body: bytes = b"") -> Answer:
+        """Does what the request says."""
+        if not path.startswith(_PREFIX):
+            return _NO_ROUTE
+        parts = path[len(_PREFIX) :].split("/")
+        kind = _KINDS.get(parts[0])
+        if kind is not None and len(parts) == 2 and method in ("GET", "PUT"):
+            resource = self._account.find(kind, unquote(parts[1]))
+            if resource is None:
+                return _NO_RECORD
+            try:
+                if method == "PUT":
+                    self._put(resource, content_type, body)
+            except Refused as refused:
+                return refusal(refused.status, refused.message)
+            shown = self._shapes.whole(resource, (_parameters(query).get("fields") or None) if query else None)
+            return Answer(200, orjson.dumps({kind.value: shown}))
+        if method != "GET":
+            return _NO_ROUTE
+        return self._read(parts, kind, _parameters(query))
+
+    def _put(self, resource: Resource, content_type: str, body: bytes) -> None:
+        attributes = attributes_of(resource.kind, content_type, body)
+        links: Mapping[str, tuple[int, ...]] = {}
+        if "custom_object_links" in attributes:
+            links = links_of(self._account, resource, attributes["custom_object_links"], self._options)
+        name = attributes.get("name")
+        self._account.apply(resource, links, name if isinstance(name, str) else None)
+
+    def _read(self, parts: list[str], kind: Kind | None, parameters: Mapping[str, str]) -> Answer:
+        match parts:
+            case ["me"]:
+                return Answer(200, orjson.dumps({"user": self._me()}))
+            case ["custom_field_definitions"]:
+                return Answer(200, orjson.dumps({"custom_field_definitions": self._definitions()}))
+            case [_] if kind in _ACCOUNT_WIDE:
+                return self._list(kind, self._account.listed(kind), parameters)
+            case [_, id, plural] if kind is not None and _KINDS.get(plural) in _WITHIN.get(kind, ()):
+                return self._list_within(kind, id, _KINDS[plural], parameters)
+            case ["products", id, "custom_objects", table, "records"]:
+                return self._list_within(Kind.PRODUCT, id, Kind.CUSTOM_OBJECT_RECORD, parameters, unquote(table))
+        return _NO_ROUTE
+
+    def _list_within(self, owner: Kind, id: str, kind: Kind, parameters: Mapping[str, str], table: str = "") -> Answer:
+        within = self._account.find(owner, unquote(id))
+        if within is None or (table and table not in self._account.tables):
+            return _NO_RECORD
+        return self._list(kind, self._account.listed(kind, within, table), parameters)
+
+    def _list(self, kind: Kind, found: Sequence[Resource], parameters: Mapping[str, str]) -> Answer:
+        page = _whole_number(parameters.get("page"), 1)
+        per_page = min(_whole_number(parameters.get("per_page"), _PER_PAGE), _MOST_PER_PAGE)
+        fields = parameters.get("fields") or None
+        shown = [self._shapes.item(each, fields) for each in found[(page - 1) * per_page : page * per_page]]
+        pagination = {
+            "total_records": len(found),
+            "total_pages": math.ceil(len(found) / per_page),
+            "current_page": page,
+        }
+        return Answer(200, orjson.dumps({kind.plural: shown, "pagination": pagination}))
+
+    def _definitions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": each.name,
+                "id": str(each.id),
+                "key": each.key,
+                "type": each.type,
+                "custom_fieldable_type": each.fieldable_type,
+                "internal_name": None,
+            }
+            for each in self._account.definitions
+        ]
+
+    def _me(self) -> dict[str, Any]:
+        products = self._account.listed(Kind.PRODUCT)
+        return {
+            "id": "1020675218",
+            "name": "Mary Humpty",
+            "email": "mary@sandbox.invalid",
+            "timezone": "Etc/UTC",
+            "created_at": "2019-01-01T00:00:00.000Z",
+            "updated_at": "2019-01-01T00:00:00.000Z",
+            "accessed_at": "2019-01-01T00:00:00.000Z",
+            "product_roles": [
+                {"role": 20, "role_description": "Owner", "product_id": str(each.id), "product_name": each.name}
+                for each in products
+            ],
+            "preferences": {"current_product_id": products[0].id},
+            "accounts": [
+                {
+                    "account": {
+                        "name": "Sandbox",
+                        "domain": "sandbox",
+                        "logo": None,
+                        "alt_logo": None,
+                        "enabled": True,
+                    }
+                }
+            ],
+        }

@@ -1,0 +1,76 @@
+"""What a sandbox has seen, counted as it happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+__all__ = ["Seen", "Stats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as it arrived (`at` on the monotonic clock) and its answer's status; 0 where it got none."""
+
+    at: float
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    status: int
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters. Tests and the end of a rehearsal look here."""
+
+    methods: Counter[str] = field(default_factory=Counter)
+    """Requests by method, whatever became of them."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    """Answers by status; 0 counts the requests that got none."""
+
+    faults: Counter[int | str] = field(default_factory=Counter)
+    """What was made to go wrong."""
+
+    too_early: int = 0
+    """Requests that arrived before a `Retry-After` told earlier had passed."""
+
+    most_at_once: int = 0
+    """The most requests in work at one moment."""
+
+    most_puts_at_once_on_a_target: int = 0
+    """The most PUTs in work at one moment on one target, however it was named. More than 1 is a race."""
+
+    _at_once: int = 0
+    _puts: Counter[object] = field(default_factory=Counter)
+
+    @property
+    def requests(self) -> int:
+        """All requests."""
+        return self.methods.total()
+
+    @property
+    def refused(self) -> int:
+        """Those answered 429: hits while over the limit."""
+        return self.statuses[429]
+
+    @contextmanager
+    def at_work(self, put_on: object | None) -> Iterator[None]:
+        """Around one request's work, to know how many there are at once."""
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        if put_on is not None:
+            self._puts[put_on] += 1
+            self.most_puts_at_once_on_a_target = max(self.most_puts_at_once_on_a_target, self._puts[put_on])
+        try:
+            yield
+        finally:
+            self._at_once -= 1
+            if put_on is not None:
+                self._puts[put_on] -= 1
+                if not self._puts[put_on]:
+                    del self._puts[put_on]
