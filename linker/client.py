@@ -78,6 +78,12 @@ class Run:
         finally:
             await self.aclose()
 
+    def abandon(self) -> None:
+        """Stop at once: requests under way are cut off, and what became of them is not known."""
+        if self._task is not None:
+            self._pipeline.stop()
+            self._task.cancel()
+
     async def aclose(self) -> None:
         """Stop the run and wait for its end; results that nobody read are in the results file all the same."""
         self._unread = True
@@ -122,6 +128,7 @@ class Linker:
     Args:
         account: the NAME of `https://NAME.aha.io`; or `url`, any other base (a sandbox, a proxy).
         token: an API key or an OAuth2 token; it is kept out of every log, result, error and `repr`.
+        settings: all of them at once, instead of `account`, `url` and
         options: the fields of `linker.Settings`, by name: `rate`, `concurrency`, `attempts`, `mode`…
 
     Raises:
@@ -139,6 +146,7 @@ class Linker:
         token: str | None = None,
         *,
         url: str | None = None,
+        settings: Settings | None = None,
         **options: Any,
     ) -> None:
         if not token or not token.strip():
@@ -146,7 +154,7 @@ class Linker:
         if not token.strip().isascii() or not token.strip().isprintable() or " " in token.strip():
             raise UsageError("the token holds characters that no token has; is it the right file or variable?")
         self._token = token.strip()
-        self._settings = Settings(base_url=base_url(account, url), **options)
+        self._settings = settings or Settings(base_url=base_url(account, url), **options)
         self._quota = Quota(self._settings.rate)
         self._runs: list[Run] = []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final, Literal
+from typing import Final, Literal, TextIO, cast
 
 import structlog
 
@@ -19,6 +19,16 @@ RETRY: Final = "retry"
 PAUSED: Final = "paused"
 GAVE_UP: Final = "gave_up"
 STOPPING: Final = "stopping"
+
+
+class _Stderr:
+    """What `sys.stderr` is at the time of each write: a progress bar takes its place while it moves."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(level: str, format: Literal["console", "json"]) -> None:
@@ -39,7 +49,7 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
     )
 
 

@@ -44,6 +44,7 @@ class Progress:
     targets_done: int
     requests: int
     paused_s: float
+    elapsed_s: float
 
 
 class Pipeline:
@@ -78,6 +79,7 @@ class Pipeline:
         self._changes = count()
         self._targets_done = 0
         self._read = False
+        self._started = asyncio.get_running_loop().time()
         self._why_stopped: Stopped | None = None
         self._log = log.get_logger()
         self.summary = Summary(results.path if results is not None else None)
@@ -102,6 +104,7 @@ class Pipeline:
             targets_done=self._targets_done,
             requests=self._pool.requests,
             paused_s=max(0.0, self._quota.paused_until - now),
+            elapsed_s=now - self._started,
         )
 
     async def run(self) -> None:
@@ -111,7 +114,7 @@ class Pipeline:
             UsageError: a source or the results file cannot be used; nothing was sent.
             Stopped: the run ended early; what was done is in the results.
         """
-        started = asyncio.get_running_loop().time()
+        self._started = asyncio.get_running_loop().time()
         for source in self._sources:
             source.check()
         with self._file or nullcontext():
@@ -126,7 +129,7 @@ class Pipeline:
                     await writer
             finally:
                 self.summary.requests = self._pool.requests
-                self.summary.elapsed_s = asyncio.get_running_loop().time() - started
+                self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
             if self._why_stopped is not None:
                 raise self._why_stopped
 
@@ -217,7 +220,9 @@ class Pipeline:
                     )
                     break
                 case GiveUp(error, http_status):
-                    self._log.warning(log.GAVE_UP, request=str(work.request), error=error.type, message=error.message)
+                    self._log.info(
+                        log.GAVE_UP, request=str(work.request), error=error.type.value, message=error.message
+                    )
                     results = work.failed(error, http_status, loop.time())
                 case Again(least_s, most_s):
                     after_s = random.uniform(least_s, most_s)  # noqa: S311  jitter is no secret

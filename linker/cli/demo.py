@@ -1,0 +1,87 @@
+"""`linker demo`: a mixed migration of some hundred links, on a sandbox of its own, in some seconds."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+
+from linker.cli.run import drive, run_in_loop
+from linker.job import Kind
+from linker.sandbox import Account, Fault, Limit, Sandbox
+from linker.settings import Rate, Settings
+from linker.sources import JobFile
+
+__all__ = ["command"]
+
+_LIMITS: Final = (Rate(40, 1.0), Rate(250, 6.0))
+_FEATURES: Final = 110
+_RECORDS: Final = 60
+
+
+@click.command("demo", short_help="Watch a migration run on a sandbox.")
+def command() -> int:
+    """Start a sandbox on a free port, run a mixed migration on it with a few faults on the way, and stop."""
+    return run_in_loop(_demo())
+
+
+async def _demo() -> int:
+    limits = [Limit(rate.requests, rate.seconds) for rate in _LIMITS]
+    sandbox = Sandbox(
+        limits=limits,
+        features=_FEATURES,
+        records=_RECORDS,
+        latency_ms=80,
+        jitter_ms=40,
+        faults=[Fault(503, 0.02), Fault("reset_after", 0.01)],
+        seed=7,
+    )
+    jobs, results = Path("migration.jsonl"), Path("migration.results.jsonl")
+    with tempfile.TemporaryDirectory(prefix="linker-demo-") as folder, chdir(folder):
+        async with sandbox:
+            lines = list(_lines(sandbox.account))
+            jobs.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))  # noqa: ASYNC240
+            rates = " and ".join(map(str, _LIMITS))
+            click.echo(f"A sandbox serves an Aha!-shaped account at {sandbox.url}: {rates}, 2% of answers a 503.")
+            click.echo(f"A job file of {len(lines)} lines says which records belong to what:\n")
+            for line in islice(lines, 3):
+                click.echo(f"  {orjson.dumps(line).decode()}")
+            click.echo("  …\n\n$ linker run migration.jsonl\n")
+            settings = Settings(base_url=sandbox.url, rate=_LIMITS)
+            code = await drive(settings, "sandbox", [JobFile(jobs)], results, overwrite=False, progress=True)
+        click.echo("\nOne line a job in the results, for example:\n")
+        shown = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
+        for status in (b'"linked"', b'"rejected"'):
+            click.echo(f"  {next(line for line in shown if status in line).decode()}\n")
+        stats = sandbox.stats
+        click.echo(
+            f"The sandbox counted {stats.methods['PUT']} PUTs for {len(lines)} jobs and refused {stats.refused} "
+            f"requests (429); {sum(stats.faults.values())} requests met a fault and were tried again."
+        )
+        click.echo("Next: `linker sandbox` in one terminal, `linker run jobs/*.jsonl` in another.")
+    return 0 if code == 1 else code  # 1: two of its lines are wrong on purpose
+
+
+def _lines(account: Account) -> Iterator[dict[str, Any]]:
+    """A migration as people have them: several rows a target, additions, a clear, and two that cannot be."""
+    chance = random.Random(7)  # noqa: S311  the same demo every time
+    records = account.listed(Kind.CUSTOM_OBJECT_RECORD)
+    customers = [str(record.id) for record in records if record.table == "customers"]
+    features = [feature.reference for feature in account.listed(Kind.FEATURE)]
+    yield {"id": "PRJ1-1", "links": {"customers": ["640362830"]}, "key": "crm-1"}
+    yield {"id": "PRJ1-R-1", "links": {"customers": ["640362830"]}, "key": "crm-2"}
+    yield {"id": "PRJ1-I-1", "links": {"customers": ["640362830"], "submitters": []}, "key": "crm-3"}
+    yield {"id": "PRJ1-2", "lnks": {"customers": ["640362830"]}, "key": "crm-4"}
+    yield {"id": "PRJ1-3", "links": {"customers": [7.03605e18]}, "key": "crm-5"}
+    number = 5
+    for reference in features:
+        for customer in chance.sample(customers, chance.randint(1, 4)):
+            number += 1
+            yield {"id": reference, "links": {"customers": [customer]}, "mode": "add", "key": f"crm-{number}"}

@@ -1,0 +1,149 @@
+"""Options that several verbs share, and what becomes of them: where the account is, its token, the pace, the logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import click
+from click.core import ParameterSource
+
+from linker import log
+from linker.errors import UsageError
+from linker.settings import DEFAULT_RATES, Settings, base_url
+from linker.sources import JobFile
+
+__all__ = ["account_options", "job_files", "log_options", "pace_options", "settings_of", "token_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+account_options = _all(
+    click.option(
+        "--account", metavar="NAME", envvar="AHA_ACCOUNT", help="The NAME of https://NAME.aha.io [AHA_ACCOUNT]."
+    ),
+    click.option("--url", metavar="URL", envvar="AHA_URL", help="Any other base: a sandbox, a proxy [AHA_URL]."),
+    click.option(
+        "--token-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Holds the token; without it AHA_TOKEN does. A token is never an argument.",
+    ),
+)
+
+pace_options = _all(
+    click.option(
+        "--rate",
+        metavar="N/SECONDSs",
+        multiple=True,
+        help=f"Requests that may leave in a time; repeatable. Default: {' and '.join(map(str, DEFAULT_RATES))}.",
+    ),
+    click.option("--concurrency", metavar="N", type=int, default=40, show_default=True, help="Connections in all."),
+    click.option(
+        "--attempts",
+        metavar="N",
+        type=int,
+        default=6,
+        show_default=True,
+        help="Tries of one request, the first included.",
+    ),
+)
+
+
+def _configure_logs(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    log.configure(ctx.params.get("log_level", "warning"), "json" if value == "json" else "console")
+
+
+log_options = _all(
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="warning",
+        show_default=True,
+        is_eager=True,
+        help="What to tell on stderr.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["console", "json"]),
+        default="console",
+        show_default=True,
+        expose_value=False,
+        callback=_configure_logs,
+        help="Lines for people, or one JSON event a line.",
+    ),
+)
+
+
+def token_of(token_file: Path | None) -> str:
+    """The token, from a file or from AHA_TOKEN.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if token_file is not None:
+        try:
+            token = token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise UsageError(f"token file {token_file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"token file {token_file} holds no text") from None
+        if not token:
+            raise UsageError(f"token file {token_file} is empty")
+        return token
+    token = os.environ.get("AHA_TOKEN", "").strip()
+    if not token:
+        raise UsageError("no token: set AHA_TOKEN, or give --token-file FILE (in Aha!: Settings, Personal, Developer)")
+    return token
+
+
+def settings_of(account: str | None, url: str | None, rate: tuple[str, ...], **others: Any) -> Settings:
+    """The settings that options come to. What is given on the command line goes before the environment.
+
+    Raises:
+        UsageError: they make no sense.
+    """
+    source = click.get_current_context().get_parameter_source
+    if source("account") is ParameterSource.COMMANDLINE and source("url") is not ParameterSource.COMMANDLINE:
+        url = None
+    base = base_url(account, url)
+    rates: dict[str, Any] = {"rate": rate} if rate else {}
+    return Settings(base_url=base, proxy=_proxy_of(base), **rates, **others)
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY say for an account; none for this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def job_files(files: tuple[str, ...], format: str | None) -> list[JobFile]:
+    """The sources that FILE arguments name; `-` is standard input.
+
+    Raises:
+        UsageError: a format cannot be told, or `-` stands twice.
+    """
+    if files.count("-") > 1:
+        raise UsageError("standard input (-) can be read once")
+    told: Any = format
+    return [
+        JobFile("-", format=told, stream=sys.stdin.buffer) if file == "-" else JobFile(file, format=told)
+        for file in files
+    ]

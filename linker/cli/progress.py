@@ -1,0 +1,94 @@
+"""How far a run is, on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from linker.cli.screen import duration
+from linker.client import Run
+from linker.settings import Settings
+
+__all__ = ["show_progress"]
+
+_BAR_EVERY_S: Final = 0.2
+_LINE_EVERY_S: Final = 15.0
+
+
+@contextmanager
+def show_progress(run: Run, settings: Settings) -> Iterator[None]:
+    """Show a run's progress while the context lasts."""
+    view = _bar(run, settings) if sys.stderr.isatty() else _lines(run, settings)
+    task = asyncio.get_running_loop().create_task(view)
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _bar(run: Run, settings: Settings) -> None:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[told]}"),
+        console=Console(stderr=True),
+        auto_refresh=False,
+        expand=True,
+    ) as bar:
+        row = bar.add_task("reading", total=None, told="")
+        try:
+            while True:
+                _update(bar, row, run, settings)
+                await asyncio.sleep(_BAR_EVERY_S)
+        finally:
+            _update(bar, row, run, settings)
+
+
+def _update(bar: Progress, row: object, run: Run, settings: Settings) -> None:
+    progress = run.progress()
+    total = progress.targets if progress.read else None
+    doing = "reading" if not progress.read else "paused " if progress.paused_s else "linking"
+    bar.update(row, total=total, completed=progress.targets_done, description=doing, told=_told(run, settings))  # type: ignore[arg-type]
+    bar.refresh()
+
+
+async def _lines(run: Run, settings: Settings) -> None:
+    while True:
+        await asyncio.sleep(_LINE_EVERY_S)
+        progress = run.progress()
+        total = f" of {progress.jobs:,}" if progress.read else f", {progress.jobs:,} read"
+        click.echo(f"{run.summary.jobs:,}{total} jobs done: {_told(run, settings)}", err=True)
+
+
+def _told(run: Run, settings: Settings) -> str:
+    """`linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
+    summary, progress = run.summary, run.progress()
+    told = [f"linked {summary.linked:,}", f"unchanged {summary.unchanged:,}"]
+    if summary.failed or summary.rejected:
+        told.append(f"failed {summary.failed + summary.rejected:,}")
+    if progress.elapsed_s > 1:
+        told.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
+    if progress.paused_s:
+        told.append(f"the account asks to wait {duration(progress.paused_s)}")
+    elif progress.read and progress.targets_done < progress.targets:
+        told.append(f"{duration(_left_s(run, settings))} left")
+    return ", ".join(told)
+
+
+def _left_s(run: Run, settings: Settings) -> float:
+    """Seconds that what is left takes: by the quota, or by the pace so far where that is slower."""
+    progress = run.progress()
+    done = max(1, progress.targets_done)
+    each = max(1.0, progress.requests / done) if progress.targets_done else 2.0
+    requests = (progress.targets - progress.targets_done) * each
+    by_quota = max((requests * rate.seconds / rate.requests for rate in settings.rate), default=0.0)
+    by_pace = requests * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
+    return max(by_quota, by_pace)

@@ -1,0 +1,84 @@
+"""`linker sandbox`: an Aha!-shaped account on this machine, to rehearse on."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from linker.cli.run import run_in_loop
+from linker.sandbox import Fault, Limit, Sandbox, SandboxOptions
+
+__all__ = ["command"]
+
+
+@click.command(
+    "sandbox",
+    short_help="Serve an Aha!-shaped account to rehearse on.",
+    epilog="""\b
+Examples:
+  linker sandbox --port 8765
+  linker sandbox --features 5000 --latency 200
+  linker sandbox --limit 300/60s --window fixed --fail 503:0.01 --fail reset:0.001
+""",
+)
+@click.option("--port", metavar="PORT", type=int, default=8765, show_default=True, help="0 takes any free one.")
+@click.option("--token", metavar="TEXT", default="sandbox", show_default=True, help="The token it takes; no secret.")
+@click.option(
+    "--limit", metavar="N/SECONDSs", multiple=True, help="Requests in a time; repeatable. Default: Aha!'s own."
+)
+@click.option("--no-limit", is_flag=True, help="As fast as it can.")
+@click.option("--window", type=click.Choice(["sliding", "fixed", "bucket"]), default="sliding", show_default=True)
+@click.option("--latency", metavar="MS", type=float, default=0.0, help="From a request to its answer.")
+@click.option(
+    "--fail", metavar="WHAT:SHARE", multiple=True, help="503:0.01, reset:0.01, html:0.01, cut:0.01; repeatable."
+)
+@click.option("--records", metavar="N", type=int, default=0, help="More customers.")
+@click.option("--features", metavar="N", type=int, default=0, help="More features, from PRJ1-6 on.")
+@click.option("--seed", metavar="N", type=int, default=0, help="Of all that is drawn: ids, names, faults.")
+def command(
+    port: int,
+    token: str,
+    limit: tuple[str, ...],
+    no_limit: bool,
+    window: str,
+    latency: float,
+    fail: tuple[str, ...],
+    records: int,
+    features: int,
+    seed: int,
+) -> int:
+    """Serve an Aha!-shaped account on this machine until Ctrl-C.
+
+    Nine kinds, lists, field definitions, a custom table, rate limits and Aha!'s errors; what is linked is
+    forgotten when it ends.
+    """
+    limits = [Limit.parse(text) for text in limit] or SandboxOptions.limits
+    options = SandboxOptions(
+        port=port,
+        token=token,
+        limits=[] if no_limit else limits,
+        window=window,  # type: ignore[arg-type]
+        latency_ms=latency,
+        faults=[Fault.parse(text) for text in fail],
+        records=records,
+        features=features,
+        seed=seed,
+    )
+    run_in_loop(_serve(options))
+    return 0
+
+
+async def _serve(options: SandboxOptions) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with Sandbox(options) as sandbox:
+        limits = " and ".join(map(str, options.limits)) or "none"
+        click.echo(f"sandbox at {sandbox.url}, limits: {limits}; Ctrl-C ends it. In another terminal:\n")
+        click.echo(f"  export AHA_URL={sandbox.url} AHA_TOKEN={options.token}")
+        click.echo("  linker run jobs/mixed.jsonl\n")
+        await ended.wait()
+        stats = sandbox.stats
+        click.echo(f"{stats.requests:,} requests served, {stats.refused:,} of them refused (429)")

@@ -1,0 +1,51 @@
+"""What a run came to, for people: on stdout, since it is what they asked for."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from linker.results import Status
+from linker.summary import Summary
+
+__all__ = ["show_summary"]
+
+_COLOURS = {
+    Status.LINKED: "green",
+    Status.UNCHANGED: "cyan",
+    Status.FAILED: "red",
+    Status.REJECTED: "yellow",
+}
+
+
+def show_summary(summary: Summary) -> None:
+    """Counts by status, the three commonest errors, requests, time, and where the results are."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    requests = f"{summary.requests:,} request{'' if summary.requests == 1 else 's'}"
+    console.print(
+        f"{summary.jobs:,} job{'' if summary.jobs == 1 else 's'} in {duration(summary.elapsed_s)}, {requests}"
+    )
+    for status, colour in _COLOURS.items():
+        count = summary.count(status)
+        line = Text(f"  {status.value:<10}").append(f"{count:>9,}", style=colour if count else "dim")
+        if status is Status.LINKED and summary.unseen:
+            line.append(f"   {summary.unseen:,} of them unseen: the account's answers show no links there")
+        console.print(line)
+    errors = summary.errors()
+    if errors:
+        console.print("most frequent errors")
+    for error in errors:
+        console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
+    if summary.results is not None:
+        console.print(f"results in {summary.results}")
+
+
+def duration(seconds: float) -> str:
+    """`7.2 s`, `12 min 5 s`, `4 h 27 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

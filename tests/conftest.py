@@ -1,0 +1,66 @@
+"""What the tests share: the command as a subprocess, and sandboxes without a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from linker.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Command:
+    """The `linker` command, run as a user runs it: a process of its own, in a folder of its own."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AHA_")}
+        self.environment = {**kept, **environment}
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start `linker ARGUMENTS`."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "linker",
+            *arguments,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
+        """Run `linker ARGUMENTS` to its end."""
+        process = await self.start(*arguments)
+        stdout, stderr = await process.communicate(stdin)
+        assert process.returncode is not None
+        return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """An account without limits, with a hundred features and customers more than the document's."""
+    async with Sandbox(limits=[], features=100, records=100, keep_requests=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def command(tmp_path: Path, sandbox: Sandbox) -> Command:
+    """The command, told of the sandbox by its environment."""
+    return Command(tmp_path, {"AHA_URL": sandbox.url, "AHA_TOKEN": sandbox.options.token})
