@@ -19,6 +19,8 @@ __all__ = ["Answer", "Api", "Request"]
 
 _SLIM: Final = "?fields=custom_object_links,reference_num,id"
 _MESSAGE_LIMIT: Final = 300
+_MESSAGE_DEPTH: Final = 8
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +84,21 @@ class Api:
         """
         reply = await self._pool.send(request.method, request.path, request.body)
         try:
-            return understand(reply, request.target)
+            return understand(reply, request)
         except BadAnswer as error:
             error.sent_at = reply.sent_at
             raise
 
 
-def understand(reply: Reply, target: Target) -> Answer:
-    """The answer that a reply is.
+def understand(reply: Reply, request: Request) -> Answer:
+    """The answer that a reply is. A PUT may be answered without a word; a GET may not.
 
     Raises:
         BadAnswer: a 200 that is none of Aha!'s: no JSON, or without the target in it.
     """
     if 200 <= reply.status < 300:
-        if reply.status == 204 or not reply.body:
+        target = request.target
+        if request.put is not None and not reply.body:
             return Answer(reply.status, sent_at=reply.sent_at)
         try:
             value = orjson.loads(reply.body)
@@ -121,10 +124,20 @@ def _links(value: object) -> Links | None:
     """
     if value is None:
         return None
+    links: dict[str, frozenset[str]] = {}
     try:
-        return {entry["key"]: frozenset(map(record_id, entry["record_ids"])) for entry in value}  # type: ignore[attr-defined]
+        for entry in _list(value):
+            field, ids = entry["key"], frozenset(map(record_id, _list(entry["record_ids"])))
+            links[field] = links.get(field, _NONE) | ids
     except (TypeError, KeyError, InvalidJob):
         raise BadAnswer(f"links that are not understood: {_excerpt(orjson.dumps(value))}") from None
+    return links
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):  # "" and {} would pass for no links, "12" for the records 1 and 2
+        raise TypeError
+    return value
 
 
 def _message(reply: Reply) -> str:
@@ -133,33 +146,34 @@ def _message(reply: Reply) -> str:
         value: Any = orjson.loads(reply.body)
     except orjson.JSONDecodeError:
         return _excerpt(reply.body)
-    found = _found_message(value)
-    return _plain(found) if found else _excerpt(reply.body)
+    return _plain(_found_message(value) or "") or _excerpt(reply.body)
 
 
-def _found_message(value: Any) -> str | None:
+def _found_message(value: Any, depth: int = 0) -> str | None:
     """The message in `{"error":…}`, `{"message":…}`, `{"errors":{…}}`, `{"errors":[…]}` and nestings of these."""
+    depth += 1
+    if depth > _MESSAGE_DEPTH:
+        return None
     match value:
         case str():
             return value
         case list():
-            return "; ".join(filter(None, map(_found_message, value[:5]))) or None
+            return "; ".join(text for each in value[:5] if (text := _found_message(each, depth))) or None
         case {"message": str(message)} | {"error": str(message)}:
             return message
         case {"error": inner} | {"errors": inner}:
-            return _found_message(inner)
+            return _found_message(inner, depth)
         case dict():  # {"customers": ["is invalid"]}
-            return "; ".join(f"{key} {text}" for key, each in list(value.items())[:5] if (text := _found_message(each)))
+            said = ((key, _found_message(each, depth)) for key, each in list(value.items())[:5])
+            return "; ".join(f"{key} {text}" for key, text in said if text) or None
         case _:
             return None
 
 
 def _excerpt(body: bytes) -> str:
-    if not body.strip():
-        return "(no text)"
     if body.lstrip()[:1] == b"<":
         return "(an HTML page)"
-    return _plain(body[:_MESSAGE_LIMIT].decode(errors="replace"))
+    return _plain(body[: 4 * _MESSAGE_LIMIT].decode(errors="replace")) or "(no text)"
 
 
 def _plain(text: str) -> str:

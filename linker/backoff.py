@@ -39,6 +39,12 @@ class Backoff(Generic[T]):
         heapq.heappush(self._heap, (asyncio.get_running_loop().time() + seconds, next(self._order), item))
         self._sooner.set()
 
+    def drop(self) -> list[T]:
+        """Give up what waits, in the order in which it would have been due."""
+        waiting = [item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2])]
+        self._heap.clear()
+        return waiting
+
     async def run(self) -> None:
         """Send back what is due, until cancelled."""
         loop = asyncio.get_running_loop()

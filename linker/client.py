@@ -50,6 +50,11 @@ class Run:
         """What the run has come to so far."""
         return self._pipeline.summary
 
+    @property
+    def ended(self) -> bool:
+        """The run has been done or stopped; results may still wait for their reader."""
+        return self._task is not None and self._task.done()
+
     def progress(self) -> Progress:
         """How far the run is."""
         return self._pipeline.progress()
@@ -102,7 +107,13 @@ class Run:
         try:
             await self._task
         except BaseExceptionGroup as group:
-            raise next((error for error in _leaves(group) if isinstance(error, LinkerError)), group) from None
+            errors = list(_leaves(group))
+            for error in errors:
+                if isinstance(error, LinkerError):
+                    raise error from None
+            if len(errors) == 1:  # what the caller's own iterable raised, say
+                raise errors[0] from None
+            raise
 
     async def _deliver(self, results: list[Result]) -> None:
         if self._unread:
@@ -169,6 +180,7 @@ class Linker:
     ) -> None:
         for run in self._runs:
             await run.aclose()
+        await asyncio.sleep(0)  # a loop that was left early has its iterator closed behind it, in a task of its own
 
     def run(
         self,
@@ -196,7 +208,7 @@ class Linker:
         settings = replace(self._settings, **{name: value for name, value in given.items() if value is not None})
         file = ResultsFile(Path(results), overwrite=overwrite) if results is not None else None
         run = Run(settings, self._token, self._quota, sources_of(jobs), file)
-        self._runs.append(run)
+        self._runs = [*(each for each in self._runs if not each.ended), run]
         return run
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
+import orjson
 
 from linker.errors import InvalidJob
 
@@ -53,7 +54,7 @@ class Kind(StrEnum):
         Raises:
             InvalidJob: no kind is called that; the message names the nearest.
         """
-        folded = text.strip().lower().replace("-", "_").removeprefix("ideas::")
+        folded = str(text).strip().lower().replace("-", "_").removeprefix("ideas::")
         try:
             return _KIND_NAMES[folded.removesuffix("s")]
         except KeyError:
@@ -82,10 +83,10 @@ _LETTERS: Final[Mapping[str, Kind]] = {
 }
 _UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
 _DIGITS = re.compile(r"[0-9]+")
 _REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
-_SPREADSHEET = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
+_SPREADSHEET = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -154,7 +155,8 @@ def _target_id(value: object) -> str:
     if _SPREADSHEET.fullmatch(text):
         raise InvalidJob(f"id {_shown(text)} has lost its last digits in a spreadsheet; export it as text")
     if not _ID.fullmatch(text):
-        raise InvalidJob(f"id {_shown(text)} may hold only letters, digits, '-' and '_' (200 at most)")
+        rule = "may hold only letters, digits, '-' and '_' (200 at most) and begins with no '-'"
+        raise InvalidJob(f"id {_shown(text)} {rule}")
     return text
 
 
@@ -191,7 +193,10 @@ def _float_hint(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of over 4,000 digits, lists a thousand deep
+        return f"this {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
 
 
@@ -239,6 +244,7 @@ class LinkJob:
         set_(self, "kind", target.kind)
         set_(self, "mode", parse_mode(self.mode))
         set_(self, "links", parse_links(self.links))
+        check_key(self.key)
 
     @property
     def target(self) -> Target:
@@ -260,6 +266,8 @@ class LinkJob:
             job = msgspec.convert(line, JobLine)
         except msgspec.ValidationError as error:
             raise InvalidJob(_said_plainly(str(error))) from None
+        except UnicodeEncodeError:
+            raise InvalidJob("a key of the job is no text: it holds half a character") from None
         return cls(id=job.id, links=job.links, kind=job.kind, mode=job.mode, key=job.key)
 
 
@@ -275,11 +283,13 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
 
 def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str, ...]]:
     """The canonical links of a job. Raises `InvalidJob` naming the place of what is wrong."""
+    if not isinstance(links, Mapping):
+        raise InvalidJob(f"links must be an object {{field: [record ids]}}, not {_shown(links)}")
     if not links:
         raise InvalidJob("links is empty: name at least one field ([] clears it)")
     parsed: dict[str, tuple[str, ...]] = {}
     for field, ids in links.items():
-        if not _FIELD.fullmatch(field):
+        if not is_field(field):
             raise InvalidJob(f"field {_shown(field)} may hold only letters, digits, '-' and '_' (200 at most)")
         if isinstance(ids, str) or not isinstance(ids, Sequence):
             raise InvalidJob(f"links.{field} must be a list of record ids, not {_shown(ids)}")
@@ -288,6 +298,19 @@ def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str, ...]
         except InvalidJob as error:
             raise InvalidJob(f"links.{field}: {error}") from None
     return parsed
+
+
+def is_field(name: object) -> bool:
+    """Whether a field can be called that."""
+    return isinstance(name, str) and _FIELD.fullmatch(name) is not None
+
+
+def check_key(key: object) -> None:
+    """Raise `InvalidJob` where a key could not be shown again in a result, which nests it."""
+    try:
+        orjson.dumps([[key]])
+    except TypeError as error:
+        raise InvalidJob(f"key cannot be written as JSON: {error}") from None
 
 
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)

@@ -12,7 +12,7 @@ from typing import Final, Literal, TextIO, cast
 
 import structlog
 
-__all__ = ["BATCH_READ", "GAVE_UP", "PAUSED", "RETRY", "STOPPING", "configure", "get_logger"]
+__all__ = ["BATCH_READ", "GAVE_UP", "PAUSED", "RETRY", "STOPPING", "configure", "get_logger", "is_json", "tell"]
 
 BATCH_READ: Final = "batch_read"
 RETRY: Final = "retry"
@@ -51,6 +51,22 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
     )
+
+
+def is_json() -> bool:
+    """Whether `configure` was told to log in JSON."""
+    return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
+
+
+def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> None:
+    """Say on stderr, whatever the log level, what the command has to say: a plain line, or an event among JSON."""
+    if not is_json():
+        print(message, file=_Stderr(), flush=True)
+        return
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(cast("TextIO", _Stderr())), wrapper_class=structlog.make_filtering_bound_logger(0)
+    )
+    getattr(logger, level)(event, message=message)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -18,7 +18,7 @@ from linker import log
 from linker.api import Answer, Api
 from linker.backoff import Backoff
 from linker.batch import Batch, Lost
-from linker.errors import RequestFailed, Stopped, Unauthorized
+from linker.errors import RequestFailed, ResultsUnwritable, Stopped, Unauthorized
 from linker.quota import Closed, Quota
 from linker.results import Result, ResultsFile
 from linker.retry import Accept, Again, GiveUp, Pause, verdict
@@ -75,6 +75,7 @@ class Pipeline:
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
         self._backoff: Backoff[Work] = Backoff(self._queue.again)
         self._finished: asyncio.Queue[list[Result] | None] = asyncio.Queue(2 * settings.concurrency)
+        self._late: list[Result] = []  # of tasks that were cancelled while the writer had no room for them
         self._jobs = 0
         self._changes = count()
         self._targets_done = 0
@@ -128,6 +129,8 @@ class Pipeline:
                     await self._finished.put(None)
                     await writer
             finally:
+                with suppress(ResultsUnwritable):
+                    self._write(self._rest())
                 self.summary.requests = self._pool.requests
                 self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
             if self._why_stopped is not None:
@@ -178,14 +181,14 @@ class Pipeline:
                         place = f"{entry.source} line {entry.line}"
                         self._batch.lose(entry.said.target, Lost(place, entry.said.fields))
                 if rejected:
-                    await self._finished.put(rejected)
+                    await self._finish(rejected)
         self._read = True
         self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
 
     async def _feed(self) -> None:
         for wish, rejected in self._batch.wishes():
             if rejected:
-                await self._finished.put([Result.rejected(job, error) for job, error in rejected])
+                await self._finish([Result.rejected(job, error) for job, error in rejected])
             if wish is None:
                 self._targets_done += 1
             else:
@@ -205,8 +208,8 @@ class Pipeline:
             try:
                 outcome = await self._api.send(work.request)
             except Closed:
-                self._queue.done()
-                return
+                await self._finish(work.unchecked(loop.time()))
+                break
             except RequestFailed as failure:
                 outcome = failure
             if work.sent_at is None:
@@ -216,9 +219,9 @@ class Pipeline:
                     results = work.answered(answer, loop.time())
                 case GiveUp(error, 401):
                     self.stop(
-                        Unauthorized(f"the account did not take the token ({error.message}); nothing else was sent")
+                        Unauthorized(f"the account did not take the token ({error.message}); nothing more is sent")
                     )
-                    break
+                    results = work.unchecked(loop.time())
                 case GiveUp(error, http_status):
                     self._log.info(
                         log.GAVE_UP, request=str(work.request), error=error.type.value, message=error.message
@@ -239,9 +242,8 @@ class Pipeline:
                 case Pause(seconds):
                     self._pause(work, seconds)
                     return
-            if results:
-                await self._finished.put(results)
-        self._targets_done += 1
+            await self._finish(results)
+        self._targets_done += work.step is None
         self._queue.done()
 
     def _pause(self, work: Work, seconds: float) -> None:
@@ -253,6 +255,16 @@ class Pipeline:
             self.stop(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
         self._quota.pause(seconds)
         self._queue.again(work)
+
+    async def _finish(self, results: list[Result]) -> None:
+        """Give results to the writer, once it has room; where that is cut off, they are written all the same."""
+        if not results:
+            return
+        try:
+            await self._finished.put(results)
+        except asyncio.CancelledError:
+            self._late += results
+            raise
 
     async def _write_results(self) -> None:
         """The one writer: what is there goes to disk in one write, and is counted and delivered only then."""
@@ -266,13 +278,24 @@ class Pipeline:
                     break
                 item = self._finished.get_nowait()
             ended = item is None
-            if not results:
-                continue
-            if self._file is not None:
-                self._file.write(results)
-            for result in results:
-                self.summary.add(result)
-            await self._deliver(results)
+            if ended:
+                results += self._rest()
+            if results:
+                self._write(results)
+                await self._deliver(results)
+
+    def _write(self, results: list[Result]) -> None:
+        if self._file is not None and results:
+            self._file.write(results)
+        for result in results:
+            self.summary.add(result)
+
+    def _rest(self) -> list[Result]:
+        """Results that reach the writer by no other way: those of tasks that were cut off, or all where it was."""
+        rest, self._late = self._late, []
+        while not self._finished.empty():
+            rest += self._finished.get_nowait() or ()
+        return rest
 
 
 def _why(outcome: Answer | RequestFailed) -> str:

@@ -17,6 +17,7 @@ answer one request is under way at a time, so that a token that is not taken cos
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, Self
@@ -29,6 +30,12 @@ __all__ = ["Closed", "Quota", "Turn"]
 
 _SHORTEST_PACE_S: Final = 0.001
 """A pace below the event loop's own grain cannot be kept, and costs two wake-ups a request."""
+
+_CLOCK_S: Final = 0.001
+"""How far a loop's clock may lag behind: uvloop's counts whole milliseconds."""
+
+_LEAST_WAIT_S: Final = 1e-6
+"""What is left over by rounding is waited for once; a wait that a clock cannot tell from none would spin."""
 
 
 class Closed(Exception):
@@ -47,7 +54,7 @@ class _Places:
     def wait_s(self, now: float, under_way: int) -> float:
         """Seconds until a place is free; infinite while that takes an answer that is not there yet."""
         answered = self._answered
-        seconds = self.rate.seconds
+        seconds = self.rate.seconds + _CLOCK_S
         while answered and answered[0] + seconds <= now:
             answered.popleft()
         if under_way + len(answered) < self.rate.requests:
@@ -104,13 +111,17 @@ class Quota:
         self._changed = asyncio.Event()
         self._under_way = 0
         self._waiting = 0
+        self._wakes = 0
         self._paused_until = 0.0
         self._last_turn = 0.0
         self._answered = False
         self.turns = 0
 
     def __repr__(self) -> str:
-        now = asyncio.get_running_loop().time()
+        try:
+            now = asyncio.get_running_loop().time()
+        except RuntimeError:  # looked at from outside the loop
+            now = time.monotonic()
         rates = ", ".join(f"{log.rate} {log.free(now, self._under_way)} free" for log in self._places)
         paused = f", paused {self._paused_until - now:.1f} s" if self._paused_until > now else ""
         return f"<Quota {rates or 'without limit'}, {self._waiting} waiting{paused}>"
@@ -135,21 +146,25 @@ class Quota:
         self._changed.set()
 
     def wake(self) -> None:
-        """Let who waits look again whether its run is being stopped."""
+        """Let who waits look again whether its run is being stopped, wherever it stands in the line."""
+        self._wakes += 1
         self._changed.set()
 
     async def _take(self, stop: asyncio.Event) -> float:
         self._waiting += 1
         try:
-            async with self._line:
-                await self._wait_for_place(stop)
-                if self._pace is not None:
-                    await self._pace.acquire()  # at once: the wait for it is over
-                # no await between here and the send: a turn that is parked goes stale and fires in a burst
-                self._under_way += 1
-                self.turns += 1
-                self._last_turn = asyncio.get_running_loop().time()
-                return self._last_turn
+            while True:
+                wakes = self._wakes
+                async with self._line:
+                    if not await self._wait_for_place(stop, wakes):
+                        continue  # to the end of the line: who stands behind may belong to the run that is stopped
+                    if self._pace is not None:
+                        await self._pace.acquire()  # at once: the wait for it is over
+                    # no await between here and the send: a turn that is parked goes stale and fires in a burst
+                    self._under_way += 1
+                    self.turns += 1
+                    self._last_turn = asyncio.get_running_loop().time()
+                    return self._last_turn
         finally:
             self._waiting -= 1
 
@@ -161,24 +176,27 @@ class Quota:
             log.answer(now)
         self._changed.set()
 
-    async def _wait_for_place(self, stop: asyncio.Event) -> None:
+    async def _wait_for_place(self, stop: asyncio.Event, wakes: int) -> bool:
+        """Wait until a place is free; False where there was a `wake()` meanwhile and the caller goes on."""
         loop = asyncio.get_running_loop()
-        while not stop.is_set() and (wait_s := self._wait_s(loop.time())) > 0:
+        while not stop.is_set() and wakes == self._wakes and (wait_s := self._wait_s(loop.time())) > 0:
             self._changed.clear()
             try:
-                async with asyncio.timeout(None if wait_s == float("inf") else wait_s):
+                async with asyncio.timeout(None if wait_s == float("inf") else max(wait_s, _LEAST_WAIT_S)):
                     await self._changed.wait()
             except TimeoutError:
                 continue
         if stop.is_set():
             raise Closed
+        return wakes == self._wakes
 
     def _wait_s(self, now: float) -> float:
         if not self._answered and self._under_way:
             return float("inf")
         longest = self._paused_until - now
         if self._pace is not None and not self._pace.has_capacity():
-            longest = max(longest, self._last_turn + self._pace.time_period - now)
+            # never nothing: `acquire` would wait for what rounding has left over, and see no pause and no stop
+            longest = max(longest, self._last_turn + self._pace.time_period - now, _LEAST_WAIT_S)
         for log in self._places:
             longest = max(longest, log.wait_s(now, self._under_way))
         return longest
@@ -186,7 +204,7 @@ class Quota:
 
 def _pace(rates: Sequence[Rate]) -> AsyncLimiter | None:
     """The even pace of the shortest rate, where there is one that the event loop can keep."""
-    shortest = min(rates, key=lambda rate: rate.seconds, default=None)
+    shortest = min(rates, key=lambda rate: (rate.seconds, rate.requests), default=None)
     if shortest is None or shortest.seconds / shortest.requests < _SHORTEST_PACE_S:
         return None
     return AsyncLimiter(1, shortest.seconds / shortest.requests)

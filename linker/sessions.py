@@ -8,6 +8,8 @@ a fifth less CPU, so a pool has one.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,9 +70,15 @@ class SessionPool:
 
     def __init__(self, settings: Settings, token: str, quota: Quota, stop: asyncio.Event) -> None:
         self._settings = settings
-        self._token = token
         self._quota = quota
         self._stop = stop
+        # with each request and not in the session, whose headers aiohttp sends to a proxy too, outside of TLS
+        self._headers = {
+            hdrs.AUTHORIZATION: f"Bearer {token}",
+            hdrs.ACCEPT: "application/json",
+            hdrs.ACCEPT_ENCODING: "gzip, deflate",
+            hdrs.CONTENT_TYPE: "application/json",
+        }
         self._leases = asyncio.Semaphore(settings.concurrency)
         self._session: aiohttp.ClientSession | None = None
         self.requests = 0
@@ -88,13 +96,7 @@ class SessionPool:
                 sock_connect=settings.connect_timeout_s,
                 sock_read=settings.read_timeout_s,
             ),
-            headers={
-                hdrs.AUTHORIZATION: f"Bearer {self._token}",
-                hdrs.ACCEPT: "application/json",
-                hdrs.ACCEPT_ENCODING: "gzip, deflate",
-                hdrs.CONTENT_TYPE: "application/json",
-                hdrs.USER_AGENT: _USER_AGENT,
-            },
+            headers={hdrs.USER_AGENT: _USER_AGENT},
             proxy=settings.proxy,
         )
         return self
@@ -120,15 +122,16 @@ class SessionPool:
                     method,
                     URL(self._settings.base_url + path, encoded=True),
                     data=body,
+                    headers=self._headers,
                     allow_redirects=False,
                     middlewares=(_SendOnce(),),
                 ) as response:
                     turn.answered = True
                     return Reply(response.status, response.headers, await response.read(), turn.at)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
                 failure = _ours(error, self._settings)
-                failure.sent_at = turn.at
-                raise failure from None  # aiohttp's errors carry the request's headers
+            failure.sent_at = turn.at
+            raise failure  # out here, without aiohttp's error as its context: that carries the request's headers
 
 
 def _ours(error: Exception, settings: Settings) -> RequestFailed:
@@ -136,29 +139,42 @@ def _ours(error: Exception, settings: Settings) -> RequestFailed:
     match error:
         case aiohttp.ConnectionTimeoutError():
             return TimedOut(f"no connection within {settings.connect_timeout_s:g} s")
+        case aiohttp.SocketTimeoutError():
+            return TimedOut(f"nothing came for {settings.read_timeout_s:g} s")
         case TimeoutError():
             return TimedOut(f"no answer within {settings.timeout_s:g} s")
-        case aiohttp.ClientHttpProxyError():
-            return ConnectionFailed(f"the proxy answered {error.status}")
-        case aiohttp.ClientProxyConnectionError():
-            return ConnectionFailed(f"no connection to the proxy {error.host}:{error.port}: {_why(error.os_error)}")
-        case aiohttp.ClientConnectorCertificateError():
-            return ConnectionFailed(f"the certificate of {error.host} is not trusted: {_why(error.certificate_error)}")
-        case aiohttp.ClientConnectorError():
-            return ConnectionFailed(f"no connection to {error.host}:{error.port}: {_why(error.os_error)}")
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | UnicodeError():
+            return ConnectionFailed(_not_connected(error))
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailed("the connection was closed before an answer")
         case aiohttp.ClientPayloadError():
-            return ConnectionFailed("the answer was cut short")
+            return ConnectionFailed("the answer was cut short or garbled")
         case aiohttp.ClientResponseError():
-            return BadAnswer(f"no HTTP answer: {error.message.splitlines()[0] if error.message else 'garbage'}")
+            # what follows the colon is the server's, which may repeat anything
+            return BadAnswer(f"no HTTP answer ({error.message.partition(':')[0] or type(error).__name__})")
         case OSError():
             return ConnectionFailed(f"the connection broke: {_why(error)}")
         case _:
             return ConnectionFailed(f"the request failed ({type(error).__name__})")
 
 
+def _not_connected(error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | UnicodeError) -> str:
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answered {error.status}"
+        case aiohttp.ClientProxyConnectionError():
+            return f"no connection to the proxy {error.host}:{error.port}: {_why(error.os_error)}"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the certificate of {error.host} is not trusted: {_why(error.certificate_error)}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {error.host}:{error.port}: {_why(error.os_error)}"
+        case UnicodeError():
+            return "no connection: the host's name is none that could be looked up"
+
+
 def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
+        return getattr(error, "verify_message", type(error).__name__)
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | socket.gaierror) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text is "Connect call failed" and the address again
     return getattr(error, "strerror", None) or type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
@@ -99,7 +99,7 @@ class Settings:
     queue_size: int = 1000
     """Targets in work at once, those that wait for a retry included: a minute of them at 20 a second is 1,200."""
 
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
     """URL of an HTTP proxy. The command takes it from HTTPS_PROXY; the library reads no environment."""
 
     def __post_init__(self) -> None:
@@ -107,8 +107,9 @@ class Settings:
             object.__setattr__(self, "mode", parse_mode(self.mode) or Mode.REPLACE)
         except InvalidJob as error:
             raise UsageError(str(error)) from None
-        written = cast("tuple[Rate | str, ...]", self.rate)
-        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in written)
+        written = cast("Rate | str | tuple[Rate | str, ...]", self.rate)
+        each = (written,) if isinstance(written, Rate | str) else written
+        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in each)
         object.__setattr__(self, "rate", rates)
         for name in ("concurrency", "attempts", "refusals", "queue_size"):
             if getattr(self, name) < 1:
@@ -116,6 +117,8 @@ class Settings:
         for name in ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
+            raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
 
 
 def base_url(account: str | None, url: str | None) -> str:

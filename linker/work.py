@@ -105,9 +105,9 @@ class Work:
 
     def failed(self, error: Error, http_status: int | None, now: float) -> list[Result]:
         """The request in hand will not be tried again: what becomes of the jobs that are left."""
-        attempts, step, self.step = self.attempt, self.step, None
-        if step in (Step.CHECK, Step.CHECK_WHOLE):  # the PUT was taken; that it cannot be looked at is no failure
-            return [self._written(job, Answer(200), now) for job in self._jobs]
+        if self.step in (Step.CHECK, Step.CHECK_WHOLE):  # that what was written cannot be looked at is no failure
+            return self.unchecked(now)
+        attempts, self.step = self.attempt, None
         before = self._change.before if self._change is not None else None
         return [
             self._result(
@@ -122,6 +122,13 @@ class Work:
             )
             for job in self._jobs
         ]
+
+    def unchecked(self, now: float) -> list[Result]:
+        """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
+        if self.step not in (Step.CHECK, Step.CHECK_WHOLE):
+            return []
+        self.step = None
+        return [self._written(job, Answer(200), now) for job in self._jobs]
 
     def _read(self, answer: Answer, attempts: int, now: float) -> list[Result]:
         """Plan from what the target holds now; jobs that need to know it and cannot are failed."""

@@ -51,7 +51,7 @@ class WorkQueue(Generic[T]):
         return QueueStats(len(self._new) + len(self._again), self._unfinished)
 
     async def put(self, item: T) -> None:
-        """Add new work, once there is room for it."""
+        """Add new work, once there is room for it. A queue that is closed by then takes nothing in."""
         await self._room.acquire()
         if self._closed:
             self._room.release()
@@ -77,16 +77,17 @@ class WorkQueue(Generic[T]):
         self._closed = True
         self._end_if_done()
 
-    def drop(self) -> None:
-        """Close, and forget what waits: a run that is stopped takes up nothing more."""
+    def drop(self) -> list[T]:
+        """Close, and give up what waits: a run that is stopped takes up nothing more. What is in work may come back."""
         self._closed = True
-        waiting = len(self._new) + len(self._again)
-        self._new.clear()
+        waiting = [*self._again, *self._new]
         self._again.clear()
-        self._unfinished -= waiting
-        for _ in range(waiting):
+        self._new.clear()
+        self._unfinished -= len(waiting)
+        for _ in waiting:
             self._room.release()
         self._ready.release()
+        return waiting
 
     def _end_if_done(self) -> None:
         if self._closed and self._unfinished == 0:

@@ -33,10 +33,18 @@ class Command:
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """Start `linker ARGUMENTS`."""
+        return await self._start(sys.executable, "-m", "linker", *arguments)
+
+    async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
+        """Run `linker ARGUMENTS` to its end."""
+        return await self._end(await self.start(*arguments), stdin)
+
+    async def program(self, *arguments: str, stdin: bytes = b"") -> Finished:
+        """Run any program to its end, where and as the command is run."""
+        return await self._end(await self._start(*arguments), stdin)
+
+    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "linker",
             *arguments,
             cwd=self.folder,
             env=self.environment,
@@ -45,11 +53,10 @@ class Command:
             stderr=asyncio.subprocess.PIPE,
         )
 
-    async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
-        """Run `linker ARGUMENTS` to its end."""
-        process = await self.start(*arguments)
+    async def _end(self, process: asyncio.subprocess.Process, stdin: bytes) -> Finished:
         stdout, stderr = await process.communicate(stdin)
         assert process.returncode is not None
+        assert b"Traceback" not in stdout + stderr, stderr.decode()  # whatever happens
         return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 

@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 
 import click
 
+from linker import log
 from linker._version import __version__
 from linker.errors import LinkerError, Stopped
 
@@ -63,10 +64,13 @@ def _exit_code() -> int:
     try:
         code = _command.main(prog_name="linker", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if log.is_json():
+            log.tell("error", error.format_message(), "error")
+        else:
+            error.show()
         return 2
     except LinkerError as error:
-        click.echo(f"linker: {error}", err=True)
+        log.tell("error", f"linker: {error}", "error")
         return 3 if isinstance(error, Stopped) else 2
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -75,7 +79,8 @@ def _exit_code() -> int:
         return 3
     except Exception as error:
         where = _last_place(error)
-        click.echo(f"linker: a fault of linker itself: {type(error).__name__} at {where}; please report it", err=True)
+        message = f"linker: a fault of linker itself: {type(error).__name__} at {where}; please report it"
+        log.tell("error", message, "error")
         return 3
     return code if isinstance(code, int) else 0
 

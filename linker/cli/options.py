@@ -142,6 +142,8 @@ def job_files(files: tuple[str, ...], format: str | None) -> list[JobFile]:
     """
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once")
+    if "-" in files and sys.stdin is None:
+        raise UsageError("standard input (-) is closed")
     told: Any = format
     return [
         JobFile("-", format=told, stream=sys.stdin.buffer) if file == "-" else JobFile(file, format=told)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from linker import log
 from linker.cli.screen import duration
 from linker.client import Run
 from linker.settings import Settings
@@ -22,15 +22,16 @@ _BAR_EVERY_S: Final = 0.2
 _LINE_EVERY_S: Final = 15.0
 
 
-@contextmanager
-def show_progress(run: Run, settings: Settings) -> Iterator[None]:
+@asynccontextmanager
+async def show_progress(run: Run, settings: Settings) -> AsyncIterator[None]:
     """Show a run's progress while the context lasts."""
-    view = _bar(run, settings) if sys.stderr.isatty() else _lines(run, settings)
+    view = _bar(run, settings) if sys.stderr.isatty() and not log.is_json() else _lines(run, settings)
     task = asyncio.get_running_loop().create_task(view)
     try:
         yield
     finally:
         task.cancel()
+        await asyncio.wait({task})  # the bar leaves the terminal before anything else is said there
 
 
 async def _bar(run: Run, settings: Settings) -> None:
@@ -65,7 +66,7 @@ async def _lines(run: Run, settings: Settings) -> None:
         await asyncio.sleep(_LINE_EVERY_S)
         progress = run.progress()
         total = f" of {progress.jobs:,}" if progress.read else f", {progress.jobs:,} read"
-        click.echo(f"{run.summary.jobs:,}{total} jobs done: {_told(run, settings)}", err=True)
+        log.tell("progress", f"{run.summary.jobs:,}{total} jobs done: {_told(run, settings)}")
 
 
 def _told(run: Run, settings: Settings) -> str:
@@ -86,9 +87,11 @@ def _told(run: Run, settings: Settings) -> str:
 def _left_s(run: Run, settings: Settings) -> float:
     """Seconds that what is left takes: by the quota, or by the pace so far where that is slower."""
     progress = run.progress()
-    done = max(1, progress.targets_done)
-    each = max(1.0, progress.requests / done) if progress.targets_done else 2.0
-    requests = (progress.targets - progress.targets_done) * each
-    by_quota = max((requests * rate.seconds / rate.requests for rate in settings.rate), default=0.0)
-    by_pace = requests * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
-    return max(by_quota, by_pace)
+    done = progress.targets_done
+    each = progress.requests / done if done > 2 * settings.concurrency else 2.0 - settings.blind
+    whole = progress.targets * each
+    left = max(0.0, whole - progress.requests)
+    # a rate lets its whole number through at once, the shortest at its pace from the start
+    by_quota = max((rate.seconds * (whole / rate.requests - 1) for rate in settings.rate), default=0.0)
+    by_pace = left * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
+    return max(0.0, by_quota - progress.elapsed_s, by_pace)

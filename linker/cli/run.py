@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import click
 
+from linker import log
 from linker.cli.options import account_options, job_files, log_options, pace_options, settings_of, token_of
 from linker.cli.progress import show_progress
 from linker.cli.screen import show_summary
@@ -121,9 +122,10 @@ async def drive(
     async with Linker(token=token, settings=settings) as aha:
         run = aha.run(sources, path, overwrite=overwrite)
         stopped: Stopped | None = None
-        with _Signals(run) as signals, ExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            signals = stack.enter_context(_Signals(run))
             if progress:
-                stack.enter_context(show_progress(run, settings))
+                await stack.enter_async_context(show_progress(run, settings))
             try:
                 async for _ in run:
                     pass
@@ -134,10 +136,12 @@ async def drive(
                     raise
         show_summary(run.summary)
         if stopped is not None:
-            click.echo(f"linker: stopped early: {stopped}", err=True)
+            log.tell("stopped_early", f"linker: stopped early: {stopped}", "error")
             return 3
         if signals.caught is not None:
-            click.echo("linker: interrupted; jobs without a line in the results have not been done", err=True)
+            log.tell(
+                "interrupted", "linker: interrupted; jobs without a line in the results have not been done", "error"
+            )
             return 128 + signals.caught
         return 0 if run.summary.ok else 1
 
@@ -161,7 +165,7 @@ class _Signals:
     def _catch(self, number: int) -> None:
         if self.caught is None:
             self.caught = number
-            click.echo("linker: stopping when what is under way has ended; once more stops at once", err=True)
+            log.tell("interrupted", "linker: stopping when what is under way has ended; once more stops at once")
             self._run.stop()
         else:
             self._run.abandon()

@@ -33,7 +33,7 @@ def show_summary(summary: Summary) -> None:
         console.print(line)
     errors = summary.errors()
     if errors:
-        console.print("most frequent errors")
+        console.print("commonest errors")
     for error in errors:
         console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
     if summary.results is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linker.errors import InvalidJob
-from linker.job import LinkJob, Target, parse_links, parse_mode
+from linker.job import LinkJob, Target, check_key, is_field, parse_links, parse_mode
 
 __all__ = ["Entry", "Rejection", "read_entry"]
 
@@ -17,8 +17,9 @@ __all__ = ["Entry", "Rejection", "read_entry"]
 class Rejection:
     """A line that is no job, with what could be told of it all the same.
 
-    `target` is known where the line's `id` and `kind` were good; `fields` are the fields that the line would
-    have had a part in, None where that is not known (then it may have been any of them).
+    `target` is known where the line's `id` and `kind` were good, or where the `id` tells one by itself; `fields`
+    are the fields that the line would have had a part in, None where that is not known (then it may have been
+    any of them).
     """
 
     message: str
@@ -54,22 +55,36 @@ def _salvaged(message: str, value: object) -> Rejection:
     """A rejection with all that can still be told of the line: its target keeps half a list from being sent."""
     if not isinstance(value, Mapping):
         return Rejection(message)
-    id, kind, links = value.get("id"), value.get("kind"), value.get("links")
-    target = mode = parsed = None
-    with contextlib.suppress(InvalidJob, AttributeError):
-        target = Target.parse(id, kind)  # type: ignore[arg-type]
+    id, kind, links, key = value.get("id"), value.get("kind"), value.get("links"), value.get("key")
+    target = told = mode = parsed = None
+    with contextlib.suppress(InvalidJob):
+        target = told = Target.parse(id, kind)  # type: ignore[arg-type]
+    with contextlib.suppress(InvalidJob):
+        told = told or Target.parse(id)  # type: ignore[arg-type]  # a bad kind beside a good reference number
     with contextlib.suppress(InvalidJob):
         mode = parse_mode(value.get("mode"))
-    with contextlib.suppress(InvalidJob, AttributeError, TypeError):
+    with contextlib.suppress(InvalidJob):
         parsed = parse_links(links)  # type: ignore[arg-type]
-    fields = frozenset(map(str, links)) if isinstance(links, Mapping) and links else None
+    try:
+        check_key(key)
+    except InvalidJob:
+        key = None
+    named = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
     return Rejection(
         message,
-        target=target,
-        fields=fields,
-        kind=target.kind if target else kind if isinstance(kind, str) else None,
-        id=target.id if target else str(id) if isinstance(id, str | int) and not isinstance(id, bool) else None,
+        target=told,
+        fields=frozenset(links or ()) if named else None,
+        kind=target.kind if target else _text(kind) if isinstance(kind, str) else None,
+        id=target.id if target else _text(id) if isinstance(id, str | int) and not isinstance(id, bool) else None,
         mode=mode,
         links=parsed,
-        key=value.get("key"),
+        key=key,
     )
+
+
+def _text(value: str | int) -> str | None:
+    """What was written where a kind or an id belongs, as a result can show it."""
+    try:
+        return str(value).encode(errors="replace").decode()
+    except ValueError:  # an integer over the interpreter's limit of digits
+        return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -57,7 +59,7 @@ class JobFile:
         Raises:
             UsageError: it is so.
         """
-        if self._stream is None:
+        if self._stream is None and not self._path.is_fifo():  # what is read from a pipe is gone
             with self._open() as stream:
                 if self._format == "csv":
                     next(read_table(stream, self.name, empty_clears=False), None)
@@ -68,26 +70,29 @@ class JobFile:
         Raises:
             UsageError: the file cannot be read, or is no job table.
         """
-        stream = self._stream if self._stream is not None else self._open()
-        try:
-            if self._format == "csv":
-                entries = read_table(stream, self.name, empty_clears=empty_clears)
-            else:
-                entries = read_jsonl(stream, self.name)
-            async for chunk in _in_a_thread(entries, self.name):
-                yield chunk
-        finally:
-            if self._stream is None:
-                stream.close()
+        async for chunk in _in_a_thread(self._read(empty_clears), self.name):
+            yield chunk
 
-    def _open(self) -> BinaryIO:
+    def _read(self, empty_clears: bool) -> Generator[Entry]:
+        """Read it through. Opened and closed in the thread that reads: both may wait for a pipe's writer."""
+        with self._open() as stream:
+            if self._format == "csv":
+                yield from read_table(stream, self.name, empty_clears=empty_clears)
+            else:
+                yield from read_jsonl(stream, self.name)
+
+    def _open(self) -> AbstractContextManager[BinaryIO]:
+        if self._stream is not None and self._stream is not getattr(sys.stdin, "buffer", None):
+            return nullcontext(self._stream)
         try:
+            if self._stream is not None:  # a buffer of our own: the interpreter aborts where a thread waits in stdin's
+                return open(self._stream.fileno(), "rb", closefd=False)
             return self._path.open("rb")
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
 
 
-async def _in_a_thread(entries: Iterator[Entry], name: str) -> AsyncIterator[list[Entry]]:
+async def _in_a_thread(entries: Generator[Entry], name: str) -> AsyncIterator[list[Entry]]:
     """Steps an iterator in a daemon thread: where a pipe's writer sleeps, a Ctrl-C need not wait for it."""
     loop = asyncio.get_running_loop()
     wanted = threading.Semaphore(0)
@@ -103,18 +108,19 @@ async def _in_a_thread(entries: Iterator[Entry], name: str) -> AsyncIterator[lis
             future.set_result(chunk or [])
 
     def step() -> None:
-        while wanted.acquire() and not ended:
-            chunk, error = None, None
-            try:
-                chunk = list(islice(entries, _CHUNK))
-            except OSError as broken:
-                error = UsageError(f"{name}: {broken.strerror}")
-            except Exception as broken:
-                error = broken  # type: ignore[assignment]
-            try:
-                loop.call_soon_threadsafe(settle, answer, chunk, error)
-            except RuntimeError:  # the loop has been closed meanwhile
-                return
+        with closing(entries):
+            while wanted.acquire() and not ended:
+                chunk, error = None, None
+                try:
+                    chunk = list(islice(entries, _CHUNK))
+                except OSError as broken:
+                    error = UsageError(f"{name}: {broken.strerror}")
+                except Exception as broken:
+                    error = broken  # type: ignore[assignment]
+                try:
+                    loop.call_soon_threadsafe(settle, answer, chunk, error)
+                except RuntimeError:  # the loop has been closed meanwhile
+                    return
 
     threading.Thread(target=step, name=f"linker reads {name}", daemon=True).start()
     try:

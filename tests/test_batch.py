@@ -1,0 +1,343 @@
+"""Many jobs become one wish a target: the design's formula against a slow and plain one, and what it costs."""
+
+import random
+import re
+import tracemalloc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linker import ErrorType, LinkJob, Mode, Target
+from linker.batch import Batch, Job, Lost, Wish, WishedLinks
+
+TARGETS = [Target.parse("PRJ1-1"), Target.parse("PRJ1-2")]
+FIELDS = ["a", "b", "c"]
+IDS = ["1", "2", "3"]
+
+# --- the formula, slowly
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of input: a job, or one that is lost before the batch (`mode` None) with the fields it may have had."""
+
+    number: int
+    target: Target
+    mode: Mode | None
+    links: Mapping[str, Sequence[str]] | None
+
+    def shares(self, other: "Line") -> bool:
+        """Whether both have, or may have had, a part in one list."""
+        if self.target != other.target:
+            return False
+        return self.links is None or other.links is None or not self.links.keys().isdisjoint(other.links)
+
+    def clashes(self, other: "Line") -> bool:
+        """Whether one gives what the other takes."""
+        if self.target != other.target or self.mode is None or other.mode is None:
+            return False
+        if (self.mode is Mode.REMOVE) == (other.mode is Mode.REMOVE):
+            return False
+        assert self.links is not None
+        assert other.links is not None
+        return any(set(ids) & set(other.links.get(field, ())) for field, ids in self.links.items())
+
+
+def conflicts_of(lines: Sequence[Line]) -> set[Line]:
+    """The lines that clash with another."""
+    return {line for line in lines if any(line.clashes(other) for other in lines)}
+
+
+def incomplete_of(lines: Sequence[Line]) -> set[Line]:
+    """The lines whose list would be half a list, to the end of the chain."""
+    dead = conflicts_of(lines) | {line for line in lines if line.mode is None}
+    while more := {
+        line for line in lines if line.mode is Mode.REPLACE and line not in dead and any(map(line.shares, dead))
+    }:
+        dead |= more
+    return {line for line in dead if line.mode is not None} - conflicts_of(lines)
+
+
+def after_of(lines: Iterable[Line], field: str, before: frozenset[str]) -> frozenset[str]:
+    """What a field is to hold once these lines of its target are done."""
+    by_mode: dict[Mode | None, list[set[str]]] = {mode: [] for mode in (*Mode, None)}
+    for line in lines:
+        if line.links is not None and field in line.links:
+            by_mode[line.mode].append(set(line.links[field]))
+    base = set().union(*by_mode[Mode.REPLACE]) if by_mode[Mode.REPLACE] else set(before)
+    return frozenset(base.union(*by_mode[Mode.ADD]).difference(*by_mode[Mode.REMOVE]))
+
+
+LINKS = st.dictionaries(
+    st.sampled_from(FIELDS), st.lists(st.sampled_from(IDS), max_size=2, unique=True), min_size=1, max_size=2
+)
+LINE = st.one_of(
+    st.tuples(st.sampled_from(TARGETS), st.sampled_from(Mode), LINKS),
+    st.tuples(st.sampled_from(TARGETS), st.sampled_from(Mode), LINKS),
+    st.tuples(st.sampled_from(TARGETS), st.just(Mode.REPLACE), LINKS),
+    st.tuples(st.sampled_from(TARGETS), st.none(), st.one_of(st.none(), LINKS)),
+)
+
+
+class Lines(list[Line]):
+    """Some lines, numbered."""
+
+    def __init__(self, drawn: Iterable[tuple[Target, Mode | None, Mapping[str, Sequence[str]] | None]]) -> None:
+        super().__init__(Line(number, *each) for number, each in enumerate(drawn))
+
+
+BEFORE = st.dictionaries(st.sampled_from(FIELDS), st.frozensets(st.sampled_from(IDS))).map(
+    lambda links: {field: links.get(field, frozenset()) for field in FIELDS}
+)
+
+
+def place(line: Line) -> str:
+    """Where a line stands."""
+    return f"{'even' if line.number % 2 == 0 else 'odd'}.jsonl line {line.number + 1}"
+
+
+def batch_of(lines: Iterable[Line]) -> Batch:
+    """The batch of some lines, from two files."""
+    batch = Batch(Mode.REPLACE)
+    for line in lines:
+        source, number = place(line).split(" line ")
+        if line.mode is None:
+            batch.lose(line.target, Lost(place(line), line.links))
+        else:
+            assert line.links is not None
+            job = LinkJob(line.target.id, line.links, line.target.kind, line.mode, key=line.number)
+            batch.add(line.number, source, int(number), job)
+    return batch
+
+
+@given(st.lists(LINE, max_size=7).map(Lines), BEFORE, st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=400)
+def test_a_batch_comes_to_what_the_formula_says_in_any_order(
+    lines: Lines, before: dict[str, frozenset[str]], chance: random.Random
+) -> None:
+    """Conflicts, incomplete lists and every field's end are the plain formula's, however the lines are shuffled."""
+    shuffled = [*lines]
+    chance.shuffle(shuffled)
+    wishes = list(batch_of(shuffled).wishes())
+    rejected = {job.number: error.type for _, rejects in wishes for job, error in rejects}
+    dead = dict.fromkeys((line.number for line in conflicts_of(lines)), ErrorType.CONFLICT)
+    dead |= dict.fromkeys((line.number for line in incomplete_of(lines)), ErrorType.INCOMPLETE)
+    assert rejected == dead
+    kept = [line for line in lines if line.mode is not None and line.number not in dead]
+    assert {wish.target: {job.number for job in wish.jobs} for wish, _ in wishes if wish} == {
+        target: {line.number for line in kept if line.target == target} for target in {line.target for line in kept}
+    }
+    for wish, _ in wishes:
+        if wish is not None:
+            mine = [line for line in kept if line.target == wish.target]
+            assert set(wish.fields) == {field for line in mine for field in line.links or ()}
+            for field, links in wish.fields.items():
+                assert links.after(before[field]) == after_of(mine, field, before[field])
+                known = links.replace is not None
+                assert (field not in wish.needs_before) == known
+                assert links.after(None) == (after_of(mine, field, frozenset()) if known else None)
+
+
+@given(st.lists(LINE, max_size=8).map(Lines))
+@settings(deadline=None, max_examples=250)
+def test_half_a_list_is_never_sent(lines: Lines) -> None:
+    """Where a list is replaced, every line that says or may have said a part of it is in it."""
+    for wish, _ in batch_of(lines).wishes():
+        for field, links in wish.fields.items() if wish else ():
+            if links.replace is not None:
+                assert wish is not None
+                parts = [
+                    line for line in lines if line.target == wish.target and (not line.links or field in line.links)
+                ]
+                assert all(line.mode is not None and line.links is not None for line in parts)
+                replacing = [line for line in parts if line.mode is Mode.REPLACE]
+                assert links.replace == {id for line in replacing for id in (line.links or {})[field]}
+
+
+@given(st.lists(LINE, max_size=7).map(Lines))
+@settings(deadline=None, max_examples=300)
+def test_every_rejection_names_the_line_that_is_to_blame(lines: Lines) -> None:
+    """A conflict names a line that gives what this one takes; half a list names a part that is lacking."""
+    by_place = {place(line): line for line in lines}
+    for _, rejects in batch_of(lines).wishes():
+        lost = [line for line in lines if line.mode is None or line.number in {job.number for job, _ in rejects}]
+        for job, error in rejects:
+            me = lines[job.number]
+            if error.type is ErrorType.CONFLICT:
+                found = re.fullmatch(r"links\.(\w): (.*) (gives|removes) (\d) at the same time", error.message)
+                assert found is not None
+                field, where, verb, id = found.groups()
+                other = by_place[where]
+                assert other.clashes(me)
+                assert (verb == "removes") == (other.mode is Mode.REMOVE)
+                assert id in (me.links or {})[field]
+                assert id in (other.links or {})[field]
+            else:
+                where, _, said = error.message.partition(" has a part in this list")
+                assert said == " and was not taken; half a list is never sent"
+                assert by_place[where] in lost
+                assert by_place[where] is not me
+                assert by_place[where].shares(me)
+
+
+# --- by example
+
+
+def settled(*jobs: LinkJob, lost: Sequence[Lost] = (), mode: Mode = Mode.REPLACE) -> tuple[Wish | None, list[str]]:
+    """What jobs of one target come to, and the rejections as `number type`."""
+    batch = Batch(mode)
+    for number, job in enumerate(jobs):
+        batch.add(number, "f", number + 1, job)
+    for loss in lost:
+        batch.lose(jobs[0].target, loss)
+    [(wish, rejected)] = batch.wishes()
+    return wish, [f"{job.number} {error.type}" for job, error in rejected]
+
+
+def job(mode: str | None, **links: str) -> LinkJob:
+    """`job("add", a="1 2")`."""
+    return LinkJob("PRJ1-1", {field: ids.split() for field, ids in links.items()}, mode=mode)
+
+
+def test_jobs_of_one_target_become_one_wish() -> None:
+    """Replace lists unite, what is added and removed is kept apart, and all fields are together."""
+    wish, rejected = settled(
+        job("replace", a="1 2"), job("add", a="3", b="4"), job("remove", a="5"), job("replace", a="2 6")
+    )
+    assert rejected == []
+    assert wish is not None
+    assert wish.fields == {
+        "a": WishedLinks(frozenset("126"), frozenset("3"), frozenset("5")),
+        "b": WishedLinks(None, frozenset("4")),
+    }
+    assert wish.needs_before == {"b"}
+    assert wish.fields["a"].after(frozenset("789")) == frozenset("1236")
+    assert wish.fields["b"].after(frozenset("789")) == frozenset("4789")
+    assert WishedLinks(None, frozenset("1"), frozenset("1")).after(frozenset()) == frozenset()
+
+
+def test_a_job_without_a_mode_takes_the_runs() -> None:
+    """`--mode add` makes an add of a job that does not say, and of no other."""
+    wish, _ = settled(job(None, a="1"), job("remove", a="2"), mode=Mode.ADD)
+    assert wish is not None
+    assert wish.fields == {"a": WishedLinks(None, frozenset("1"), frozenset("2"))}
+
+
+def test_removing_what_is_not_replaced_in_is_no_conflict() -> None:
+    """Only an id that one job gives and another takes is one."""
+    wish, rejected = settled(job("replace", a="1"), job("remove", a="2"))
+    assert rejected == []
+    assert wish is not None
+
+
+def test_a_clear_and_a_replace_add_up() -> None:
+    """An empty list is no contradiction to another part of the list."""
+    wish, rejected = settled(job("replace", a=""), job("replace", a="1"))
+    assert rejected == []
+    assert wish is not None
+    assert wish.fields["a"].after(None) == frozenset("1")
+
+
+def test_a_conflict_takes_the_lists_with_it_from_field_to_field() -> None:
+    """The lost list of one field costs a job its other field, whose list is lost in turn; adds go on."""
+    wish, rejected = settled(
+        job("add", a="1"),
+        job("remove", a="1"),
+        job("replace", a="2", b="2"),
+        job("replace", b="3", c="3"),
+        job("replace", c="4"),
+        job("add", c="5"),
+        job("replace", d="6"),
+    )
+    assert rejected == ["0 conflict", "1 conflict", "2 incomplete", "3 incomplete", "4 incomplete"]
+    assert wish is not None
+    assert wish.fields == {"c": WishedLinks(None, frozenset("5")), "d": WishedLinks(frozenset("6"))}
+
+
+def test_a_rejected_line_takes_the_lists_of_its_fields_with_it() -> None:
+    """A line whose fields are known costs these, one whose fields are not known costs all lists of its target."""
+    jobs = job("replace", a="1"), job("replace", b="2"), job("add", a="3")
+    wish, rejected = settled(*jobs, lost=[Lost("f line 9", {"a"})])
+    assert rejected == ["0 incomplete"]
+    assert wish is not None
+    assert wish.fields == {"a": WishedLinks(None, frozenset("3")), "b": WishedLinks(frozenset("2"))}
+    wish, rejected = settled(*jobs, lost=[Lost("f line 9", None)])
+    assert rejected == ["0 incomplete", "1 incomplete"]
+    wish, rejected = settled(*jobs[:2], lost=[Lost("f line 9", None)])
+    assert wish is None
+
+
+def test_a_rejected_line_of_another_target_costs_nothing() -> None:
+    """Targets have nothing to do with each other."""
+    batch = Batch(Mode.REPLACE)
+    batch.add(0, "f", 1, job("replace", a="1"))
+    batch.lose(Target.parse("PRJ1-2"), Lost("f line 2", None))
+    [(wish, rejected)] = batch.wishes()
+    assert wish is not None
+    assert rejected == []
+
+
+@pytest.mark.parametrize("key", ["crm-17", 17, None, 1.5, ["a", {"b": None}]])
+def test_a_job_comes_out_of_the_batch_as_it_went_in(key: object) -> None:
+    """Number, file, line, target, mode, ids of any length and the key survive the packing."""
+    long = "7036045937" * 500
+    batch = Batch(Mode.REPLACE)
+    batch.add(7, "a b.jsonl", 12, LinkJob("prj1-r-1", {"b": [long, "2"], "a": []}, mode="add", key=key))
+    batch.add(8, "-", 1, LinkJob("PRJ1-R-1", {"b": ["3"]}, mode="add"))
+    batch.add(9, "a b.jsonl", 13, LinkJob("PRJ1-R-1", {"b": ["3"]}, mode="add"))
+    assert (batch.jobs, batch.targets) == (3, 1)
+    [(wish, _)] = batch.wishes()
+    assert wish is not None
+    first, second, third = wish.jobs
+    assert (first.number, first.place, first.target) == (7, "a b.jsonl line 12", Target.parse("PRJ1-R-1"))
+    assert (first.mode, first.key) == (Mode.ADD, key)
+    assert {field: list(ids) for field, ids in first.links.items()} == {"b": ["2", long], "a": []}
+    assert (second.place, third.place) == ("- line 1", "a b.jsonl line 13")
+
+
+def test_targets_come_in_the_order_in_which_they_were_named() -> None:
+    """A run goes through a file from its top."""
+    batch = Batch(Mode.REPLACE)
+    for number, id in enumerate(["PRJ1-3", "PRJ1-1", "PRJ1-2", "PRJ1-1"]):
+        batch.add(number, "f", number + 1, LinkJob(id, {"a": ["1"]}))
+    assert [wish.target.id for wish, _ in batch.wishes() if wish] == ["PRJ1-3", "PRJ1-1", "PRJ1-2"]
+
+
+# --- what it costs
+
+
+def many(jobs: int, jobs_a_target: int) -> Iterator[LinkJob]:
+    """Jobs as they come out of a customer database."""
+    for number in range(jobs):
+        id = str(7036045937940700101 + number)
+        yield LinkJob(f"PRJ1-{number // jobs_a_target}", {"customers": [id]}, "feature", key="crm-17")
+
+
+@pytest.mark.parametrize("jobs_a_target", [1, 10])
+def test_a_job_costs_at_most_600_bytes(jobs_a_target: int) -> None:
+    """Measured over 50,000 jobs, each on its own target and ten on one."""
+    jobs = 50_000
+    tracemalloc.start()
+    try:
+        batch = Batch(Mode.REPLACE)
+        for number, job in enumerate(many(jobs, jobs_a_target)):
+            batch.add(number, "links.jsonl", number + 1, job)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert batch.targets == jobs // jobs_a_target
+    assert size / jobs <= 600
+
+
+def test_a_batch_can_be_gone_through_again() -> None:
+    """Going through the wishes unpacks one target at a time and leaves the batch as it is."""
+    batch = Batch(Mode.REPLACE)
+    for number, job in enumerate(many(30, 10)):
+        batch.add(number, "links.jsonl", number + 1, job)
+    first, again = list(batch.wishes()), list(batch.wishes())
+    assert first == again
+    assert [len(wish.jobs) for wish, _ in first if wish] == [10, 10, 10]
+    assert all(isinstance(job, Job) for wish, _ in first if wish for job in wish.jobs)

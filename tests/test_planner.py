@@ -1,0 +1,84 @@
+"""From a wish and what a target holds to the change that makes it so."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linker import Target
+from linker.batch import Links, Wish, WishedLinks
+from linker.planner import Change, FieldChange, plan
+
+TARGET = Target.parse("PRJ1-1")
+IDS = st.frozensets(st.sampled_from(["1", "2", "3", "10", "20"]))
+FIELDS = ["a", "b", "c"]
+
+
+def wish(**fields: WishedLinks) -> Wish:
+    """A wish without its jobs, which a plan does not look at."""
+    return Wish(TARGET, (), fields)
+
+
+def test_a_plan_puts_the_fields_that_are_not_so_already() -> None:
+    """Fields that hold what is wished are left out of the PUT, not out of before and after."""
+    before = {"a": frozenset("12"), "b": frozenset("1"), "c": frozenset[str]()}
+    change = plan(
+        wish(a=WishedLinks(frozenset("12")), b=WishedLinks(add=frozenset("2")), c=WishedLinks(remove=frozenset("1"))),
+        before,
+    )
+    assert change == Change(TARGET, before, {"a": frozenset("12"), "b": frozenset("12"), "c": frozenset()})
+    assert change.put == {"b": frozenset("12")}
+
+
+def test_a_plan_of_what_is_so_already_puts_nothing() -> None:
+    """An add of what is there, a remove of what is not and a list that stands cost no request."""
+    before = {"a": frozenset("1"), "b": frozenset("1"), "c": frozenset[str]()}
+    links = {
+        "a": WishedLinks(add=frozenset("1")),
+        "b": WishedLinks(remove=frozenset("2")),
+        "c": WishedLinks(frozenset()),
+    }
+    assert plan(wish(**links), before).put == {}
+
+
+def test_a_plan_without_a_before_puts_every_field() -> None:
+    """Where it is not known what a target holds, nothing is left out, and nothing is said of what it does."""
+    change = plan(wish(a=WishedLinks(frozenset("12"), remove=frozenset("2")), b=WishedLinks(frozenset())), None)
+    assert change.put == {"a": frozenset("1"), "b": frozenset()}
+    assert change.before is None
+    assert change.diff("a", frozenset("1")) is None
+
+
+def test_a_plan_of_an_add_without_a_before_is_a_bug() -> None:
+    """A list that cannot be said is never made up."""
+    with pytest.raises(AssertionError, match="feature PRJ1-1: a needs what it holds now"):
+        plan(wish(a=WishedLinks(add=frozenset("1"))), None)
+
+
+def test_what_a_put_did_is_told_from_what_is_shown_afterwards() -> None:
+    """Added and removed are sorted as numbers, and go by the answer rather than by the wish."""
+    before = {"a": frozenset({"3", "20", "100"})}
+    change = plan(wish(a=WishedLinks(frozenset({"3", "7", "30"}))), before)
+    assert change.diff("a", change.after["a"]) == FieldChange(added=["7", "30"], removed=["20", "100"])
+    assert change.diff("a", frozenset({"3", "30", "100"})) == FieldChange(added=["30"], removed=["20"])
+    assert change.diff("a", before["a"]) == FieldChange(added=[], removed=[])
+
+
+WISHED = st.builds(WishedLinks, st.one_of(st.none(), IDS), IDS, IDS)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), WISHED, min_size=1), st.fixed_dictionaries(dict.fromkeys(FIELDS, IDS)))
+@settings(deadline=None, max_examples=200)
+def test_a_put_makes_every_field_what_is_wished_and_nothing_else(fields: dict[str, WishedLinks], holds: Links) -> None:
+    """The PUT laid over what the target holds is the wish, each field of it is needed, and the diff undoes it."""
+    before = {field: holds[field] for field in fields}
+    change = plan(wish(**fields), before)
+    made = {**holds, **change.put}
+    for field in FIELDS:
+        links = fields.get(field)
+        assert made[field] == (links.after(holds[field]) if links else holds[field])
+        if field in change.put:
+            assert made[field] != holds[field]
+        if links is not None:
+            did = change.diff(field, made[field])
+            assert did is not None
+            assert (made[field] - set(did.added)) | set(did.removed) == holds[field]

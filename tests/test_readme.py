@@ -1,0 +1,62 @@
+"""The README's commands, run as a reader runs them, with the output that it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from linker.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[1]
+NOT_RUN = ("make ", "linker sandbox", "export ")
+
+
+def console_commands() -> Iterator[tuple[str, str]]:
+    """Each command of the README's console blocks, with the output that stands below it."""
+    for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def masked(output: str) -> str:
+    """Output without what differs from run to run: times, and the order in which PUTs were numbered."""
+    output = re.sub(r"in [0-9.]+ s,", "in T s,", output)
+    output = re.sub(r'"finished_at":"[^"]+","elapsed_ms":[0-9.]+', '"finished_at":…', output)
+    return re.sub(r'"change":[0-9]+', '"change":N', output)
+
+
+async def test_the_readme_s_commands_print_what_it_shows(tmp_path: Path) -> None:
+    """Every command of the README but `make` and the server itself prints what the README says, in its order."""
+    shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
+    shown = [(command, output) for command, output in console_commands() if not command.startswith(NOT_RUN)]
+    assert len(shown) >= 4
+    async with Sandbox() as sandbox:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "AHA_URL": sandbox.url, "AHA_TOKEN": "sandbox", "PATH": path}
+        environment.pop("AHA_ACCOUNT", None)
+        for command, output in shown:
+            process = await asyncio.create_subprocess_shell(
+                command,
+                cwd=tmp_path,
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            stdout, stderr = await process.communicate()
+            assert (masked(stdout.decode()), stderr.decode()) == (masked(output), ""), command
+            assert process.returncode == 0, command
+
+
+def test_the_readme_s_options_are_the_command_s() -> None:
+    """Each option of `linker run` stands in the README's table, and none that it does not have."""
+    from linker.cli.run import command
+
+    options = {name for option in command.params for name in option.opts if name.startswith("--")}
+    table = (ROOT / "README.md").read_text().split("The options of `run`:")[1].split("| exit code")[0]
+    assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table)) - {"--no-progress"} == options

@@ -1,0 +1,345 @@
+"""One target's way from wish to results, answer by answer, without a server."""
+
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+
+from linker import Error, ErrorType, LinkJob, Mode, Result, Status
+from linker.api import Answer, Request
+from linker.batch import Batch, Wish
+from linker.planner import FieldChange
+from linker.work import Step, Work
+
+GONE = Error(ErrorType.NOT_FOUND, "404: Record not found")
+SLIM = "/api/v1/features/PRJ1-1?fields=custom_object_links,reference_num,id"
+WHOLE = "/api/v1/features/PRJ1-1"
+
+
+def job(mode: str = "replace", **links: str) -> LinkJob:
+    """`job("add", a="1 2")`."""
+    return LinkJob("PRJ1-1", {field: ids.split() for field, ids in links.items()}, mode=mode)
+
+
+def wish_of(*jobs: LinkJob) -> Wish:
+    """What some jobs of one target come to."""
+    batch = Batch(Mode.REPLACE)
+    for number, each in enumerate(jobs):
+        batch.add(number, "f", number + 1, each)
+    [(wish, rejected)] = batch.wishes()
+    assert wish is not None
+    assert rejected == []
+    return wish
+
+
+def work_of(*jobs: LinkJob, blind: bool = False) -> Work:
+    """The work of some jobs of one target, whose change would be number 7."""
+    return Work(wish_of(*jobs), blind=blind, number_change=count(7).__next__)
+
+
+def shows(status: int = 200, **links: str) -> Answer:
+    """`shows(a="1 2")`: an answer in which the target holds these."""
+    return Answer(status, {field: frozenset(ids.split()) for field, ids in links.items()})
+
+
+HIDES = Answer(200)
+"""An answer that shows no links."""
+
+
+def answer(work: Work, *answers: Answer | Error) -> list[Result]:
+    """The results of the last answer, which is the first that has any."""
+    results: list[Result] = []
+    for each in answers:
+        assert results == []
+        work.attempt += 1
+        results = work.failed(each, 404, 0.0) if isinstance(each, Error) else work.answered(each, 0.0)
+    return results
+
+
+def asked(request: Request) -> tuple[str, str, Any]:
+    """A request as the account gets it."""
+    return request.method, request.path, orjson.loads(request.body) if request.body else None
+
+
+def put(**links: list[str]) -> tuple[str, str, Any]:
+    """The one PUT of a target."""
+    return "PUT", SLIM, {"feature": {"custom_object_links": links}}
+
+
+def summed(results: list[Result]) -> list[str]:
+    """Results as `number status` or `number status type`."""
+    return [f"{each.job} {each.status}" + (f" {each.error.type}" if each.error else "") for each in results]
+
+
+# --- reading and writing
+
+
+def test_a_target_is_read_and_written_and_its_job_is_linked() -> None:
+    """The result shows before and after, the change and what it did, and the time since the first request."""
+    work = work_of(job(customers="3 20 100"))
+    assert asked(work.request) == ("GET", SLIM, None)
+    work.attempt, work.sent_at = 1, 10.0
+    assert work.answered(shows(customers="100 7", other="1"), 10.1) == []
+    assert asked(work.request) == put(customers=["3", "20", "100"])
+    work.attempt = 3
+    [result] = work.answered(shows(201, customers="3 20 100", other="1"), 10.1824)
+    assert work.step is None
+    assert result == Result(
+        job=0,
+        line=1,
+        source="f",
+        key=None,
+        kind="feature",
+        id="PRJ1-1",
+        mode="replace",
+        links={"customers": ["3", "20", "100"]},
+        status=Status.LINKED,
+        before={"customers": ["7", "100"]},
+        after={"customers": ["3", "20", "100"]},
+        change=7,
+        changes={"customers": FieldChange(added=["3", "20"], removed=["7"])},
+        http_status=201,
+        attempts=3,
+        finished_at=result.finished_at,
+        elapsed_ms=182.4,
+    )
+
+
+@pytest.mark.parametrize("each", [job(a="1 2", b=""), job("add", a="1"), job("add", a=""), job("remove", a="3", b="1")])
+def test_what_is_so_already_costs_no_put(each: LinkJob) -> None:
+    """The job is unchanged by the read: its status, no attempt, no change."""
+    [result] = answer(work := work_of(each), shows(203, a="1 2"))
+    assert work.step is None
+    assert (result.status, result.http_status, result.attempts) == (Status.UNCHANGED, 203, 0)
+    assert (result.change, result.changes, result.error) == (None, {}, None)
+    assert result.before == result.after == {field: ["1", "2"] if field == "a" else [] for field in each.links}
+
+
+def test_only_the_fields_that_change_are_put() -> None:
+    """A job of fields that are so already is done by the read, others go with the PUT and tell all their fields."""
+    work = work_of(job(a="1"), job("add", b="2", c="3"), job("add", c="4"))
+    [first] = answer(work, shows(a="1", b="2"))
+    assert summed([first]) == ["0 unchanged"]
+    assert asked(work.request) == put(c=["3", "4"])
+    second, third = answer(work, shows(a="1", b="2", c="3 4"))
+    assert summed([second, third]) == ["1 linked", "2 linked"]
+    assert second.changes == {"b": FieldChange([], []), "c": FieldChange(["3", "4"], [])}
+    assert second.before == {"b": ["2"], "c": []}
+    assert third.changes == {"c": FieldChange(["3", "4"], [])}
+
+
+def test_the_jobs_of_one_put_share_its_number_and_what_it_did() -> None:
+    """Three jobs of one field go with one change, which each tells as a whole; the next target's is the next."""
+    number = count().__next__
+    first, second, third = (Work(wish_of(job(a=ids)), blind=False, number_change=number) for ids in ("1", "2", "3"))
+    assert summed(answer(first, shows(a="1"))) == ["0 unchanged"]
+    assert [result.change for result in answer(second, shows(), shows(a="2"))] == [0]
+    assert [result.change for result in answer(third, shows(), shows(a="3"))] == [1]
+    work = work_of(job(a="1"), job("add", a="2"), job("remove", a="9"))
+    results = answer(work, shows(a="9"), shows(a="1 2"))
+    assert summed(results) == ["0 linked", "1 linked", "2 linked"]
+    assert {result.change for result in results} == {7}
+    assert [result.changes for result in results] == [{"a": FieldChange(["1", "2"], ["9"])}] * 3
+
+
+# --- where the links are not shown
+
+
+def test_a_target_that_shows_no_links_is_read_whole() -> None:
+    """What `fields=` hides the whole answer may show; then all goes on as ever."""
+    work = work_of(job("add", a="2"))
+    assert answer(work, HIDES) == []
+    assert asked(work.request) == ("GET", WHOLE, None)
+    assert answer(work, shows(a="1")) == []
+    assert asked(work.request) == put(a=["1", "2"])
+    [result] = answer(work, shows(a="1 2"))
+    assert (result.status, result.before) == (Status.LINKED, {"a": ["1"]})
+
+
+def test_a_replace_goes_on_where_a_target_shows_nothing() -> None:
+    """It is linked by the account's word: before, after and changes are null, and no read-back is tried."""
+    work = work_of(job(a="1", b=""), job("add", a="2"), job("remove", a="3"))
+    assert answer(work, HIDES, HIDES) == []
+    assert asked(work.request) == put(a=["1", "2"], b=[])
+    results = answer(work, HIDES)
+    assert summed(results) == ["0 linked", "1 linked", "2 linked"]
+    for result in results:
+        assert (result.before, result.after, result.changes, result.change) == (None, None, None, 7)
+        assert result.unseen
+
+
+def test_a_put_may_show_what_a_read_hid() -> None:
+    """Where only the PUT's answer shows links, it is believed, for and against."""
+    [result] = answer(work_of(job(a="1")), HIDES, HIDES, shows(a="1"))
+    assert (result.status, result.before, result.after, result.changes) == (Status.LINKED, None, {"a": ["1"]}, None)
+    [result] = answer(work_of(job(a="1")), HIDES, HIDES, shows(a="2"))
+    assert summed([result]) == ["0 failed not_applied"]
+
+
+@pytest.mark.parametrize("mode", ["add", "remove"])
+def test_what_needs_a_list_that_is_not_shown_fails(mode: str) -> None:
+    """An add or a remove without a list to work on is a bad answer's failure, and costs no PUT."""
+    work = work_of(job(mode, a="1"))
+    assert work.attempt == 0
+    assert answer(work, HIDES) == []
+    work.attempt = 4
+    [result] = work.answered(Answer(203), 0.0)
+    assert summed([result]) == ["0 failed bad_answer"]
+    assert (result.http_status, result.attempts) == (203, 5 - 1)
+    assert (result.before, result.after, result.change, result.changes) == (None, None, None, None)
+    assert work.step is None
+
+
+def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
+    """Half a list is not sent: what shares a field is incomplete, and an add left without its list fails too."""
+    work = work_of(
+        job("add", a="1", b="1"),
+        job(b="2", c="2"),
+        job("add", c="3"),
+        job(d="4"),
+        job("add", d="5"),
+    )
+    results = answer(work, HIDES, HIDES)
+    assert sorted(summed(results)) == ["0 failed bad_answer", "1 rejected incomplete", "2 failed bad_answer"]
+    [incomplete] = [result for result in results if result.job == 1]
+    assert incomplete.error is not None
+    assert incomplete.error.message.startswith("f line 1 has a part in this list and was not taken")
+    assert asked(work.request) == put(d=["4", "5"])
+    assert summed(answer(work, HIDES)) == ["3 linked", "4 linked"]
+
+
+# --- blind
+
+
+def test_blind_a_replace_is_put_at_once() -> None:
+    """Nothing is read before, so neither before nor changes are known; the answer shows the after."""
+    work = work_of(job(a="1"), job("add", a="2"), blind=True)
+    assert asked(work.request) == put(a=["1", "2"])
+    results = answer(work, shows(a="1 2"))
+    assert summed(results) == ["0 linked", "1 linked"]
+    assert [(result.before, result.after, result.changes, result.change) for result in results] == [
+        (None, {"a": ["1", "2"]}, None, 7)
+    ] * 2
+
+
+def test_blind_an_add_is_read_all_the_same() -> None:
+    """A target with one field that needs its list is read as ever."""
+    work = work_of(job(a="1"), job("remove", b="2"), blind=True)
+    assert work.step is Step.READ
+    assert answer(work, shows(b="2 3")) == []
+    assert asked(work.request) == put(a=["1"], b=["3"])
+
+
+# --- reading back
+
+
+def test_a_put_that_shows_nothing_is_read_back() -> None:
+    """A GET after it shows the links, and the result tells of the PUT, not of the GET."""
+    work = work_of(job(a="1"))
+    work.attempt = 1
+    assert work.answered(shows(a="2"), 0.0) == []
+    work.attempt = 3
+    assert work.answered(Answer(204), 0.0) == []
+    assert asked(work.request) == ("GET", SLIM, None)
+    work.attempt = 2
+    assert work.answered(HIDES, 0.0) == []
+    assert asked(work.request) == ("GET", WHOLE, None)
+    work.attempt = 1
+    [result] = work.answered(shows(a="1"), 0.0)
+    assert (result.status, result.after, result.http_status, result.attempts) == (Status.LINKED, {"a": ["1"]}, 204, 3)
+    assert result.changes == {"a": FieldChange(["1"], ["2"])}
+
+
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize("reads", [[HIDES, HIDES], [GONE], [HIDES, GONE]])
+def test_a_put_that_nothing_shows_is_linked_unseen(blind: bool, reads: list[Answer | Error]) -> None:
+    """Neither answer nor read-back shows it, or the read-back fails: after is null, and it is no failure."""
+    work = work_of(job(a="1"), blind=blind)
+    assert answer(work, *[] if blind else [shows(a="2")], Answer(202)) == []
+    [result] = answer(work, *reads)
+    assert work.step is None
+    assert (result.status, result.after, result.http_status, result.attempts) == (Status.LINKED, None, 202, 1)
+    assert result.unseen
+    assert result.changes == (None if blind else {"a": FieldChange(["1"], ["2"])})
+
+
+@pytest.mark.parametrize("hides", [1, 2])
+def test_a_read_back_that_shows_something_else_is_a_failure(hides: int) -> None:
+    """The PUT's own status stands in the result, and what the account holds."""
+    [result] = answer(work_of(job(a="1")), shows(a="2"), *[HIDES] * hides, shows(a="2"))
+    assert summed([result]) == ["0 failed not_applied"]
+    assert (result.after, result.http_status, result.changes) == ({"a": ["2"]}, 200, {"a": FieldChange([], [])})
+
+
+# --- not applied
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked_for", "shown", "status"),
+    [
+        ("replace", "1", "1", "linked"),
+        ("replace", "1", "", "failed"),
+        ("replace", "1", "1 8", "failed"),
+        ("replace", "", "8", "failed"),
+        ("add", "1", "1 8", "linked"),
+        ("add", "1", "1", "linked"),
+        ("add", "1 2", "2 8", "failed"),
+        ("remove", "8", "9", "linked"),
+        ("remove", "8", "", "linked"),
+        ("remove", "8", "8 9", "failed"),
+    ],
+)
+def test_a_job_is_held_against_what_it_asked(mode: str, asked_for: str, shown: str, status: str) -> None:
+    """A replace wants exactly its list, an add its ids among others, a remove its ids gone."""
+    [result] = answer(work_of(job(mode, a=asked_for)), shows(a="8 9"), shows(a=shown))
+    assert summed([result]) == [f"0 {status}" + (" not_applied" if status == "failed" else "")]
+    assert result.after == {"a": shown.split()}
+
+
+def test_one_job_of_a_put_may_fail_without_the_others() -> None:
+    """A field that was dropped in silence costs the jobs that name it; a field left out is empty."""
+    results = answer(work_of(job(a="1"), job(b="2", c="3"), job("remove", b="9")), shows(b="9"), shows(a="1", c="3"))
+    assert summed(results) == ["0 linked", "1 failed not_applied", "2 linked"]
+    assert results[1].error == Error(ErrorType.NOT_APPLIED, "answered 200, but b does not hold what was asked")
+    assert results[1].after == {"b": [], "c": ["3"]}
+    assert results[1].changes == {"b": FieldChange([], ["9"]), "c": FieldChange(["3"], [])}
+
+
+# --- failures
+
+
+@pytest.mark.parametrize("reads", [[], [HIDES]])
+def test_a_read_that_fails_fails_all_jobs_of_its_target(reads: list[Answer]) -> None:
+    """Nothing was written, so there is no change; the read's status and attempts tell why."""
+    results = answer(work := work_of(job(a="1"), job("add", b="2")), *reads, GONE)
+    assert work.step is None
+    assert summed(results) == ["0 failed not_found", "1 failed not_found"]
+    for result in results:
+        assert (result.error, result.http_status, result.attempts) == (GONE, 404, 1)
+        assert (result.before, result.after, result.change, result.changes) == (None, None, None, None)
+
+
+def test_a_write_that_fails_fails_the_jobs_that_are_left() -> None:
+    """What was so already stays unchanged; what the PUT did is not known, so changes is null."""
+    work = work_of(job(a="1"), job("add", b="2"))
+    assert summed(answer(work, shows(a="1", b="3"))) == ["0 unchanged"]
+    work.attempt = 6
+    [result] = work.failed(Error(ErrorType.TIMEOUT, "no answer", retryable=True), None, 0.0)
+    assert summed([result]) == ["1 failed timeout"]
+    assert (result.before, result.after, result.change, result.changes) == ({"b": ["3"]}, None, 7, None)
+    assert (result.http_status, result.attempts) == (None, 6)
+    assert work.step is None
+
+
+def test_a_run_that_ends_tells_only_of_what_was_written() -> None:
+    """Where nothing more may be asked, a PUT that was answered is linked unseen; other jobs have no result yet."""
+    work = work_of(job(a="1"))
+    assert work.unchecked(0.0) == []
+    assert answer(work, shows(a="2")) == []
+    assert work.unchecked(0.0) == []
+    assert work.step is Step.WRITE
+    assert answer(work, HIDES) == []
+    [result] = work.unchecked(0.0)
+    assert result.unseen
+    assert work.step is None

@@ -1,0 +1,143 @@
+"""Whatever answers come, in whatever order: each job gets one result, and the account is what was asked."""
+
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linker import Error, ErrorType, LinkJob, Mode, Result, Status
+from linker.api import Answer
+from linker.batch import Batch, Job, Links, Wish
+from linker.work import Step, Work
+
+FIELDS = ["a", "b", "c"]
+IDS = st.frozensets(st.sampled_from("123"))
+JOBS = st.lists(
+    st.tuples(st.sampled_from(Mode), st.dictionaries(st.sampled_from(FIELDS), IDS, min_size=1)), min_size=1, max_size=4
+)
+GONE = Error(ErrorType.NOT_FOUND, "gone")
+
+
+def wish_of(jobs: list[tuple[Mode, dict[str, frozenset[str]]]]) -> Wish | None:
+    """What is left of random jobs of one target once their conflicts are rejected."""
+    batch = Batch(Mode.REPLACE)
+    for number, (mode, links) in enumerate(jobs):
+        batch.add(
+            number, "f", number + 1, LinkJob("PRJ1-1", {field: [*ids] for field, ids in links.items()}, mode=mode)
+        )
+    [(wish, _)] = batch.wishes()
+    return wish
+
+
+ANSWER = st.one_of(
+    st.just(Answer(200)), st.dictionaries(st.sampled_from(FIELDS), IDS).map(lambda links: Answer(200, links)), st.none()
+)
+
+
+@given(JOBS, st.booleans(), st.lists(ANSWER, min_size=5, max_size=5))
+@settings(deadline=None, max_examples=600)
+def test_every_job_gets_one_result_whatever_is_answered(
+    jobs: list[tuple[Mode, dict[str, frozenset[str]]]], blind: bool, answers: list[Answer | None]
+) -> None:
+    """At most five requests, one of them a PUT, lead to one result a job; none comes after the last step."""
+    wish = wish_of(jobs)
+    if wish is None:
+        return
+    work = Work(wish, blind=blind, number_change=count(7).__next__)
+    results: list[Result] = []
+    steps: list[Step] = []
+    for answer in answers:
+        if work.step is None:
+            break
+        steps.append(work.step)
+        assert (work.request.method == "PUT") == (work.step is Step.WRITE)
+        assert work.step is not Step.WRITE or work.request.put
+        work.attempt += 1
+        results += work.failed(GONE, 404, 1.0) if answer is None else work.answered(answer, 1.0)
+    assert work.step is None
+    assert steps == sorted(steps, key=lambda step: step.value)
+    assert len(steps) == len(set(steps))
+    assert sorted(result.job for result in results) == [job.number for job in wish.jobs]
+    wrote = Step.WRITE in steps
+    for result in results:
+        assert (result.status in (Status.FAILED, Status.REJECTED)) == (result.error is not None)
+        if result.change is not None:
+            assert (result.change, wrote) == (7, True)
+        elif result.status is not Status.UNCHANGED:
+            assert not wrote or bad_read(result)
+        assert result.changes is None or result.before is not None
+        assert result.to_json()
+
+
+def bad_read(result: Result) -> bool:
+    """Whether a job failed because no read showed its list."""
+    return result.error is not None and result.error.type in (ErrorType.BAD_ANSWER, ErrorType.INCOMPLETE)
+
+
+class Account:
+    """A target that does what it is told, and shows its links only where `shown` says so."""
+
+    def __init__(self, holds: Links, shown: set[Step]) -> None:
+        self.holds = dict(holds)
+        self.shown = shown
+        self.puts = 0
+
+    def answer(self, work: Work) -> Answer:
+        """The answer to what a work asks now."""
+        assert work.step is not None
+        wanted = work.request.put
+        if wanted is not None:
+            self.puts += 1
+            self.holds |= wanted
+        return Answer(
+            200, {field: ids for field, ids in self.holds.items() if ids} if work.step in self.shown else None
+        )
+
+
+def asked_for(jobs: list[Job], field: str, holds: frozenset[str]) -> set[str]:
+    """What a field holds once just these jobs are done: the design's formula."""
+    lists: dict[Mode, list[set[str]]] = {mode: [] for mode in Mode}
+    for job in jobs:
+        if field in job.links:
+            lists[job.mode].append(set(job.links[field]))
+    base = set().union(*lists[Mode.REPLACE]) if lists[Mode.REPLACE] else set(holds)
+    return base.union(*lists[Mode.ADD]).difference(*lists[Mode.REMOVE])
+
+
+@given(
+    JOBS,
+    st.booleans(),
+    st.fixed_dictionaries(dict.fromkeys(FIELDS, IDS)),
+    st.sets(st.sampled_from(Step)),
+)
+@settings(deadline=None, max_examples=600)
+def test_an_account_that_does_as_told_holds_what_was_asked(
+    jobs: list[tuple[Mode, dict[str, frozenset[str]]]], blind: bool, holds: Links, shown: set[Step]
+) -> None:
+    """Whichever answers show links: what is linked or unchanged is so, the rest is not touched, in one PUT at most."""
+    wish = wish_of(jobs)
+    if wish is None:
+        return
+    account = Account(holds, shown)
+    work = Work(wish, blind=blind, number_change=count().__next__)
+    results: list[Result] = []
+    while work.step is not None:
+        work.attempt += 1
+        results += work.answered(account.answer(work), 0.0)
+    done = {result.job for result in results if result.status in (Status.LINKED, Status.UNCHANGED)}
+    by_number = {job.number: job for job in wish.jobs}
+    for field in FIELDS:
+        assert account.holds[field] == asked_for([by_number[number] for number in done], field, holds[field])
+    assert account.puts <= 1
+    reads = {Step.READ, Step.READ_WHOLE} & shown
+    if reads:
+        assert len(done) == len(wish.jobs)
+    if reads and not (blind and not wish.needs_before):
+        assert account.puts == (account.holds != holds)
+    for result in results:
+        if result.after is not None:
+            assert result.after == {field: sorted(account.holds[field]) for field in by_number[result.job].links}
+        if result.before is not None:
+            assert result.before == {field: sorted(holds[field]) for field in by_number[result.job].links}
+        for field, did in (result.changes or {}).items():
+            assert holds[field] - set(did.removed) | set(did.added) == account.holds[field]

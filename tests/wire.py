@@ -1,0 +1,129 @@
+"""Real sockets for tests: a pool that is open, and a server that does with each request what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from linker.quota import Quota
+from linker.sessions import SessionPool
+from linker.settings import Settings
+
+__all__ = ["OK", "TOKEN", "Arrived", "Wire", "opened", "page", "said"]
+
+TOKEN = "tell-nobody-0123456789"
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A request as it came; `connection` counts from 1. Header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+Answering: TypeAlias = Callable[[Arrived, asyncio.StreamWriter], Awaitable[None]]
+
+
+def page(status: str, body: bytes = b"", *headers: str) -> bytes:
+    """A whole answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+OK = page("200 OK", b'{"feature":{}}')
+
+
+def said(*answers: bytes) -> Answering:
+    """Say these in turn, whole requests in, bytes out; the last one for ever."""
+    left = list(answers)
+
+    async def answer(request: Arrived, writer: asyncio.StreamWriter) -> None:
+        writer.write(left.pop(0) if len(left) > 1 else left[0])
+
+    return answer
+
+
+@dataclass
+class Wire:
+    """A server on the loopback. `answer` gets each whole request and the writer of its connection.
+
+    Example:
+        >>> async with Wire(said(OK)) as wire, opened(wire.url) as pool:
+        ...     await pool.send("GET", "/")
+    """
+
+    answer: Answering
+    ssl: tls.SSLContext | None = None
+    requests: list[Arrived] = field(default_factory=list)
+    connections: int = 0
+    open: int = 0
+    most_open: int = 0
+
+    async def __aenter__(self) -> Self:
+        self.arrived: asyncio.Queue[Arrived] = asyncio.Queue()
+        self.closed: asyncio.Queue[int] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.ssl)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @property
+    def url(self) -> str:
+        """Its base."""
+        return f"{'https' if self.ssl else 'http'}://127.0.0.1:{self.port}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        number = self.connections
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            while not writer.is_closing():
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                method, path, _ = head[0].split(" ")
+                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                request = Arrived(method, path, headers, body, number)
+                self.requests.append(request)
+                self.arrived.put_nowait(request)
+                await self.answer(request, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the test is over
+        finally:
+            writer.close()
+            self.open -= 1
+            self.closed.put_nowait(number)
+            self._tasks.discard(task)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, token: str = TOKEN, quota: Quota | None = None, stop: asyncio.Event | None = None, **options: Any
+) -> AsyncIterator[SessionPool]:
+    """A pool of connections to `url`; without a limit, unless it is given a quota."""
+    async with SessionPool(
+        Settings(base_url=url, **options), token, quota or Quota([]), stop or asyncio.Event()
+    ) as pool:
+        yield pool
