@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from linker.errors import Error, ErrorType
-from linker.job import LinkJob, Mode, Target
+from linker.job import Kind, LinkJob, Mode, Target
 
 __all__ = ["Batch", "Job", "Links", "Lost", "Wish", "WishedLinks", "settle"]
 
@@ -101,32 +101,56 @@ class Batch:
         self._lost: dict[Target, list[Lost]] = {}
         self._sources: list[str] = []
         self.jobs = 0
+        """Jobs that were added."""
+        self.targets = 0
+        """Names of targets among them, those included that were taken out since."""
 
     def __repr__(self) -> str:
-        return f"<Batch of {self.jobs} jobs on {len(self._jobs)} targets>"
+        return f"<Batch of {self.jobs} jobs on {self.targets} targets, {len(self._jobs)} of them to come>"
 
-    @property
-    def targets(self) -> int:
-        """How many targets the jobs name."""
-        return len(self._jobs)
+    def __contains__(self, target: Target) -> bool:
+        return target in self._jobs
 
     def add(self, number: int, source: str, line: int, job: LinkJob) -> None:
         """Take a job in."""
         if not self._sources or self._sources[-1] != source:
             self._sources.append(source)
         packed = _Packed(number, len(self._sources) - 1, line, Mode(job.mode or self._mode), job.links, job.key)
-        self._jobs.setdefault(job.target, []).append(_encode(packed))
+        target = job.target
+        if target not in self._jobs:
+            self._jobs[target] = []
+            self.targets += 1
+        self._jobs[target].append(_encode(packed))
         self.jobs += 1
 
     def lose(self, target: Target, lost: Lost) -> None:
         """Note a rejected line of a target: where it had a part in a list, that list is not sent."""
         self._lost.setdefault(target, []).append(lost)
 
+    def by_kind(self) -> dict[Kind, list[Target]]:
+        """The targets of each kind, in the order in which they were first named."""
+        grouped: dict[Kind, list[Target]] = {}
+        for target in self._jobs:
+            grouped.setdefault(target.kind, []).append(target)
+        return grouped
+
     def wishes(self) -> Iterator[tuple[Wish | None, list[tuple[Job, Error]]]]:
-        """For each target, in the order in which they were first named, its wish and its rejected jobs."""
-        for target, packed in self._jobs.items():
-            jobs = [self._unpack(target, each) for each in packed]
-            yield settle(target, jobs, self._lost.get(target, ()))
+        """Take out all targets, each by its one name, in the order in which they were first named."""
+        for target in list(self._jobs):
+            yield self.take(target)
+
+    def take(self, *names: Target) -> tuple[Wish | None, list[tuple[Job, Error]]]:
+        """Take out the jobs of one target, by all of its names: its wish and its rejected jobs.
+
+        Raises:
+            KeyError: the batch has none of them.
+        """
+        held = [(name, self._jobs.pop(name)) for name in names if name in self._jobs]
+        if not held:
+            raise KeyError(names)
+        jobs = [self._unpack(name, packed) for name, each in held for packed in each]
+        lost = [loss for name in names for loss in self._lost.pop(name, ())]
+        return settle(held[0][0], jobs, lost)
 
     def _unpack(self, target: Target, packed: bytes) -> Job:
         job = _decode(packed)

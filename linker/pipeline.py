@@ -133,6 +133,8 @@ class Pipeline:
                     self._write(self._rest())
                 self.summary.requests = self._pool.requests
                 self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
+                if self._file is not None and self.summary.stopped and not self.summary.jobs:
+                    self._file.discard()
             if self._why_stopped is not None:
                 raise self._why_stopped
 
@@ -164,7 +166,9 @@ class Pipeline:
         """When the run is stopped, let a stage that brings new work end at once."""
         await self._stop.wait()
         stage.cancel()
-        self._queue.drop()
+        now = asyncio.get_running_loop().time()
+        for work in [*self._queue.drop(), *self._backoff.drop()]:  # those whose PUT was answered have a result
+            await self._finish(work.unchecked(now))
 
     async def _read_sources(self) -> None:
         """Read all input: a batch is declarative, and nothing is sent before its last line is known."""

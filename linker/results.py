@@ -14,8 +14,8 @@ from typing import Any, Self
 import orjson
 
 from linker.batch import Job
+from linker.change import FieldChange
 from linker.errors import Error, ErrorType, ResultsExist, ResultsUnwritable, UsageError
-from linker.planner import FieldChange
 from linker.sources import Entry, Rejection
 
 __all__ = ["Result", "ResultsFile", "Status"]
@@ -127,6 +127,8 @@ class ResultsFile:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
         self._overwrite = overwrite
+        self._old: Path | None = None
+        self._discarded = False
         self._size = 0
         self._fd = -1
 
@@ -141,8 +143,8 @@ class ResultsFile:
             UsageError: it cannot be made.
         """
         try:
-            if self._overwrite and self.path.exists():
-                self.path.rename(_dated(self.path))
+            if self._overwrite and self.path.is_file():
+                self._old = self.path.rename(_dated(self.path))
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except FileExistsError:
             message = f"results file {self.path} exists; --overwrite keeps it under a dated name and starts anew"
@@ -152,10 +154,16 @@ class ResultsFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Close the file; one in which nothing was written does not outlive an error."""
+        """Close the file; one in which nothing was written does not outlive an error, and the old one is put back."""
         os.close(self._fd)
-        if error is not None and not self._size:
+        if self._discarded or (error is not None and not self._size):
             self.path.unlink(missing_ok=True)
+            if self._old is not None:
+                self._old.rename(self.path)
+
+    def discard(self) -> None:
+        """Leave no file behind when it is closed: the run came to nothing."""
+        self._discarded = True
 
     def write(self, results: Sequence[Result]) -> None:
         """Append a line for each result.

@@ -68,8 +68,10 @@ def verdict(outcome: Answer | RequestFailed, attempt: int, refusal: int, setting
     if 200 <= status < 300:
         return Accept(outcome)
     if status == 429 and refusal < settings.refusals:
-        wait_s = outcome.retry_after_s
-        return Pause(backoff_s(refusal + 1, settings) if wait_s is None else wait_s)
+        if outcome.retry_after_s is None:
+            return Pause(backoff_s(refusal + 1, settings))
+        # refused again after the wait that was asked for: whoever else uses the account needs longer than that
+        return Pause(max(outcome.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
     if status in _TRANSIENT and attempt < settings.attempts:
         least_s = min(outcome.retry_after_s or 0.0, settings.max_wait_s)
         return Again(least_s, least_s + backoff_s(attempt, settings))

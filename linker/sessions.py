@@ -18,6 +18,7 @@ from typing import Final, Self
 
 import aiohttp
 from aiohttp import hdrs
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from linker._version import __version__
@@ -26,6 +27,9 @@ from linker.quota import Quota
 from linker.settings import Settings
 
 __all__ = ["Reply", "SessionPool"]
+
+_SECRET_FROM: Final = 16
+"""Length from which a token is looked for in answers: Aha!'s have 64 characters; a short word may be part of an id."""
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
 
@@ -72,6 +76,7 @@ class SessionPool:
         self._settings = settings
         self._quota = quota
         self._stop = stop
+        self._token = token
         # with each request and not in the session, whose headers aiohttp sends to a proxy too, outside of TLS
         self._headers = {
             hdrs.AUTHORIZATION: f"Bearer {token}",
@@ -127,11 +132,21 @@ class SessionPool:
                     middlewares=(_SendOnce(),),
                 ) as response:
                     turn.answered = True
-                    return Reply(response.status, response.headers, await response.read(), turn.at)
+                    return self._reply(response, await response.read(), turn.at)
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
                 failure = _ours(error, self._settings)
             failure.sent_at = turn.at
             raise failure  # out here, without aiohttp's error as its context: that carries the request's headers
+
+    def _reply(self, response: aiohttp.ClientResponse, body: bytes, sent_at: float) -> Reply:
+        """What came back, without the token, which a proxy's error or a debugging page may repeat."""
+        token, headers = self._token, response.headers
+        if len(token) >= _SECRET_FROM:
+            body = body.replace(token.encode(), b"[token]")
+            if any(token in text for text in headers.values()):
+                hidden = ((key, text.replace(token, "[token]")) for key, text in headers.items())
+                headers = CIMultiDictProxy(CIMultiDict(hidden))
+        return Reply(response.status, headers, body, sent_at)
 
 
 def _ours(error: Exception, settings: Settings) -> RequestFailed:

@@ -13,6 +13,7 @@ from linker.job import Mode, parse_mode
 __all__ = ["DEFAULT_RATES", "Rate", "Settings", "base_url"]
 
 _RATE = re.compile(r"(?P<requests>[0-9]+)/(?P<seconds>[0-9]+(?:\.[0-9]+)?)s?")
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_:")
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -117,8 +118,17 @@ class Settings:
         for name in ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be more than 0, not {getattr(self, name)}")
-        if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
+        if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
+
+
+def _is_http(url: str) -> bool:
+    """Whether it is an HTTP URL with a host; what it is otherwise is not told, for it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def base_url(account: str | None, url: str | None) -> str:
@@ -128,8 +138,13 @@ def base_url(account: str | None, url: str | None) -> str:
         UsageError: neither is given, or one that cannot be meant.
     """
     if url:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url.strip())
+            parts.port  # noqa: B018  looked at for its ValueError
+        except ValueError:
+            raise UsageError("the URL must be like https://company.aha.io") from None
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not host or ".." in host or set(host) - _HOST:
             raise UsageError("the URL must be like https://company.aha.io")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise UsageError("the URL may hold no user, password, query or fragment; the token goes in AHA_TOKEN")

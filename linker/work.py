@@ -12,9 +12,9 @@ from typing import Any
 
 from linker.api import Answer, Request
 from linker.batch import Job, Links, Lost, Wish, settle
+from linker.change import Change, plan
 from linker.errors import Error, ErrorType
 from linker.job import Mode, sorted_ids
-from linker.planner import Change, plan
 from linker.results import Result, Status
 
 __all__ = ["Step", "Work"]

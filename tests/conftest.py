@@ -33,7 +33,11 @@ class Command:
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """Start `linker ARGUMENTS`."""
-        return await self._start(sys.executable, "-m", "linker", *arguments)
+        return await self._start(*self.argv(*arguments))
+
+    def argv(self, *arguments: str) -> list[str]:
+        """`linker ARGUMENTS`, as a process of its own."""
+        return [sys.executable, "-m", "linker", *arguments]
 
     async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
         """Run `linker ARGUMENTS` to its end."""

@@ -332,12 +332,13 @@ def test_a_job_costs_at_most_600_bytes(jobs_a_target: int) -> None:
     assert size / jobs <= 600
 
 
-def test_a_batch_can_be_gone_through_again() -> None:
-    """Going through the wishes unpacks one target at a time and leaves the batch as it is."""
+def test_a_batch_is_emptied_as_it_is_gone_through() -> None:
+    """What has been taken out is in the batch no more, whose count of targets stays."""
     batch = Batch(Mode.REPLACE)
     for number, job in enumerate(many(30, 10)):
         batch.add(number, "links.jsonl", number + 1, job)
     first, again = list(batch.wishes()), list(batch.wishes())
-    assert first == again
+    assert again == []
+    assert batch.targets == 3
     assert [len(wish.jobs) for wish, _ in first if wish] == [10, 10, 10]
     assert all(isinstance(job, Job) for wish, _ in first if wish for job in wish.jobs)

@@ -6,23 +6,16 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
 from conftest import Command
-from runs import ACME, ZANE
+from runs import ACME, ZANE, lines_of
 
 import linker
 from linker import Kind
 from linker.sandbox import Sandbox
 
 GOOD = '{"id": "PRJ1-1", "links": {"customers": ["640362830"]}, "key": "crm-17"}\n'
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of a results file, in the order of their jobs."""
-    return sorted((orjson.loads(line) for line in path.read_bytes().splitlines()), key=lambda line: line["job"])
 
 
 async def test_run_links_a_job_file(command: Command, sandbox: Sandbox) -> None:

@@ -36,7 +36,7 @@ async def one_by_one(jobs: list[Any]) -> AsyncIterator[Any]:
 @pytest.mark.parametrize("shape", [list, tuple, iter, one_by_one, lambda jobs: (job for job in jobs)])
 async def test_jobs_come_as_any_iterable(sandbox: Sandbox, shape: Any) -> None:
     """Lists, generators and async generators, of dicts and of LinkJobs, are all run, counted from line 1."""
-    jobs = [*features(3), LinkJob("PRJ1-4", {"customers": [ACME]}), "no job", {"id": "PRJ1-5"}]
+    jobs: list[Any] = [*features(3), LinkJob("PRJ1-4", {"customers": [ACME]}), "no job", {"id": "PRJ1-5"}]
     async with eager(sandbox) as aha:
         results = await results_of(aha.run(shape(jobs)))
     assert [result.line for result in results] == [1, 2, 3, 4, 5, 6]
@@ -57,9 +57,10 @@ async def test_jobs_come_from_files(sandbox: Sandbox, tmp_path: Path) -> None:
     jsonl, table = tmp_path / "a.jsonl", tmp_path / "b.csv"
     jsonl.write_text('{"id": "PRJ1-1", "links": {"customers": [640362830]}}\n')
     table.write_text("id,field,record_ids\nPRJ1-2,customers,640362830\nPRJ1-3,customers,\n")
+    files: list[Path | JobFile] = [jsonl, JobFile(table)]
     async with eager(sandbox) as aha:
         (alone,) = await results_of(aha.run(str(jsonl)))
-        first, second, empty = await results_of(aha.run([jsonl, JobFile(table)]))
+        first, second, empty = await results_of(aha.run(files))
         *_, cleared = await results_of(aha.run(table, empty_clears=True))
     assert (alone.source, alone.line, alone.status) == (str(jsonl), 1, Status.LINKED)
     assert (first.source, first.job, second.source, second.line, second.job) == (str(jsonl), 0, str(table), 2, 1)
@@ -92,7 +93,7 @@ def test_options_have_the_commands_names() -> None:
     taken |= set(inspect.signature(linker.Linker).parameters) | set(inspect.signature(linker.Linker.run).parameters)
     of_the_terminal = {"progress", "log_level", "log_format"}
     elsewhere = {"files": "jobs", "token_file": "token", "format": "JobFile(format=)"}
-    names = {parameter.name for parameter in run_command.params if parameter.name is not None}
+    names = {str(parameter.name) for parameter in run_command.params}
     assert names - of_the_terminal - set(elsewhere) <= taken
     assert {"rate", "concurrency", "attempts", "mode", "empty_clears", "blind", "results", "overwrite"} <= names
 
@@ -105,6 +106,8 @@ def test_options_have_the_commands_names() -> None:
         ({"account": None}, "which account"),
         ({"account": "company.aha.io/x"}, "no subdomain"),
         ({"url": "company.aha.io"}, "must be like"),
+        ({"url": "https://[company"}, "must be like"),
+        ({"url": "https://company.aha.io:port"}, "must be like"),
         ({"url": "https://me:pw@company.aha.io"}, "no user, password"),
         ({"rate": "fast"}, "300/60s"),
         ({"rate": ("0/1s",)}, "allows nothing"),
@@ -155,7 +158,7 @@ async def test_events_have_stable_names() -> None:
     assert "gave_up" in names
     assert names[-1] == "stopping"
     events = {event["event"]: event for event in logs}
-    assert events["batch_read"] | {"jobs": 2, "targets": 2} == events["batch_read"]
+    assert (events["batch_read"]["jobs"], events["batch_read"]["targets"]) == (2, 2)
     assert set(events["retry"]) >= {"request", "attempt", "after_s", "why"}
     assert set(events["paused"]) >= {"request", "seconds"}
     assert set(events["gave_up"]) >= {"request", "error", "message"}

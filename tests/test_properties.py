@@ -105,21 +105,19 @@ def oracle(batch: list[dict[str, Any]], before: dict[tuple[str, str], set[str]])
         for number in lost:
             errors[number] = "bad_answer"
         take_along(errors, mode, parts, lambda number: errors[number] == "bad_answer")
-    after = {part: set(ids) for part, ids in before.items()}
-    for part in before:
-        for wanted in ("replace", "add", "remove"):
-            ids = [
-                set(line["links"][part[1]])
-                for number, line in enumerate(batch)
-                if errors[number] is None and part in parts[number] and mode[number] == wanted
-            ]
-            if wanted == "replace" and ids:
-                after[part] = set().union(*ids)
-            elif wanted == "add":
-                after[part] |= set().union(*ids)
-            else:
-                after[part] -= set().union(*ids) if wanted == "remove" else set()
-    return errors, after
+    return errors, {part: after_of(part, ids, batch, errors) for part, ids in before.items()}
+
+
+def after_of(
+    part: tuple[str, str], before: set[str], batch: list[dict[str, Any]], errors: list[str | None]
+) -> set[str]:
+    """(The union of the replace lists, or else what it holds now) and the adds, without the removes."""
+    lists: dict[str, list[set[str]]] = {"replace": [], "add": [], "remove": []}
+    for line, error in zip(batch, errors, strict=True):
+        if error is None and line["id"] == part[0] and part[1] in line["links"]:
+            lists[line["mode"] or "replace"].append(set(line["links"][part[1]]))
+    base = set().union(*lists["replace"]) if lists["replace"] else before
+    return base.union(*lists["add"]).difference(*lists["remove"])
 
 
 def take_along(errors: list[str | None], mode: list[str], parts: list[set[tuple[str, str]]], starts: Any) -> None:

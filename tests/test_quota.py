@@ -120,6 +120,28 @@ def test_the_shortest_rate_is_spread_evenly() -> None:
     assert run(gaps(Rate(50, 1), Rate(10, 1))) == pytest.approx([0.1] * 9, abs=1e-3)
 
 
+def test_who_comes_first_goes_first() -> None:
+    """Nobody overtakes, whether the wait is for the pace, for a place or for the end of a pause."""
+
+    async def order() -> list[int]:
+        quota, went = Quota([Rate(3, 10)]), []
+
+        async def one(number: int) -> None:
+            async with quota.turn(asyncio.Event()) as turn:
+                went.append(number)
+                await asyncio.sleep(1)
+                turn.answered = True
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(one(number))
+                await asyncio.sleep(0.7)
+            quota.pause(100)
+        return went
+
+    assert run(order()) == list(range(20))
+
+
 def test_a_rate_faster_than_any_pace_goes_at_once_up_to_its_limit() -> None:
     """5000/1s is not paced, and is kept all the same."""
 

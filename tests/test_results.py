@@ -14,9 +14,9 @@ import orjson
 import pytest
 
 from linker.batch import Job
+from linker.change import FieldChange
 from linker.errors import Error, ErrorType, ResultsExist, UsageError
 from linker.job import Kind, Mode, Target
-from linker.planner import FieldChange
 from linker.results import Result, ResultsFile, Status
 from linker.sources import Entry, Rejection
 

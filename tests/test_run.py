@@ -9,7 +9,7 @@ from runs import ACME, ZANE, by_id, eager, features, results_of
 
 import linker
 from linker import ErrorType, Kind, LinkJob, Status
-from linker.planner import FieldChange
+from linker.change import FieldChange
 from linker.sandbox import Sandbox
 
 CONTRACT = "7036045937940700101"
@@ -92,8 +92,8 @@ async def test_the_default_mode_is_the_runs(sandbox: Sandbox) -> None:
     """A job that names no mode takes the run's, which goes before the linker's own; one that does keeps it."""
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ZANE])
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ZANE])
-    jobs = [{"id": "PRJ1-1", "links": {"customers": [ACME]}}]
-    jobs += [{"id": "PRJ1-2", "links": {"customers": [ACME]}, "mode": "replace"}]  # type: ignore[dict-item]
+    jobs: list[dict[str, Any]] = [{"id": "PRJ1-1", "links": {"customers": [ACME]}}]
+    jobs += [{"id": "PRJ1-2", "links": {"customers": [ACME]}, "mode": "replace"}]
     async with eager(sandbox, mode="remove") as aha:
         results = await results_of(aha.run(jobs, mode="add"))
     assert [result.mode for result in results] == ["add", "replace"]

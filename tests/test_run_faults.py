@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from runs import ACME, eager, features, results_of
+from runs import ACME, eager, features, read_into, results_of, written
 
 import linker
 from linker import ErrorType, Kind, Status
@@ -47,7 +47,7 @@ async def test_among_faults_of_every_sort_every_job_is_linked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "type", "http_status"),
+    ("what", "error_type", "http_status"),
     [
         (408, ErrorType.TIMEOUT, 408),
         (500, ErrorType.SERVER_ERROR, 500),
@@ -60,7 +60,7 @@ async def test_among_faults_of_every_sort_every_job_is_linked() -> None:
     ids=str,
 )
 async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
-    sandbox: Sandbox, what: int | str, type: ErrorType, http_status: int | None
+    sandbox: Sandbox, what: int | str, error_type: ErrorType, http_status: int | None
 ) -> None:
     """Three PUTs in vain: failed, three attempts, retryable, the error's own word, and the run goes on."""
     sandbox.faults.script(None, what, what, what)
@@ -70,7 +70,7 @@ async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
         (again,) = await results_of(aha.run(jobs))
     assert given_up.status is Status.FAILED
     assert given_up.error is not None
-    assert (given_up.error.type, given_up.error.retryable) == (type, True)
+    assert (given_up.error.type, given_up.error.retryable) == (error_type, True)
     assert given_up.error.message.endswith("tried 3 times")
     assert (given_up.attempts, given_up.http_status) == (3, http_status)
     assert given_up.before == {"customers": []}
@@ -79,7 +79,7 @@ async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
 
 
 @pytest.mark.parametrize(
-    ("status", "type"),
+    ("status", "error_type"),
     [
         (400, ErrorType.INVALID_VALUE),
         (403, ErrorType.FORBIDDEN),
@@ -88,13 +88,13 @@ async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
         (422, ErrorType.INVALID_VALUE),
     ],
 )
-async def test_what_will_not_pass_is_tried_once(sandbox: Sandbox, status: int, type: ErrorType) -> None:
+async def test_what_will_not_pass_is_tried_once(sandbox: Sandbox, status: int, error_type: ErrorType) -> None:
     """A refusal for good is one attempt, not retryable, with the server's status."""
     sandbox.faults.script(None, status)
     async with eager(sandbox) as aha:
         (result,) = await results_of(aha.run(features(1)))
     assert result.error is not None
-    assert (result.status, result.error.type, result.error.retryable) == (Status.FAILED, type, False)
+    assert (result.status, result.error.type, result.error.retryable) == (Status.FAILED, error_type, False)
     assert (result.attempts, result.http_status) == (1, status)
     assert sandbox.stats.methods == {"GET": 1, "PUT": 1}
 
@@ -113,8 +113,7 @@ async def test_nobody_there_is_a_connection_error(sandbox: Sandbox) -> None:
     """A port at which nothing listens: the job fails with `connection`, and the message says where to."""
     url = sandbox.url
     await sandbox.stop()
-    options = {"rate": (), "attempts": 2, "backoff_base_s": 0.001}
-    async with linker.Linker(url=url, token="sandbox", **options) as aha:
+    async with linker.Linker(url=url, token="sandbox", rate=(), attempts=2, backoff_base_s=0.001) as aha:
         (result,) = await results_of(aha.run(features(1)))
     assert result.error is not None
     assert result.error.type is ErrorType.CONNECTION
@@ -145,8 +144,8 @@ async def test_a_refusal_pauses_everybody_and_uses_up_no_attempt() -> None:
 async def test_within_the_accounts_limits_nothing_is_refused() -> None:
     """A linker that is told the account's own rates meets no refusal, and none of its requests is too early."""
     async with Sandbox(limits=[(20, 0.5)], features=20, latency_ms=5, jitter_ms=5) as sandbox:
-        async with eager(sandbox, rate=("20/0.5s",)) as aha:
-            results = await results_of(aha.run(features(20)))
+        aha = eager(sandbox, rate=("20/0.5s",))
+        results = await results_of(aha.run(features(20)))
     assert {result.status for result in results} == {Status.LINKED}
     assert (sandbox.stats.refused, sandbox.stats.too_early) == (0, 0)
 
@@ -168,8 +167,7 @@ async def test_a_wait_beyond_reason_stops_the_run() -> None:
         async with eager(sandbox, concurrency=1) as aha:
             run = aha.run(features(2))
             with pytest.raises(linker.Stopped, match=r"wait for 3,\d\d\d s"):
-                async for result in run:
-                    done.append(result)  # noqa: PERF401  what was yielded before it raised
+                await read_into(done, run)
         assert [(result.id, result.status) for result in done] == [("PRJ1-1", Status.LINKED)]
         assert run.summary.stopped
         assert not run.summary.ok
@@ -182,8 +180,7 @@ async def test_a_token_that_is_not_taken_costs_one_request(sandbox: Sandbox) -> 
     async with linker.Linker(url=sandbox.url, token="stale", rate=()) as aha:
         run = aha.run(features(100))
         with pytest.raises(linker.Unauthorized, match="did not take the token"):
-            async for result in run:
-                results.append(result)  # noqa: PERF401
+            await read_into(results, run)
     assert results == []
     assert sandbox.stats.requests == 1
     assert run.summary.requests == 1
@@ -195,17 +192,13 @@ async def test_a_token_that_is_taken_back_stops_the_run(sandbox: Sandbox) -> Non
     results: list[linker.Result] = []
     async with eager(sandbox) as aha:
         with pytest.raises(linker.Unauthorized):
-            async for result in aha.run(features(100)):
-                results.append(result)  # noqa: PERF401
+            await read_into(results, aha.run(features(100)))
     assert {result.status for result in results} == {Status.LINKED}
-    assert {result.id for result in results} == {id for kind, id in sandbox.account.all_links() if id in NUMBERS}
-
-
-NUMBERS = {f"PRJ1-{number}" for number in range(1, 101)}
+    assert {result.id for result in results} == written(sandbox)
 
 
 @pytest.fixture
-async def terse(sandbox: Sandbox) -> AsyncIterator[Sandbox]:
+def terse(sandbox: Sandbox) -> Sandbox:
     """An account whose answers to PUTs show the target without its links, as some documented ones do."""
     answer = sandbox._routes.answer
 
@@ -213,7 +206,7 @@ async def terse(sandbox: Sandbox) -> AsyncIterator[Sandbox]:
         return answer(method, path, "fields=id" if method == "PUT" else query, content_type, body)
 
     sandbox._routes.answer = terse_answer  # type: ignore[assignment, method-assign]
-    yield sandbox
+    return sandbox
 
 
 async def test_what_the_puts_answer_does_not_show_is_read_back(terse: Sandbox) -> None:
@@ -233,7 +226,7 @@ async def test_a_read_back_that_fails_does_not_fail_the_job(terse: Sandbox) -> N
     async with eager(terse) as aha:
         (result,) = await results_of(aha.run(features(1)))
     assert result.unseen
-    assert result.changes == {"customers": linker.planner.FieldChange([ACME], [])}
+    assert result.changes == {"customers": linker.change.FieldChange([ACME], [])}
 
 
 async def test_a_token_taken_back_between_the_put_and_the_look_leaves_the_line(terse: Sandbox) -> None:
@@ -242,6 +235,23 @@ async def test_a_token_taken_back_between_the_put_and_the_look_leaves_the_line(t
     results: list[linker.Result] = []
     async with eager(terse) as aha:
         with pytest.raises(linker.Unauthorized):
-            async for result in aha.run(features(1)):
-                results.append(result)  # noqa: PERF401
+            await read_into(results, aha.run(features(1)))
     assert [(result.id, result.unseen) for result in results] == [("PRJ1-1", True)]
+
+
+async def test_a_run_stopped_between_the_put_and_the_look_leaves_the_line(terse: Sandbox) -> None:
+    """`stop()` while the PUT is at the account: its read-back is not sent any more, its line is written."""
+    results: list[linker.Result] = []
+    async with eager(terse) as aha:
+        run = aha.run(features(1))
+        answer = terse._routes.answer
+
+        def stopping(method: str, *rest: Any) -> Any:
+            if method == "PUT":
+                run.stop()
+            return answer(method, *rest)
+
+        terse._routes.answer = stopping  # type: ignore[assignment, method-assign]
+        await read_into(results, run)
+    assert [(result.id, result.unseen) for result in results] == [("PRJ1-1", True)]
+    assert terse.stats.methods == {"GET": 1, "PUT": 1}

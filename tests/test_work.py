@@ -9,7 +9,7 @@ import pytest
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
 from linker.api import Answer, Request
 from linker.batch import Batch, Wish
-from linker.planner import FieldChange
+from linker.change import FieldChange
 from linker.work import Step, Work
 
 GONE = Error(ErrorType.NOT_FOUND, "404: Record not found")

@@ -6,6 +6,7 @@ Only this package reads the world: arguments, the environment, signals, the term
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final, NoReturn
 
@@ -74,8 +75,9 @@ def _exit_code() -> int:
         return 3 if isinstance(error, Stopped) else 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # else the interpreter complains of the same once more
+    except OSError as error:
+        log.tell("error", f"linker: {error.strerror or error}", "error")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is complained of at exit once more
         return 3
     except Exception as error:
         where = _last_place(error)

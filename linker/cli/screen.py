@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+
+import click
 from rich.console import Console
 from rich.text import Text
 
+from linker import log
 from linker.results import Status
 from linker.summary import Summary
 
@@ -19,8 +25,21 @@ _COLOURS = {
 
 
 def show_summary(summary: Summary) -> None:
-    """Counts by status, the three commonest errors, requests, time, and where the results are."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    """Counts by status, the three commonest errors, requests, time, and where the results are.
+
+    That nobody reads them any more changes nothing: the run is over, and its results are in their file.
+    """
+    text = io.StringIO()
+    terminal = sys.stdout.isatty()
+    _print_summary(Console(file=text, force_terminal=terminal, soft_wrap=True, highlight=False, markup=False), summary)
+    try:
+        click.echo(text.getvalue(), nl=False)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is complained of at exit once more
+        log.tell("error", f"linker: the summary could not be shown: {error.strerror}", "error")
+
+
+def _print_summary(console: Console, summary: Summary) -> None:
     requests = f"{summary.requests:,} request{'' if summary.requests == 1 else 's'}"
     console.print(
         f"{summary.jobs:,} job{'' if summary.jobs == 1 else 's'} in {duration(summary.elapsed_s)}, {requests}"

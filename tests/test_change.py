@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from linker import Target
 from linker.batch import Links, Wish, WishedLinks
-from linker.planner import Change, FieldChange, plan
+from linker.change import Change, FieldChange, plan
 
 TARGET = Target.parse("PRJ1-1")
 IDS = st.frozensets(st.sampled_from(["1", "2", "3", "10", "20"]))
