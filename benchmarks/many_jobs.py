@@ -20,7 +20,7 @@ from pathlib import Path
 import orjson
 
 from linker import Linker
-from linker.cli.run import run_in_loop
+from linker.cli.drive import run_in_loop
 from linker.job import Kind
 from linker.sandbox import Sandbox
 

@@ -8,7 +8,8 @@ summary = linker.link("links.csv", account="company", token=token)  # plain, blo
 """
 
 from linker._version import __version__
-from linker.client import Linker, Run, link
+from linker.change import Change, FieldChange, Planned
+from linker.client import Linker, link
 from linker.errors import (
     Error,
     ErrorType,
@@ -17,18 +18,23 @@ from linker.errors import (
     ResultsExist,
     ResultsUnwritable,
     Stopped,
+    TooManyRemovals,
     Unauthorized,
     UsageError,
 )
 from linker.job import Kind, LinkJob, Mode, Target
+from linker.plan import Plan
 from linker.results import Result, Status
+from linker.run import Run
 from linker.settings import Rate, Settings
-from linker.sources import JobFile
+from linker.sources import JobFile, UndoFile
 from linker.summary import Summary
 
 __all__ = [
+    "Change",
     "Error",
     "ErrorType",
+    "FieldChange",
     "InvalidJob",
     "JobFile",
     "Kind",
@@ -36,6 +42,8 @@ __all__ = [
     "Linker",
     "LinkerError",
     "Mode",
+    "Plan",
+    "Planned",
     "Rate",
     "Result",
     "ResultsExist",
@@ -46,7 +54,9 @@ __all__ = [
     "Stopped",
     "Summary",
     "Target",
+    "TooManyRemovals",
     "Unauthorized",
+    "UndoFile",
     "UsageError",
     "__version__",
     "link",

@@ -15,7 +15,7 @@ import msgspec
 from linker.errors import Error, ErrorType
 from linker.job import Kind, LinkJob, Mode, Target
 
-__all__ = ["Batch", "Job", "Links", "Lost", "Wish", "WishedLinks", "settle"]
+__all__ = ["Batch", "Job", "Links", "Lost", "Wish", "WishedLinks", "settle", "wished"]
 
 Links: TypeAlias = Mapping[str, frozenset[str]]
 """Field key → ids of the records that are linked."""
@@ -29,7 +29,7 @@ class Job:
 
     number: int
     source: str
-    line: int
+    line: int | None
     target: Target
     mode: Mode
     links: Mapping[str, Sequence[str]]
@@ -38,7 +38,7 @@ class Job:
     @property
     def place(self) -> str:
         """Where its line stands, for people."""
-        return f"{self.source} line {self.line}"
+        return self.source if self.line is None else f"{self.source} line {self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class _Packed(msgspec.Struct, array_like=True):
 
     number: int
     source: int
-    line: int
+    line: int | None
     mode: Mode
     links: Mapping[str, Sequence[str]]
     key: Any
@@ -111,7 +111,7 @@ class Batch:
     def __contains__(self, target: Target) -> bool:
         return target in self._jobs
 
-    def add(self, number: int, source: str, line: int, job: LinkJob) -> None:
+    def add(self, number: int, source: str, line: int | None, job: LinkJob) -> None:
         """Take a job in."""
         if not self._sources or self._sources[-1] != source:
             self._sources.append(source)
@@ -126,6 +126,18 @@ class Batch:
     def lose(self, target: Target, lost: Lost) -> None:
         """Note a rejected line of a target: where it had a part in a list, that list is not sent."""
         self._lost.setdefault(target, []).append(lost)
+
+    def names(self, target: Target) -> bool:
+        """Whether any line names a target, a rejected one included."""
+        return target in self._jobs or target in self._lost
+
+    def all_names(self) -> set[Target]:
+        """All targets that any line names."""
+        return self._jobs.keys() | self._lost.keys()
+
+    def lost_names(self) -> list[Target]:
+        """The targets of rejected lines that are still to come."""
+        return list(self._lost)
 
     def by_kind(self) -> dict[Kind, list[Target]]:
         """The targets of each kind, in the order in which they were first named."""
@@ -186,7 +198,7 @@ def settle(
                 broken = dict.fromkeys(job.links, job.place) | broken
                 spreading = True
     kept = tuple(job for job in jobs if job.number not in rejected)
-    wish = Wish(target, kept, _wished(kept)) if kept else None
+    wish = Wish(target, kept, wished(kept)) if kept else None
     return wish, [(job, rejected[job.number]) for job in jobs if job.number in rejected]
 
 
@@ -210,7 +222,8 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
             yield job.number, Error(ErrorType.CONFLICT, f"links.{field}: {other.place} {verb} {id} at the same time")
 
 
-def _wished(jobs: Sequence[Job]) -> dict[str, WishedLinks]:
+def wished(jobs: Sequence[Job]) -> dict[str, WishedLinks]:
+    """What jobs of one target ask of each field."""
     if len(jobs) == 1:  # the common case, without the sets in between
         job = jobs[0]
         return {field: WishedLinks(**{job.mode.value: frozenset(ids)}) for field, ids in job.links.items()}

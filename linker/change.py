@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from linker.batch import Links, Wish
+from linker.batch import Job, Links, Wish
 from linker.job import Target, sorted_ids
 
-__all__ = ["Change", "FieldChange", "plan"]
+__all__ = ["Change", "FieldChange", "Planned", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,44 @@ class Change:
             return self.after
         return {field: ids for field, ids in self.after.items() if ids != self.before[field]}
 
-    def diff(self, field: str, shown: frozenset[str]) -> FieldChange | None:
-        """What the PUT did to a field that holds `shown` now; None where that is not known."""
+    @property
+    def removals(self) -> int:
+        """How many links the PUT takes away, as far as that is known."""
+        if self.before is None:
+            return 0
+        return sum(len(self.before[field] - ids) for field, ids in self.after.items())
+
+    def only(self, fields: Collection[str]) -> Change:
+        """The same change for some of its fields."""
+        return Change(
+            self.target,
+            None if self.before is None else {field: self.before[field] for field in fields},
+            {field: self.after[field] for field in fields},
+        )
+
+    def diff(self, field: str, shown: frozenset[str] | None = None) -> FieldChange | None:
+        """What the PUT does to a field, or did to one that holds `shown` now; None where that is not known.
+
+        Only what the change asked for counts: what somebody else wrote in between is not its doing.
+        """
         if self.before is None:
             return None
-        before = self.before[field]
-        return FieldChange(sorted_ids(shown - before), sorted_ids(before - shown))
+        before, after = self.before[field], self.after[field]
+        shown = after if shown is None else shown
+        return FieldChange(sorted_ids((after - before) & shown), sorted_ids((before - after) - shown))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a run would do to one target, and the jobs that ask it. Nothing was written."""
+
+    change: Change
+    jobs: tuple[Job, ...]
+
+    @property
+    def unseen(self) -> bool:
+        """The target's answers show no links, so that what it holds is not known."""
+        return self.change.before is None
 
 
 def plan(wish: Wish, before: Links | None) -> Change:

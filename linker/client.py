@@ -3,134 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from linker.errors import LinkerError, UsageError
-from linker.job import Mode
-from linker.pipeline import Pipeline, Progress
+from linker.errors import UsageError
+from linker.export import exported
+from linker.job import LinkJob
+from linker.listing import Listing
+from linker.plan import Plan
 from linker.quota import Quota
-from linker.results import Result, ResultsFile
+from linker.results import ResultsFile
+from linker.run import Confirm, Run
 from linker.settings import Settings, base_url
-from linker.sources import Jobs, Source, sources_of
+from linker.sources import Jobs, sources_of
 from linker.summary import Summary
 
-__all__ = ["Linker", "Run", "link"]
+__all__ = ["Linker", "link"]
 
-_READY_AT_MOST: Final = 1024
-"""Results that may wait for their reader; beyond, the run waits for it."""
-
-
-class Run:
-    """One batch under way: iterate over it for the results, each on disk before it is seen.
-
-    Leaving the loop early stops the run as `stop()` does. `summary` counts as it goes and is whole at the end.
-    Nothing is sent before the iteration starts.
-    """
-
-    def __init__(
-        self, settings: Settings, token: str, quota: Quota, sources: Sequence[Source], results: ResultsFile | None
-    ) -> None:
-        self._pipeline = Pipeline(settings, token, quota, sources, results, self._deliver)
-        self._task: asyncio.Task[None] | None = None
-        self._ready: deque[Result] = deque()
-        self._more = asyncio.Event()
-        self._room = asyncio.Event()
-        self._unread = False
-
-    def __repr__(self) -> str:
-        return f"<Run {self._pipeline!r}>"
-
-    @property
-    def summary(self) -> Summary:
-        """What the run has come to so far."""
-        return self._pipeline.summary
-
-    @property
-    def ended(self) -> bool:
-        """The run has been done or stopped; results may still wait for their reader."""
-        return self._task is not None and self._task.done()
-
-    def progress(self) -> Progress:
-        """How far the run is."""
-        return self._pipeline.progress()
-
-    def stop(self) -> None:
-        """Send nothing new. What is under way ends, its results still come, and then the iteration ends."""
-        self._pipeline.stop()
-
-    async def __aiter__(self) -> AsyncIterator[Result]:
-        if self._task is not None:
-            raise UsageError("a run can be iterated over once")
-        self._task = asyncio.create_task(self._pipeline.run(), name="linker run")
-        self._task.add_done_callback(lambda _: self._more.set())
-        try:
-            while True:
-                while self._ready:
-                    result = self._ready.popleft()
-                    if not self._ready:
-                        self._room.set()
-                    yield result
-                if self._task.done():
-                    break
-                self._more.clear()
-                await self._more.wait()
-            await self._end()
-        finally:
-            await self.aclose()
-
-    def abandon(self) -> None:
-        """Stop at once: requests under way are cut off, and what became of them is not known."""
-        if self._task is not None:
-            self._pipeline.stop()
-            self._task.cancel()
-
-    async def aclose(self) -> None:
-        """Stop the run and wait for its end; results that nobody read are in the results file all the same."""
-        self._unread = True
-        self._room.set()
-        if self._task is not None and not self._task.done():
-            self._pipeline.stop()
-            try:
-                await asyncio.wait({self._task})
-            finally:
-                self._task.cancel()
-        if self._task is not None and self._task.done() and not self._task.cancelled():
-            self._task.exception()  # seen: who left the loop early does not want it
-
-    async def _end(self) -> None:
-        assert self._task is not None
-        try:
-            await self._task
-        except BaseExceptionGroup as group:
-            errors = list(_leaves(group))
-            for error in errors:
-                if isinstance(error, LinkerError):
-                    raise error from None
-            if len(errors) == 1:  # what the caller's own iterable raised, say
-                raise errors[0] from None
-            raise
-
-    async def _deliver(self, results: list[Result]) -> None:
-        if self._unread:
-            return
-        self._ready.extend(results)
-        self._more.set()
-        while len(self._ready) > _READY_AT_MOST and not self._unread:
-            self._room.clear()
-            await self._room.wait()
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+_RUN_OPTIONS: Final = frozenset({"blind", "empty_clears", "limit", "max_age", "max_removals", "mirror", "mode", "yes"})
 
 
 class Linker:
@@ -188,9 +82,8 @@ class Linker:
         results: str | Path | None = None,
         *,
         overwrite: bool = False,
-        mode: Mode | str | None = None,
-        empty_clears: bool | None = None,
-        blind: bool | None = None,
+        confirm: Confirm | None = None,
+        **options: Any,
     ) -> Run:
         """A run of a batch: iterate over it to do it.
 
@@ -198,16 +91,57 @@ class Linker:
             jobs: a path or several, or an (async) iterable of `LinkJob`s or dicts of a job file's keys.
             results: the results file; without one nothing is kept, and the run can be neither resumed nor undone.
             overwrite: keep a results file that exists under a dated name, and start anew.
-            mode, empty_clears, blind: where they differ from the `Linker`'s.
+            confirm: awaited with the removals and the links read where there are more of them than `max_removals`
+                lets through; True goes on. Without it, the run stops.
+            options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
+                `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`.
 
         Raises:
-            UsageError: here for settings; in the iteration for files that cannot be used, nothing being sent.
+            UsageError: here for settings; in the iteration for files that cannot be used, nothing being written.
+            TooManyRemovals: in the iteration: more links would go than may.
             Stopped: in the iteration, where the run ended early; what was done is in the results.
         """
-        given: dict[str, Any] = {"mode": mode, "empty_clears": empty_clears, "blind": blind}
-        settings = replace(self._settings, **{name: value for name, value in given.items() if value is not None})
         file = ResultsFile(Path(results), overwrite=overwrite) if results is not None else None
-        run = Run(settings, self._token, self._quota, sources_of(jobs), file)
+        return self._started(
+            Run(self._with(options), self._token, self._quota, sources_of(jobs), file, confirm=confirm)
+        )
+
+    def dry_run(self, jobs: Jobs, **options: Any) -> Run:
+        """A run that sends no PUT: its `outcomes()` are what a run would do. `plan()` gathers them."""
+        return self._started(Run(self._with(options), self._token, self._quota, sources_of(jobs), dry=True))
+
+    async def plan(self, jobs: Jobs, **options: Any) -> Plan:
+        """What a run would do, from what the account holds now; no PUT is sent. Takes what `run()` takes.
+
+        Example:
+            >>> plan = await aha.plan("links.csv")
+            >>> plan.puts, plan.added, plan.removed, plan.holds
+        """
+        run = self.dry_run(jobs, **options)
+        plan = Plan(self._settings.rate)
+        async for outcome in run.outcomes():
+            plan.add(outcome)
+        plan.reads = run.summary.requests
+        return plan
+
+    async def export(self, scope: str, field: str | None = None) -> AsyncIterator[LinkJob]:
+        """The links that the targets of a scope hold, as jobs that ask for just these: `export("feature:PRJ1")`.
+
+        Raises:
+            UsageError: the scope names no list.
+            ExportFailed: the list cannot be read.
+        """
+        async with aclosing(exported(self._settings, self._token, self._quota, Listing.parse(scope), field)) as jobs:
+            async for job in jobs:
+                yield job
+
+    def _with(self, options: dict[str, Any]) -> Settings:
+        unknown = options.keys() - _RUN_OPTIONS
+        if unknown:
+            raise TypeError(f"unknown options of a run: {', '.join(sorted(unknown))}")
+        return replace(self._settings, **options) if options else self._settings
+
+    def _started(self, run: Run) -> Run:
         self._runs = [*(each for each in self._runs if not each.ended), run]
         return run
 

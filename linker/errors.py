@@ -6,7 +6,9 @@
     ├─ InvalidJob               one job: becomes a rejected result in a run
     ├─ Stopped                  the run ended early, what is done is in the results  (exit 3)
     │  ├─ Unauthorized          the account did not take the token
-    │  └─ ResultsUnwritable     the results could not be written (a full disk)
+    │  ├─ ResultsUnwritable     the results could not be written (a full disk)
+    │  ├─ ExportFailed          a list of the account could not be read to its end
+    │  └─ TooManyRemovals       the guard: more links would go than may without a word
     └─ RequestFailed            one try of one request had no answer; the retry stage's business
        ├─ ConnectionFailed      refused, reset, cut short, no such host
        ├─ TimedOut              no answer in time
@@ -25,6 +27,7 @@ __all__ = [
     "ConnectionFailed",
     "Error",
     "ErrorType",
+    "ExportFailed",
     "InvalidJob",
     "LinkerError",
     "RequestFailed",
@@ -32,6 +35,7 @@ __all__ = [
     "ResultsUnwritable",
     "Stopped",
     "TimedOut",
+    "TooManyRemovals",
     "Unauthorized",
     "UsageError",
 ]
@@ -63,6 +67,25 @@ class Unauthorized(Stopped):
 
 class ResultsUnwritable(Stopped):
     """The results could not be written, so nothing more is sent."""
+
+
+class ExportFailed(Stopped):
+    """A list of the account, or a target in it, could not be read; what was exported is not all there is."""
+
+
+class TooManyRemovals(Stopped):
+    """More links would be taken away than may be without a word. `written`: some links had been written by then."""
+
+    def __init__(self, removals: int, read: int, budget: int, *, written: bool) -> None:
+        done = "all that was written can be undone" if written else "nothing was written"
+        super().__init__(
+            f"{removals:,} of the {read:,} links read so far would be removed, more than the {budget:,} that may be; "
+            f"{done}. If that is meant, say --yes or --max-removals N"
+        )
+        self.removals = removals
+        self.read = read
+        self.budget = budget
+        self.written = written
 
 
 class ErrorType(StrEnum):

@@ -1,4 +1,4 @@
-"""The stages connected: sources ─▶ batch ─▶ work queue ─▶ workers (quota, pool, verdict) ─▶ results.
+"""The stages connected: sources ─▶ batch ─▶ planner ─▶ work queue ─▶ workers (quota, pool, verdict) ─▶ results.
 
 One `TaskGroup` owns every task. Draining and cancelling live here: a run that is stopped sends nothing new, lets
 what is under way end within `drain_s`, and writes its results; a job without a line has not been finished.
@@ -7,31 +7,32 @@ what is under way end within `drain_s`, and writes its results; a job without a 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from itertools import count
-from typing import Final
 
 from linker import log
-from linker.api import Answer, Api
+from linker.api import Api
 from linker.backoff import Backoff
 from linker.batch import Batch, Lost
-from linker.errors import RequestFailed, ResultsUnwritable, Stopped, Unauthorized
-from linker.quota import Closed, Quota
+from linker.errors import Stopped, TooManyRemovals, UsageError
+from linker.fetcher import Fetcher
+from linker.guard import Admission, Guard
+from linker.listing import Listing, PageRequest
+from linker.mirror import MIRROR, clears
+from linker.planner import Planner, Sight
+from linker.quota import Quota
+from linker.recorder import Recorder
 from linker.results import Result, ResultsFile
-from linker.retry import Accept, Again, GiveUp, Pause, verdict
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Rejection, Source
 from linker.summary import Summary
-from linker.work import Work
+from linker.work import Outcome, PageSeen, Step, Work
+from linker.workers import Workers
 from linker.workqueue import WorkQueue
 
 __all__ = ["Pipeline", "Progress"]
-
-_RESULTS_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ class Pipeline:
     """One run of one batch.
 
     Args:
-        deliver: awaited with results that are on disk; while it waits, the run slows down.
+        deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
+        dry: plan only: no PUT is ever sent.
+        confirm: asked with the removals and the links read when the guard would stop the run.
     """
 
     def __init__(
@@ -61,29 +64,37 @@ class Pipeline:
         quota: Quota,
         sources: Sequence[Source],
         results: ResultsFile | None,
-        deliver: Callable[[list[Result]], Awaitable[None]],
+        deliver: Callable[[list[Outcome]], Awaitable[None]],
+        *,
+        dry: bool = False,
+        confirm: Callable[[int, int], Awaitable[bool]] | None = None,
     ) -> None:
         self._settings = settings
         self._quota = quota
         self._sources = sources
         self._file = results
-        self._deliver = deliver
+        self._dry = dry
+        self._blind = settings.blind and not dry  # a plan is what is read
         self._stop = asyncio.Event()
         self._pool = SessionPool(settings, token, quota, self._stop)
-        self._api = Api(self._pool)
+        api = Api(self._pool)
         self._batch = Batch(settings.mode)
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
         self._backoff: Backoff[Work] = Backoff(self._queue.again)
-        self._finished: asyncio.Queue[list[Result] | None] = asyncio.Queue(2 * settings.concurrency)
-        self._late: list[Result] = []  # of tasks that were cancelled while the writer had no room for them
         self._jobs = 0
-        self._changes = count()
-        self._targets_done = 0
+        self._untold = 0  # lines that do not tell their target
         self._read = False
         self._started = asyncio.get_running_loop().time()
         self._why_stopped: Stopped | None = None
         self._log = log.get_logger()
         self.summary = Summary(results.path if results is not None else None)
+        self._recorder = Recorder(results, self.summary, 2 * settings.concurrency, deliver)
+        guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
+        self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
+        self._fetcher = Fetcher(settings, api, quota, self.stop)
+        self._workers = Workers(
+            settings, api, self._fetcher, self._queue, self._backoff, self._admission, self._recorder
+        )
 
     def __repr__(self) -> str:
         return f"<Pipeline {self._batch!r} {self._queue!r} {self._backoff!r} {self._quota!r}>"
@@ -95,6 +106,11 @@ class Pipeline:
         self._stop.set()
         self._quota.wake()
 
+    def _too_many(self, error: TooManyRemovals) -> None:
+        if not error.written and self._file is not None:
+            self._file.discard()
+        self.stop(error)
+
     def progress(self) -> Progress:
         """A look at the run."""
         now = asyncio.get_running_loop().time()
@@ -102,7 +118,7 @@ class Pipeline:
             read=self._read,
             jobs=self._jobs,
             targets=self._batch.targets,
-            targets_done=self._targets_done,
+            targets_done=self._workers.targets_done,
             requests=self._pool.requests,
             paused_s=max(0.0, self._quota.paused_until - now),
             elapsed_s=now - self._started,
@@ -112,7 +128,7 @@ class Pipeline:
         """Do it.
 
         Raises:
-            UsageError: a source or the results file cannot be used; nothing was sent.
+            UsageError: a source, the scope or the results file cannot be used; nothing was written.
             Stopped: the run ended early; what was done is in the results.
         """
         self._started = asyncio.get_running_loop().time()
@@ -121,16 +137,19 @@ class Pipeline:
         with self._file or nullcontext():
             try:
                 async with self._pool, asyncio.TaskGroup() as group:
-                    writer = group.create_task(self._write_results())
+                    writer = group.create_task(self._recorder.run())
                     stages = group.create_task(self._stages())
                     watch = group.create_task(self._drain(stages))
                     await asyncio.wait({stages})
                     watch.cancel()
-                    await self._finished.put(None)
+                    await self._recorder.end()
                     await writer
+            except BaseExceptionGroup as group:
+                if self._file is not None and group.subgroup(UsageError) is not None:
+                    self._file.discard()  # nothing was sent
+                raise
             finally:
-                with suppress(ResultsUnwritable):
-                    self._write(self._rest())
+                self._recorder.flush()
                 self.summary.requests = self._pool.requests
                 self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
                 if self._file is not None and self.summary.stopped and not self.summary.jobs:
@@ -147,18 +166,18 @@ class Pipeline:
 
     async def _stages(self) -> None:
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self._read_sources())
+            reading = group.create_task(self._read_input())
             halt = group.create_task(self._halt(reading))
             await asyncio.wait({reading})
             halt.cancel()
             if self._stop.is_set():
                 return
             backoff = group.create_task(self._backoff.run())
-            feeding = group.create_task(self._feed())
+            feeding = group.create_task(self._feed(group))
             halting = group.create_task(self._halt(feeding))
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._settings.concurrency, max(1, self._batch.targets))):
-                    workers.create_task(self._worker())
+                    workers.create_task(self._workers.run(group))
             for task in (backoff, feeding, halting):
                 task.cancel()
 
@@ -167,14 +186,14 @@ class Pipeline:
         await self._stop.wait()
         stage.cancel()
         now = asyncio.get_running_loop().time()
-        for work in [*self._queue.drop(), *self._backoff.drop()]:  # those whose PUT was answered have a result
-            await self._finish(work.unchecked(now))
+        for work in [*self._queue.drop(), *self._backoff.drop()]:
+            await self._recorder.take(work.unchecked(now))
 
-    async def _read_sources(self) -> None:
+    async def _read_input(self) -> None:
         """Read all input: a batch is declarative, and nothing is sent before its last line is known."""
         for source in self._sources:
             async for entries in source.entries(empty_clears=self._settings.empty_clears):
-                rejected: list[Result] = []
+                rejected: list[Outcome] = []
                 for entry in entries:
                     number, self._jobs = self._jobs, self._jobs + 1
                     if not isinstance(entry.said, Rejection):
@@ -184,123 +203,68 @@ class Pipeline:
                     if entry.said.target is not None:
                         place = f"{entry.source} line {entry.line}"
                         self._batch.lose(entry.said.target, Lost(place, entry.said.fields))
-                if rejected:
-                    await self._finish(rejected)
+                    else:
+                        self._untold += 1
+                await self._recorder.take(rejected)
+        if self._settings.mirror is not None:
+            scope, field = self._settings.mirror
+            await self._mirror(Listing.parse(scope), field)
         self._read = True
         self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
 
-    async def _feed(self) -> None:
-        for wish, rejected in self._batch.wishes():
-            if rejected:
-                await self._finish([Result.rejected(job, error) for job, error in rejected])
-            if wish is None:
-                self._targets_done += 1
-            else:
-                await self._queue.put(Work(wish, blind=self._settings.blind, number_change=self._changes.__next__))
+    async def _mirror(self, scope: Listing, field: str) -> None:
+        """Add a clear for each target of the scope that the file does not name."""
+        if self._untold:
+            raise UsageError(
+                f"--mirror: {self._untold} lines do not tell their target, which may be in {scope}; mend them"
+            )
+        added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch)]
+        for job in added:
+            self._batch.add(self._jobs, MIRROR, None, job)
+            self._jobs += 1
+
+    async def _feed(self, owner: asyncio.TaskGroup) -> None:
+        """From the batch to the queue: what is seen together is counted together, before its first PUT."""
+        planner = Planner(self._batch, self._fetcher.fetch, self._queue, owner)
+        async with aclosing(planner.sights(blind=self._blind)) as groups:
+            async for group in groups:
+                await self._take_in(group)
+                if self._admission.full:
+                    break
         self._queue.close()
 
-    async def _worker(self) -> None:
-        async for work in self._queue:
-            await self._advance(work)
+    async def _take_in(self, group: list[Sight]) -> None:
+        now = asyncio.get_running_loop().time()
+        outcomes: list[Outcome] = []
+        works: list[Work] = []
+        pages: dict[PageRequest, PageSeen] = {}
+        for sight in group:
+            outcomes += [Result.rejected(job, error) for job, error in sight.rejected]
+            self._workers.targets_done += sight.names - 1
+            if sight.wish is None:
+                self._workers.targets_done += 1
+                continue
+            work = Work(
+                sight.wish,
+                max_age_s=self._settings.max_age,
+                number_change=self._number_change,
+                blind=self._blind,
+                dry=self._dry,
+            )
+            if sight.error is not None:
+                outcomes += work.failed(sight.error.error, sight.error.http_status, now)
+            elif sight.links is not None:
+                outcomes += work.see(sight.links, 200, sight.read_at, now)
+            if work.step is Step.WRITE and sight.page is not None:
+                work.page = pages.setdefault(sight.page, PageSeen(sight.page))
+                work.page.unsent.add(work)
+            works.append(work)
+        await self._recorder.take(outcomes)
+        self._workers.targets_done += sum(work.step is None for work in works)
+        for work in await self._admission.admit(works):
+            if work.step is not None:
+                await self._queue.put(work)
 
-    async def _advance(self, work: Work) -> None:
-        """Take a work as far as it goes without waiting for a retry."""
-        loop = asyncio.get_running_loop()
-        while work.step is not None:
-            work.attempt += 1
-            outcome: Answer | RequestFailed
-            try:
-                outcome = await self._api.send(work.request)
-            except Closed:
-                await self._finish(work.unchecked(loop.time()))
-                break
-            except RequestFailed as failure:
-                outcome = failure
-            if work.sent_at is None:
-                work.sent_at = outcome.sent_at
-            match verdict(outcome, work.attempt, work.refusal, self._settings):
-                case Accept(answer):
-                    results = work.answered(answer, loop.time())
-                case GiveUp(error, 401):
-                    self.stop(
-                        Unauthorized(f"the account did not take the token ({error.message}); nothing more is sent")
-                    )
-                    results = work.unchecked(loop.time())
-                case GiveUp(error, http_status):
-                    self._log.info(
-                        log.GAVE_UP, request=str(work.request), error=error.type.value, message=error.message
-                    )
-                    results = work.failed(error, http_status, loop.time())
-                case Again(least_s, most_s):
-                    after_s = random.uniform(least_s, most_s)  # noqa: S311  jitter is no secret
-                    self._log.info(
-                        log.RETRY,
-                        request=str(work.request),
-                        attempt=work.attempt,
-                        after_s=round(after_s, 2),
-                        why=_why(outcome),
-                    )
-                    work.refusal = 0
-                    self._backoff.wait(work, after_s)
-                    return
-                case Pause(seconds):
-                    self._pause(work, seconds)
-                    return
-            await self._finish(results)
-        self._targets_done += work.step is None
-        self._queue.done()
-
-    def _pause(self, work: Work, seconds: float) -> None:
-        """A 429 pauses the whole account; its work goes back, ahead of new ones, with its attempt."""
-        self._log.warning(log.PAUSED, request=str(work.request), seconds=round(seconds, 2))
-        work.attempt -= 1
-        work.refusal += 1
-        if seconds > self._settings.max_wait_s:
-            self.stop(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
-        self._quota.pause(seconds)
-        self._queue.again(work)
-
-    async def _finish(self, results: list[Result]) -> None:
-        """Give results to the writer, once it has room; where that is cut off, they are written all the same."""
-        if not results:
-            return
-        try:
-            await self._finished.put(results)
-        except asyncio.CancelledError:
-            self._late += results
-            raise
-
-    async def _write_results(self) -> None:
-        """The one writer: what is there goes to disk in one write, and is counted and delivered only then."""
-        ended = False
-        while not ended:
-            results: list[Result] = []
-            item = await self._finished.get()
-            while item is not None:
-                results += item
-                if len(results) >= _RESULTS_AT_ONCE or self._finished.empty():
-                    break
-                item = self._finished.get_nowait()
-            ended = item is None
-            if ended:
-                results += self._rest()
-            if results:
-                self._write(results)
-                await self._deliver(results)
-
-    def _write(self, results: list[Result]) -> None:
-        if self._file is not None and results:
-            self._file.write(results)
-        for result in results:
-            self.summary.add(result)
-
-    def _rest(self) -> list[Result]:
-        """Results that reach the writer by no other way: those of tasks that were cut off, or all where it was."""
-        rest, self._late = self._late, []
-        while not self._finished.empty():
-            rest += self._finished.get_nowait() or ()
-        return rest
-
-
-def _why(outcome: Answer | RequestFailed) -> str:
-    return str(outcome) if isinstance(outcome, RequestFailed) else f"{outcome.status}: {outcome.message}"
+    def _number_change(self) -> int:
+        self.summary.puts += 1
+        return self.summary.puts - 1

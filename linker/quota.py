@@ -79,21 +79,26 @@ class Turn:
         ...     await send()  # the place is free again W seconds after this block
     """
 
-    __slots__ = ("_quota", "_stop", "answered", "at")
+    __slots__ = ("_quota", "_stop", "_unused", "answered", "at")
 
     def __init__(self, quota: Quota, stop: asyncio.Event) -> None:
         self._quota = quota
         self._stop = stop
+        self._unused = False
         self.at = 0.0
         self.answered = False
         """Set it where the account answered at all: then more than one request may be under way."""
+
+    def give_back(self) -> None:
+        """Nothing was sent: the place is free again at once."""
+        self._unused = True
 
     async def __aenter__(self) -> Self:
         self.at = await self._quota._take(self._stop)  # noqa: SLF001  two halves of one thing
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
-        self._quota._give(self.answered)  # noqa: SLF001
+        self._quota._give(self.answered, used=not self._unused)  # noqa: SLF001
 
 
 class Quota:
@@ -168,12 +173,15 @@ class Quota:
         finally:
             self._waiting -= 1
 
-    def _give(self, answered: bool) -> None:
+    def _give(self, answered: bool, *, used: bool) -> None:
         now = asyncio.get_running_loop().time()
         self._under_way -= 1
         self._answered = self._answered or answered
-        for log in self._places:
-            log.answer(now)
+        if used:
+            for log in self._places:
+                log.answer(now)
+        else:
+            self.turns -= 1
         self._changed.set()
 
     async def _wait_for_place(self, stop: asyncio.Event, wakes: int) -> bool:

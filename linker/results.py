@@ -100,7 +100,7 @@ class Result:
     @property
     def place(self) -> str:
         """Where the job's line stands, for people."""
-        return f"{self.source} line {self.line}"
+        return f"{self.source} line {self.line}" if self.line is not None else str(self.source)
 
     @property
     def unseen(self) -> bool:

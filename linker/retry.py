@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from linker.api import Answer
+from linker.answers import Answer
 from linker.errors import Error, ErrorType, RequestFailed
 from linker.settings import Settings
 

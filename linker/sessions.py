@@ -11,10 +11,10 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import aiohttp
 from aiohttp import hdrs
@@ -32,6 +32,10 @@ _SECRET_FROM: Final = 16
 """Length from which a token is looked for in answers: Aha!'s have 64 characters; a short word may be part of an id."""
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
+
+
+Outgoing: TypeAlias = tuple[str, str, bytes | None]
+"""Method, path and body of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,19 @@ class SessionPool:
             RequestFailed: no answer came, or no whole one.
             quota.Closed: the run is being stopped; nothing was sent.
         """
+        reply = await self.exchange(lambda _: (method, path, body))
+        assert reply is not None
+        return reply
+
+    async def exchange(self, choose: Callable[[float], Outgoing | None]) -> Reply | None:
+        """The same for a request that is chosen when its turn has come; where there is none, the turn is given back."""
         assert self._session is not None, "the pool is not open"
         async with self._leases, self._quota.turn(self._stop) as turn:
+            chosen = choose(turn.at)
+            if chosen is None:
+                turn.give_back()
+                return None
+            method, path, body = chosen
             self.requests += 1
             try:
                 async with self._session.request(

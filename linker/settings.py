@@ -64,6 +64,21 @@ class Settings:
     blind: bool = False
     """Write without reading first. Off: what is already so costs no PUT, and each result shows its `before`."""
 
+    max_age: float = 60.0
+    """Seconds: how old what was read may be when it is written; older, it is read again first."""
+
+    max_removals: int | None = None
+    """Links that a run may take away; None: the larger of 100 and half of the links read so far."""
+
+    yes: bool = False
+    """Take away as many links as the files ask for."""
+
+    limit: int | None = None
+    """Change so many targets only: a pilot."""
+
+    mirror: tuple[str, str] | None = None
+    """Scope and field of which the batch is the whole truth: (`feature:PRJ1`, `customers`)."""
+
     rate: tuple[Rate, ...] = DEFAULT_RATES
     """Requests that may leave in a time; all of them hold at once."""
 
@@ -118,6 +133,12 @@ class Settings:
         for name in ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if not self.max_age >= 0:
+            raise UsageError(f"max_age must be 0 or more seconds, not {self.max_age}")
+        if self.max_removals is not None and self.max_removals < 0:
+            raise UsageError(f"max_removals must be 0 or more, not {self.max_removals}")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit must be 1 or more, not {self.limit}")
         if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
 

@@ -32,6 +32,10 @@ class Summary:
     """Of the linked ones, those whose links no answer showed."""
     requests: int = 0
     elapsed_s: float = 0.0
+    puts: int = 0
+    """Targets that were written to."""
+    limited: bool = False
+    """The run ended as its `limit` says, before its last job."""
     stopped: bool = False
     """The run ended before its last job."""
     _statuses: Counter[Status] = field(default_factory=Counter)

@@ -39,6 +39,7 @@ class WorkQueue(Generic[T]):
         self._again: deque[T] = deque()
         self._room = asyncio.Semaphore(maxsize)
         self._ready = asyncio.Semaphore(0)  # a permit for each item that waits, and one for ever at the end
+        self._taken = asyncio.Event()
         self._unfinished = 0
         self._closed = False
 
@@ -48,7 +49,18 @@ class WorkQueue(Generic[T]):
 
     def stats(self) -> QueueStats:
         """How the queue stands now."""
-        return QueueStats(len(self._new) + len(self._again), self._unfinished)
+        return QueueStats(self.waiting, self._unfinished)
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a worker."""
+        return len(self._new) + len(self._again)
+
+    async def low(self, fewer_than: int) -> None:
+        """Wait until fewer items than that wait for a worker."""
+        while self.waiting >= fewer_than:
+            self._taken.clear()
+            await self._taken.wait()
 
     async def put(self, item: T) -> None:
         """Add new work, once there is room for it. A queue that is closed by then takes nothing in."""
@@ -98,6 +110,7 @@ class WorkQueue(Generic[T]):
 
     async def __anext__(self) -> T:
         await self._ready.acquire()
+        self._taken.set()
         if self._again:
             return self._again.popleft()
         if self._new:

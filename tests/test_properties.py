@@ -24,6 +24,7 @@ from linker.sandbox import Sandbox
 TARGETS: dict[str, Kind] = {
     "PRJ1-1": Kind.FEATURE,
     "PRJ1-2": Kind.FEATURE,
+    "PRJ1-3": Kind.FEATURE,  # with three of them, their list is worth a look
     "PRJ1-I-2": Kind.IDEA,
     "PRJ1-E-1": Kind.EPIC,
     "PRJ1-R-2": Kind.RELEASE,

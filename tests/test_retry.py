@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import Error, ErrorType, Settings
-from linker.api import Answer
+from linker.answers import Answer
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
 from linker.retry import Accept, Again, GiveUp, Pause, backoff_s, verdict
 

@@ -34,15 +34,15 @@ async def test_a_passing_fault_is_got_over(sandbox: Sandbox, what: int | str) ->
 async def test_among_faults_of_every_sort_every_job_is_linked() -> None:
     """A third of the requests meets some fault: all jobs are linked, and no target ever has two PUTs at once."""
     faults = [Fault(what, 0.03) for what in TRANSIENT]
-    async with Sandbox(limits=[], features=100, latency_ms=2, jitter_ms=2, faults=faults) as sandbox:
+    async with Sandbox(limits=[], features=300, latency_ms=2, jitter_ms=2, faults=faults) as sandbox:
         async with eager(sandbox, attempts=30) as aha:
-            run = aha.run(features(100))
+            run = aha.run(features(200))
             results = await results_of(run)
         assert {result.status for result in results} == {Status.LINKED}
-        assert linked(sandbox, 100)
+        assert linked(sandbox, 200)
         assert set(sandbox.stats.faults) == set(TRANSIENT)
         assert sandbox.stats.most_puts_at_once_on_a_target == 1
-        assert run.summary.requests == sandbox.stats.requests == 200 + sum(sandbox.stats.faults.values())
+        assert run.summary.requests == sandbox.stats.requests == 2 + 200 + sum(sandbox.stats.faults.values())
         assert max(result.attempts for result in results) > 1
 
 

@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
-from linker.api import Answer, Request
+from linker.answers import Answer, Listed
+from linker.api import Request
 from linker.batch import Batch, Wish
 from linker.change import FieldChange
 from linker.work import Step, Work
@@ -35,25 +36,46 @@ def wish_of(*jobs: LinkJob) -> Wish:
 
 def work_of(*jobs: LinkJob, blind: bool = False) -> Work:
     """The work of some jobs of one target, whose change would be number 7."""
-    return Work(wish_of(*jobs), blind=blind, number_change=count(7).__next__)
+    return Work(wish_of(*jobs), max_age_s=60.0, blind=blind, number_change=count(7).__next__)
 
 
 def shows(status: int = 200, **links: str) -> Answer:
     """`shows(a="1 2")`: an answer in which the target holds these."""
-    return Answer(status, {field: frozenset(ids.split()) for field, ids in links.items()})
+    return Answer(status, Listed(links={field: frozenset(ids.split()) for field, ids in links.items()}))
 
 
 HIDES = Answer(200)
 """An answer that shows no links."""
 
 
-def answer(work: Work, *answers: Answer | Error) -> list[Result]:
+def answered(work: Work, answer: Answer, now: float) -> list[Any]:
+    """What an answer settles."""
+    return list(work.answered(answer, now))
+
+
+def failed(work: Work, error: Error, status: int | None, now: float) -> list[Any]:
+    """What a failure settles."""
+    return list(work.failed(error, status, now))
+
+
+def unchecked(work: Work, now: float) -> list[Any]:
+    """What an end before the last look settles."""
+    return list(work.unchecked(now))
+
+
+def tried(work: Work, times: int) -> None:
+    """Let the request in hand have been sent so often."""
+    while work.attempt < times:
+        assert work.request(0.0) is not None
+
+
+def answer(work: Work, *answers: Answer | Error) -> list[Any]:
     """The results of the last answer, which is the first that has any."""
-    results: list[Result] = []
+    results: list[Any] = []
     for each in answers:
         assert results == []
-        work.attempt += 1
-        results = work.failed(each, 404, 0.0) if isinstance(each, Error) else work.answered(each, 0.0)
+        tried(work, work.attempt + 1)
+        results = failed(work, each, 404, 0.0) if isinstance(each, Error) else answered(work, each, 0.0)
     return results
 
 
@@ -78,12 +100,13 @@ def summed(results: list[Result]) -> list[str]:
 def test_a_target_is_read_and_written_and_its_job_is_linked() -> None:
     """The result shows before and after, the change and what it did, and the time since the first request."""
     work = work_of(job(customers="3 20 100"))
-    assert asked(work.request) == ("GET", SLIM, None)
-    work.attempt, work.sent_at = 1, 10.0
-    assert work.answered(shows(customers="100 7", other="1"), 10.1) == []
-    assert asked(work.request) == put(customers=["3", "20", "100"])
-    work.attempt = 3
-    [result] = work.answered(shows(201, customers="3 20 100", other="1"), 10.1824)
+    assert asked(work.asked) == ("GET", SLIM, None)
+    tried(work, 1)
+    work.sent_at = 10.0
+    assert answered(work, shows(customers="100 7", other="1"), 10.1) == []
+    assert asked(work.asked) == put(customers=["3", "20", "100"])
+    tried(work, 3)
+    [result] = answered(work, shows(201, customers="3 20 100", other="1"), 10.1824)
     assert work.step is None
     assert result == Result(
         job=0,
@@ -121,7 +144,7 @@ def test_only_the_fields_that_change_are_put() -> None:
     work = work_of(job(a="1"), job("add", b="2", c="3"), job("add", c="4"))
     [first] = answer(work, shows(a="1", b="2"))
     assert summed([first]) == ["0 unchanged"]
-    assert asked(work.request) == put(c=["3", "4"])
+    assert asked(work.asked) == put(c=["3", "4"])
     second, third = answer(work, shows(a="1", b="2", c="3 4"))
     assert summed([second, third]) == ["1 linked", "2 linked"]
     assert second.changes == {"b": FieldChange([], []), "c": FieldChange(["3", "4"], [])}
@@ -132,7 +155,9 @@ def test_only_the_fields_that_change_are_put() -> None:
 def test_the_jobs_of_one_put_share_its_number_and_what_it_did() -> None:
     """Three jobs of one field go with one change, which each tells as a whole; the next target's is the next."""
     number = count().__next__
-    first, second, third = (Work(wish_of(job(a=ids)), blind=False, number_change=number) for ids in ("1", "2", "3"))
+    first, second, third = (
+        Work(wish_of(job(a=ids)), max_age_s=60.0, blind=False, number_change=number) for ids in ("1", "2", "3")
+    )
     assert summed(answer(first, shows(a="1"))) == ["0 unchanged"]
     assert [result.change for result in answer(second, shows(), shows(a="2"))] == [0]
     assert [result.change for result in answer(third, shows(), shows(a="3"))] == [1]
@@ -150,9 +175,9 @@ def test_a_target_that_shows_no_links_is_read_whole() -> None:
     """What `fields=` hides the whole answer may show; then all goes on as ever."""
     work = work_of(job("add", a="2"))
     assert answer(work, HIDES) == []
-    assert asked(work.request) == ("GET", WHOLE, None)
+    assert asked(work.asked) == ("GET", WHOLE, None)
     assert answer(work, shows(a="1")) == []
-    assert asked(work.request) == put(a=["1", "2"])
+    assert asked(work.asked) == put(a=["1", "2"])
     [result] = answer(work, shows(a="1 2"))
     assert (result.status, result.before) == (Status.LINKED, {"a": ["1"]})
 
@@ -161,7 +186,7 @@ def test_a_replace_goes_on_where_a_target_shows_nothing() -> None:
     """It is linked by the account's word: before, after and changes are null, and no read-back is tried."""
     work = work_of(job(a="1", b=""), job("add", a="2"), job("remove", a="3"))
     assert answer(work, HIDES, HIDES) == []
-    assert asked(work.request) == put(a=["1", "2"], b=[])
+    assert asked(work.asked) == put(a=["1", "2"], b=[])
     results = answer(work, HIDES)
     assert summed(results) == ["0 linked", "1 linked", "2 linked"]
     for result in results:
@@ -183,8 +208,8 @@ def test_what_needs_a_list_that_is_not_shown_fails(mode: str) -> None:
     work = work_of(job(mode, a="1"))
     assert work.attempt == 0
     assert answer(work, HIDES) == []
-    work.attempt = 4
-    [result] = work.answered(Answer(203), 0.0)
+    tried(work, 4)
+    [result] = answered(work, Answer(203), 0.0)
     assert summed([result]) == ["0 failed bad_answer"]
     assert (result.http_status, result.attempts) == (203, 5 - 1)
     assert (result.before, result.after, result.change, result.changes) == (None, None, None, None)
@@ -205,7 +230,7 @@ def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
     [incomplete] = [result for result in results if result.job == 1]
     assert incomplete.error is not None
     assert incomplete.error.message.startswith("f line 1 has a part in this list and was not taken")
-    assert asked(work.request) == put(d=["4", "5"])
+    assert asked(work.asked) == put(d=["4", "5"])
     assert summed(answer(work, HIDES)) == ["3 linked", "4 linked"]
 
 
@@ -215,7 +240,7 @@ def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
 def test_blind_a_replace_is_put_at_once() -> None:
     """Nothing is read before, so neither before nor changes are known; the answer shows the after."""
     work = work_of(job(a="1"), job("add", a="2"), blind=True)
-    assert asked(work.request) == put(a=["1", "2"])
+    assert asked(work.asked) == put(a=["1", "2"])
     results = answer(work, shows(a="1 2"))
     assert summed(results) == ["0 linked", "1 linked"]
     assert [(result.before, result.after, result.changes, result.change) for result in results] == [
@@ -228,7 +253,7 @@ def test_blind_an_add_is_read_all_the_same() -> None:
     work = work_of(job(a="1"), job("remove", b="2"), blind=True)
     assert work.step is Step.READ
     assert answer(work, shows(b="2 3")) == []
-    assert asked(work.request) == put(a=["1"], b=["3"])
+    assert asked(work.asked) == put(a=["1"], b=["3"])
 
 
 # --- reading back
@@ -237,16 +262,16 @@ def test_blind_an_add_is_read_all_the_same() -> None:
 def test_a_put_that_shows_nothing_is_read_back() -> None:
     """A GET after it shows the links, and the result tells of the PUT, not of the GET."""
     work = work_of(job(a="1"))
-    work.attempt = 1
-    assert work.answered(shows(a="2"), 0.0) == []
-    work.attempt = 3
-    assert work.answered(Answer(204), 0.0) == []
-    assert asked(work.request) == ("GET", SLIM, None)
-    work.attempt = 2
-    assert work.answered(HIDES, 0.0) == []
-    assert asked(work.request) == ("GET", WHOLE, None)
-    work.attempt = 1
-    [result] = work.answered(shows(a="1"), 0.0)
+    tried(work, 1)
+    assert answered(work, shows(a="2"), 0.0) == []
+    tried(work, 3)
+    assert answered(work, Answer(204), 0.0) == []
+    assert asked(work.asked) == ("GET", SLIM, None)
+    tried(work, 2)
+    assert answered(work, HIDES, 0.0) == []
+    assert asked(work.asked) == ("GET", WHOLE, None)
+    tried(work, 1)
+    [result] = answered(work, shows(a="1"), 0.0)
     assert (result.status, result.after, result.http_status, result.attempts) == (Status.LINKED, {"a": ["1"]}, 204, 3)
     assert result.changes == {"a": FieldChange(["1"], ["2"])}
 
@@ -324,8 +349,8 @@ def test_a_write_that_fails_fails_the_jobs_that_are_left() -> None:
     """What was so already stays unchanged; what the PUT did is not known, so changes is null."""
     work = work_of(job(a="1"), job("add", b="2"))
     assert summed(answer(work, shows(a="1", b="3"))) == ["0 unchanged"]
-    work.attempt = 6
-    [result] = work.failed(Error(ErrorType.TIMEOUT, "no answer", retryable=True), None, 0.0)
+    tried(work, 6)
+    [result] = failed(work, Error(ErrorType.TIMEOUT, "no answer", retryable=True), None, 0.0)
     assert summed([result]) == ["1 failed timeout"]
     assert (result.before, result.after, result.change, result.changes) == ({"b": ["3"]}, None, 7, None)
     assert (result.http_status, result.attempts) == (None, 6)
@@ -335,11 +360,11 @@ def test_a_write_that_fails_fails_the_jobs_that_are_left() -> None:
 def test_a_run_that_ends_tells_only_of_what_was_written() -> None:
     """Where nothing more may be asked, a PUT that was answered is linked unseen; other jobs have no result yet."""
     work = work_of(job(a="1"))
-    assert work.unchecked(0.0) == []
+    assert unchecked(work, 0.0) == []
     assert answer(work, shows(a="2")) == []
-    assert work.unchecked(0.0) == []
+    assert unchecked(work, 0.0) == []
     assert work.step is Step.WRITE
     assert answer(work, HIDES) == []
-    [result] = work.unchecked(0.0)
+    [result] = unchecked(work, 0.0)
     assert result.unseen
     assert work.step is None

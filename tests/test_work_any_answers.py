@@ -1,12 +1,13 @@
 """Whatever answers come, in whatever order: each job gets one result, and the account is what was asked."""
 
 from itertools import count
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
-from linker.api import Answer
+from linker.answers import Answer, Listed
 from linker.batch import Batch, Job, Links, Wish
 from linker.work import Step, Work
 
@@ -30,7 +31,9 @@ def wish_of(jobs: list[tuple[Mode, dict[str, frozenset[str]]]]) -> Wish | None:
 
 
 ANSWER = st.one_of(
-    st.just(Answer(200)), st.dictionaries(st.sampled_from(FIELDS), IDS).map(lambda links: Answer(200, links)), st.none()
+    st.just(Answer(200)),
+    st.dictionaries(st.sampled_from(FIELDS), IDS).map(lambda links: Answer(200, Listed(links=links))),
+    st.none(),
 )
 
 
@@ -43,16 +46,16 @@ def test_every_job_gets_one_result_whatever_is_answered(
     wish = wish_of(jobs)
     if wish is None:
         return
-    work = Work(wish, blind=blind, number_change=count(7).__next__)
-    results: list[Result] = []
+    work = Work(wish, max_age_s=60.0, blind=blind, number_change=count(7).__next__)
+    results: list[Any] = []
     steps: list[Step] = []
     for answer in answers:
         if work.step is None:
             break
         steps.append(work.step)
-        assert (work.request.method == "PUT") == (work.step is Step.WRITE)
-        assert work.step is not Step.WRITE or work.request.put
-        work.attempt += 1
+        assert (work.asked.method == "PUT") == (work.step is Step.WRITE)
+        assert work.step is not Step.WRITE or work.asked.put
+        assert work.request(0.0) is not None
         results += work.failed(GONE, 404, 1.0) if answer is None else work.answered(answer, 1.0)
     assert work.step is None
     assert steps == sorted(steps, key=lambda step: step.value)
@@ -85,13 +88,12 @@ class Account:
     def answer(self, work: Work) -> Answer:
         """The answer to what a work asks now."""
         assert work.step is not None
-        wanted = work.request.put
+        wanted = work.asked.put
         if wanted is not None:
             self.puts += 1
             self.holds |= wanted
-        return Answer(
-            200, {field: ids for field, ids in self.holds.items() if ids} if work.step in self.shown else None
-        )
+        held = {field: ids for field, ids in self.holds.items() if ids}
+        return Answer(200, Listed(links=held if work.step in self.shown else None))
 
 
 def asked_for(jobs: list[Job], field: str, holds: frozenset[str]) -> set[str]:
@@ -119,10 +121,10 @@ def test_an_account_that_does_as_told_holds_what_was_asked(
     if wish is None:
         return
     account = Account(holds, shown)
-    work = Work(wish, blind=blind, number_change=count().__next__)
-    results: list[Result] = []
+    work = Work(wish, max_age_s=60.0, blind=blind, number_change=count().__next__)
+    results: list[Any] = []
     while work.step is not None:
-        work.attempt += 1
+        assert work.request(0.0) is not None
         results += work.answered(account.answer(work), 0.0)
     done = {result.job for result in results if result.status in (Status.LINKED, Status.UNCHANGED)}
     by_number = {job.number: job for job in wish.jobs}

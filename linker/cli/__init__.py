@@ -14,12 +14,16 @@ import click
 
 from linker import log
 from linker._version import __version__
-from linker.errors import LinkerError, Stopped
+from linker.errors import LinkerError, Stopped, TooManyRemovals
 
 __all__ = ["main"]
 
 _VERBS: Final = {
     "run": "Make the account hold the links of job files.",
+    "plan": "Show what run would do; sends no PUT.",
+    "verify": "Does the account hold what job files ask for?",
+    "undo": "Take back what a run changed.",
+    "export": "The account's links as a job file.",
     "sandbox": "Serve an Aha!-shaped account to rehearse on.",
     "demo": "Watch a migration run on a sandbox.",
 }
@@ -72,7 +76,8 @@ def _exit_code() -> int:
         return 2
     except LinkerError as error:
         log.tell("error", f"linker: {error}", "error")
-        return 3 if isinstance(error, Stopped) else 2
+        nothing_written = isinstance(error, TooManyRemovals) and not error.written
+        return 3 if isinstance(error, Stopped) and not nothing_written else 2
     except (click.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:

@@ -13,7 +13,8 @@ from typing import Any, Final
 import click
 import orjson
 
-from linker.cli.run import drive, run_in_loop
+from linker.cli.drive import run_in_loop
+from linker.cli.run import carry_out
 from linker.job import Kind
 from linker.sandbox import Account, Fault, Limit, Sandbox
 from linker.settings import Rate, Settings
@@ -55,7 +56,7 @@ async def _demo() -> int:
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
             settings = Settings(base_url=sandbox.url, rate=_LIMITS)
-            code = await drive(settings, "sandbox", [JobFile(jobs)], results, overwrite=False, progress=True)
+            code = await carry_out(settings, "sandbox", [JobFile(jobs)], results, overwrite=False, progress=True)
         click.echo("\nOne line a job in the results, for example:\n")
         shown = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
         for status in (b'"linked"', b'"rejected"'):

@@ -15,10 +15,11 @@ from click.core import ParameterSource
 
 from linker import log
 from linker.errors import UsageError
+from linker.job import Mode
 from linker.settings import DEFAULT_RATES, Settings, base_url
 from linker.sources import JobFile
 
-__all__ = ["account_options", "job_files", "log_options", "pace_options", "settings_of", "token_of"]
+__all__ = ["account_options", "batch_options", "job_files", "log_options", "pace_options", "settings_of", "token_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,6 +44,18 @@ account_options = _all(
         type=click.Path(path_type=Path),
         help="Holds the token; without it AHA_TOKEN does. A token is never an argument.",
     ),
+)
+
+batch_options = _all(
+    click.option(
+        "--mode",
+        type=click.Choice([mode.value for mode in Mode]),
+        default="replace",
+        show_default=True,
+        help="What a job does that does not say.",
+    ),
+    click.option("--empty-clears", is_flag=True, help="An empty record_ids cell of a CSV clears the field."),
+    click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
 )
 
 pace_options = _all(

@@ -8,56 +8,79 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
 
 from linker import log
 from linker.cli.screen import duration
-from linker.client import Run
+from linker.run import Run
 from linker.settings import Settings
 
-__all__ = ["show_progress"]
+__all__ = ["Progress"]
 
 _BAR_EVERY_S: Final = 0.2
 _LINE_EVERY_S: Final = 15.0
 
 
-@asynccontextmanager
-async def show_progress(run: Run, settings: Settings) -> AsyncIterator[None]:
-    """Show a run's progress while the context lasts."""
-    view = _bar(run, settings) if sys.stderr.isatty() and not log.is_json() else _lines(run, settings)
-    task = asyncio.get_running_loop().create_task(view)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})  # the bar leaves the terminal before anything else is said there
+class Progress:
+    """How far a run is, until it is over; held while a question is asked."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._free = asyncio.Event()
+        self._free.set()
 
-async def _bar(run: Run, settings: Settings) -> None:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[told]}"),
-        console=Console(stderr=True),
-        auto_refresh=False,
-        expand=True,
-    ) as bar:
-        row = bar.add_task("reading", total=None, told="")
+    @asynccontextmanager
+    async def shown(self, run: Run) -> AsyncIterator[None]:
+        """Show a run's progress while the context lasts."""
+        on_terminal = sys.stderr.isatty() and not log.is_json()
+        view = self._bar(run) if on_terminal else _lines(run, self._settings)
+        task = asyncio.get_running_loop().create_task(view)
         try:
-            while True:
-                _update(bar, row, run, settings)
-                await asyncio.sleep(_BAR_EVERY_S)
+            yield
         finally:
-            _update(bar, row, run, settings)
+            self._free.set()
+            task.cancel()
+            await asyncio.wait({task})  # the bar leaves the terminal before anything else is said there
+
+    async def confirm(self, removals: int, read: int) -> bool:
+        """Ask on the terminal whether so many links may go."""
+        self._free.clear()
+        try:
+            await asyncio.sleep(2 * _BAR_EVERY_S)  # until the bar has left
+            question = f"{removals:,} of the {read:,} links read so far would be removed. Go on?"
+            return await asyncio.to_thread(click.confirm, question, err=True)
+        except click.Abort:
+            return False
+        finally:
+            self._free.set()
+
+    async def _bar(self, run: Run) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[told]}"),
+        )
+        while True:
+            with Bar(*columns, console=Console(stderr=True), auto_refresh=False, expand=True) as bar:
+                row = bar.add_task("reading", total=None, told="")
+                try:
+                    while self._free.is_set():
+                        _update(bar, row, run, self._settings)
+                        await asyncio.sleep(_BAR_EVERY_S)
+                finally:
+                    _update(bar, row, run, self._settings)
+            await self._free.wait()
 
 
-def _update(bar: Progress, row: object, run: Run, settings: Settings) -> None:
+def _update(bar: Bar, row: TaskID, run: Run, settings: Settings) -> None:
     progress = run.progress()
     total = progress.targets if progress.read else None
     doing = "reading" if not progress.read else "paused " if progress.paused_s else "linking"
-    bar.update(row, total=total, completed=progress.targets_done, description=doing, told=_told(run, settings))  # type: ignore[arg-type]
+    bar.update(row, total=total, completed=progress.targets_done, description=doing, told=_told(run, settings))
     bar.refresh()
 
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import click
 
-from linker import log
-from linker.cli.options import account_options, job_files, log_options, pace_options, settings_of, token_of
-from linker.cli.progress import show_progress
+from linker.cli.drive import follow, may_ask, run_in_loop
+from linker.cli.options import (
+    account_options,
+    batch_options,
+    job_files,
+    log_options,
+    pace_options,
+    settings_of,
+    token_of,
+)
+from linker.cli.progress import Progress
 from linker.cli.screen import show_summary
-from linker.client import Linker, Run
-from linker.errors import Stopped, UsageError
-from linker.job import Mode
+from linker.client import Linker
+from linker.errors import UsageError
 from linker.settings import Settings
-from linker.sources import JobFile
+from linker.sources import JobFile, UndoFile
+from linker.work import Outcome
 
-__all__ = ["command", "drive", "run_in_loop"]
-
-T = TypeVar("T")
+__all__ = ["carry_out", "command"]
 
 
 @click.command(
@@ -33,6 +36,8 @@ T = TypeVar("T")
 Examples:
   linker run links.jsonl --account company
   linker run crm.csv --mode add --results runs/today.jsonl
+  linker run links.csv --limit 20
+  linker run crm.csv --mirror --field customers --scope feature:PRJ1
   zcat links.jsonl.gz | linker run - --url http://127.0.0.1:8765
 
 \b
@@ -56,17 +61,34 @@ Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
     help="One JSON line a job. Default: the first file's stem with .results.jsonl, here.",
 )
 @click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, and start anew.")
-@click.option(
-    "--mode",
-    type=click.Choice([mode.value for mode in Mode]),
-    default="replace",
-    show_default=True,
-    help="What a job does that does not say.",
-)
-@click.option("--empty-clears", is_flag=True, help="An empty record_ids cell of a CSV clears the field.")
-@click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl).")
+@batch_options
 @click.option(
     "--blind", is_flag=True, help="Write without reading first: half the requests, no `before`, no `unchanged`."
+)
+@click.option(
+    "--max-removals",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Stop before more links than that are taken away. Default: the larger of 100 and half of those read.",
+)
+@click.option("--yes", is_flag=True, help="Take away as many as the files ask for.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
+@click.option(
+    "--mirror",
+    is_flag=True,
+    help="The files are the whole truth: clear --field of the targets of --scope that they do not name.",
+)
+@click.option("--field", metavar="KEY", help="With --mirror: the field, for example customers.")
+@click.option(
+    "--scope", metavar="KIND:PARENT", help="With --mirror: feature:PRJ1, idea, release:PRJ1, record:PRJ1/TABLE."
+)
+@click.option(
+    "--max-age",
+    metavar="S",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds that what was read may be old when it is written.",
 )
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
@@ -80,6 +102,9 @@ def command(
     overwrite: bool,
     format: str | None,
     rate: tuple[str, ...],
+    mirror: bool,
+    field: str | None,
+    scope: str | None,
     progress: bool | None,
     log_level: str,
     **others: Any,
@@ -89,83 +114,32 @@ def command(
     FILE is JSONL or CSV; - is standard input. Jobs of one target become one request, what is already so costs
     none, and each job gets one line in the results file.
     """
-    settings = settings_of(account, url, rate, **others)
+    if mirror != (field is not None and scope is not None) or (field is None) != (scope is None):
+        raise UsageError("--mirror goes with --field KEY and --scope KIND:PARENT, and they with it")
+    settings = settings_of(account, url, rate, mirror=(scope, field) if mirror else None, **others)
     token = token_of(token_file)
     sources = job_files(files, format)
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
-    return run_in_loop(drive(settings, token, sources, path, overwrite=overwrite, progress=progress is not False))
+    return run_in_loop(carry_out(settings, token, sources, path, overwrite=overwrite, progress=progress is not False))
 
 
-def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run the command's loop, on uvloop where it is installed (the extra `fast`)."""
-    factory: Callable[[], asyncio.AbstractEventLoop] | None
-    try:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    except ImportError:
-        factory = None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
-
-
-async def drive(
-    settings: Settings, token: str, sources: list[JobFile], path: Path, *, overwrite: bool, progress: bool
+async def carry_out(
+    settings: Settings,
+    token: str,
+    sources: Sequence[JobFile] | UndoFile,
+    path: Path,
+    *,
+    overwrite: bool,
+    progress: bool,
+    each: Callable[[Outcome], None] | None = None,
 ) -> int:
-    """Run a batch with progress and signals, show what it came to, and tell the exit code.
-
-    Raises:
-        UsageError: a file cannot be used; nothing was sent.
-    """
+    """Run a batch, show what it came to, and tell the exit code."""
+    view = Progress(settings)
     async with Linker(token=token, settings=settings) as aha:
-        run = aha.run(sources, path, overwrite=overwrite)
-        stopped: Stopped | None = None
-        async with AsyncExitStack() as stack:
-            signals = stack.enter_context(_Signals(run))
-            if progress:
-                await stack.enter_async_context(show_progress(run, settings))
-            try:
-                async for _ in run:
-                    pass
-            except Stopped as error:
-                stopped = error
-            except asyncio.CancelledError:
-                if signals.caught is None:
-                    raise
+        confirm = view.confirm if may_ask() else None
+        run = aha.run(sources, path, overwrite=overwrite, confirm=confirm)
+        code = await follow(run, view if progress else None, each)
         show_summary(run.summary)
-        if stopped is not None:
-            log.tell("stopped_early", f"linker: stopped early: {stopped}", "error")
-            return 3
-        if signals.caught is not None:
-            log.tell(
-                "interrupted", "linker: interrupted; jobs without a line in the results have not been done", "error"
-            )
-            return 128 + signals.caught
-        return 0 if run.summary.ok else 1
-
-
-class _Signals:
-    """The first Ctrl-C (or SIGTERM) lets what is under way end; the second ends at once."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self.caught: int | None = None
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._catch, number)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().remove_signal_handler(number)
-
-    def _catch(self, number: int) -> None:
-        if self.caught is None:
-            self.caught = number
-            log.tell("interrupted", "linker: stopping when what is under way has ended; once more stops at once")
-            self._run.stop()
-        else:
-            self._run.abandon()
+        return code or (0 if run.summary.ok else 1)

@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from linker.cli.run import run_in_loop
+from linker.cli.drive import run_in_loop
 from linker.sandbox import Fault, Limit, Sandbox, SandboxOptions
 
 __all__ = ["command"]

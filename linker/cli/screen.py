@@ -55,6 +55,8 @@ def _print_summary(console: Console, summary: Summary) -> None:
         console.print("commonest errors")
     for error in errors:
         console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
+    if summary.limited:
+        console.print("the pilot is over: jobs without a line have not been done")
     if summary.results is not None:
         console.print(f"results in {summary.results}")
 

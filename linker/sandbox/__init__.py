@@ -8,6 +8,7 @@ from linker.sandbox.account import Account, Definition, Resource
 from linker.sandbox.faults import Fault
 from linker.sandbox.limits import Limit
 from linker.sandbox.options import SandboxOptions
+from linker.sandbox.script import Script
 from linker.sandbox.server import Sandbox
 from linker.sandbox.stats import Seen, Stats
 
@@ -19,6 +20,7 @@ __all__ = [
     "Resource",
     "Sandbox",
     "SandboxOptions",
+    "Script",
     "Seen",
     "Stats",
 ]

@@ -67,6 +67,7 @@ class Account:
 
     def __init__(self) -> None:
         self.tables: dict[str, str] = {}
+        self._next_record = 7_900_000_000_000_000_001
         self.definitions: list[Definition] = []
         self._link_fields: dict[Kind, dict[str, Definition]] = {kind: {} for kind in Kind}
         self._by_id: dict[Kind, dict[int, Resource]] = {kind: {} for kind in Kind}
@@ -81,7 +82,7 @@ class Account:
     def define(self, definition: Definition) -> None:
         """Adds a custom field."""
         self.definitions.append(definition)
-        if definition.type in (LINK_MANY, LINK_ONE):
+        if definition.type in (LINK_MANY, LINK_ONE) and definition.table:
             for kind, fieldable_type in FIELDABLE_TYPES.items():
                 if fieldable_type == definition.fieldable_type:
                     self._link_fields[kind][definition.key] = definition
@@ -106,6 +107,30 @@ class Account:
             listed.append(resource)
         else:
             bisect.insort(listed, resource, key=lambda held: held.id)
+
+    def remove(self, kind: Kind, id: str | int) -> Resource:
+        """Takes a resource out, as somebody else would delete it; `add` puts it back.
+
+        Raises:
+            LookupError: there is no such target.
+        """
+        resource = self._found(kind, id)
+        del self._by_id[kind][resource.id]
+        self._by_reference[kind].pop(resource.reference, None)
+        for listed in self._listed.values():
+            if resource in listed:
+                listed.remove(resource)
+        for key, ids in resource.links.items():
+            for linked in ids:
+                self._linkers[linked].pop((resource, key), None)
+        return resource
+
+    def create_record(self, product: Resource, table: str, name: str) -> Resource:
+        """Adds a record to a custom table, with the next free id."""
+        record = Resource(Kind.CUSTOM_OBJECT_RECORD, self._next_record, "", name, product.id, table=table)
+        self._next_record += 1
+        self.add(record)
+        return record
 
     def link_fields(self, kind: Kind) -> Mapping[str, Definition]:
         """The kind's link fields by key."""

@@ -11,7 +11,7 @@ from linker.job import Kind
 from linker.sandbox.account import LINK_ONE, Account, Definition, Resource
 from linker.sandbox.options import SandboxOptions
 
-__all__ = ["Refused", "attributes_of", "links_of"]
+__all__ = ["Refused", "attributes_of", "links_of", "name_of"]
 
 
 class Refused(Exception):
@@ -56,6 +56,16 @@ def links_of(
     return links
 
 
+def name_of(content_type: str, body: bytes) -> str:
+    """The name that a new record is given. Raises `Refused`."""
+    attributes = attributes_of(Kind.CUSTOM_OBJECT_RECORD, content_type, body)
+    fields = attributes.get("custom_fields")
+    name = fields.get("name") if isinstance(fields, dict) else None
+    if not isinstance(name, str) or not name.strip():
+        raise Refused(422, "custom_fields.name is missing or empty")
+    return name
+
+
 def _records(account: Account, definition: Definition, ids: list[Any], options: SandboxOptions) -> tuple[int, ...]:
     found: set[int] = set()
     for id in ids:
@@ -63,6 +73,9 @@ def _records(account: Account, definition: Definition, ids: list[Any], options: 
         if digits is None:
             raise Refused(422, f"custom_object_links.{definition.key}: {_shown(id)} is no record id")
         record = account.find(Kind.CUSTOM_OBJECT_RECORD, digits)
+        if digits in options.refused_records:
+            named = f"the record {digits} is invalid" if options.refused_by_name else "is invalid"
+            raise Refused(options.refused_with, f"custom_object_links.{definition.key}: {named}")
         if record is not None and record.table == definition.table:
             found.add(record.id)
         elif options.unknown_record == "error":

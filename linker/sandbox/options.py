@@ -49,6 +49,12 @@ class SandboxOptions:
     features: int = 0
     """How many more features product PRJ1 has than the document's."""
 
+    releases: int = 0
+    """How many releases there are besides the document's, over PRJ1, PRJ2 and PRJ3 in turn."""
+
+    linked: float = 0.0
+    """Share of those features and releases that hold a customer already."""
+
     seed: int = 0
     """Of all that is drawn: ids, names, jitter, faults."""
 
@@ -65,6 +71,24 @@ class SandboxOptions:
     unknown_field: Literal["error", "ignore"] = "ignore"
     """A PUT with a field key that the kind lacks: 422, or dropped in silence."""
 
+    refused_records: frozenset[str] = frozenset()
+    """Ids of records that a PUT may not give to a target, though they exist."""
+
+    refused_with: int = 422
+    """The status of such a PUT, 422 or 400."""
+
+    refused_by_name: bool = True
+    """Whether the answer names the id, or says no more than that something is invalid."""
+
+    lists_without_links: frozenset[Kind] = frozenset()
+    """Kinds whose lists leave `custom_object_links` out whatever `fields=` says."""
+
+    ignore_fields: bool = False
+    """Take no notice of `fields=`: lists give their short form, single resources their whole one."""
+
+    list_totals: Literal["right", "too_small", "too_large", "missing"] = "right"
+    """What a list's `pagination` says of its length."""
+
     keep_requests: bool = False
     """Keep every request for `Sandbox.requests`; costs memory."""
 
@@ -72,12 +96,13 @@ class SandboxOptions:
         put = cast("Any", object.__setattr__)
         put(self, "limits", tuple(each if isinstance(each, Limit) else Limit(*each) for each in self.limits))
         put(self, "faults", tuple(self.faults))
-        put(self, "hidden", frozenset(self.hidden))
+        for name in ("hidden", "lists_without_links", "refused_records"):
+            put(self, name, frozenset(getattr(self, name)))
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port {self.port} is not from 0 to 65535")
         if not self.token or not self.token.isascii() or not self.token.isprintable():
             raise UsageError("the token is one or more printable ASCII characters")
-        for name in ("latency_ms", "jitter_ms", "records", "features"):
+        for name in ("latency_ms", "jitter_ms", "records", "features", "releases", "linked"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} is below 0")
         for name, choices in (
@@ -85,6 +110,8 @@ class SandboxOptions:
             ("empty_fields", ("left_out", "shown", "no_key")),
             ("unknown_record", ("error", "ignore")),
             ("unknown_field", ("error", "ignore")),
+            ("refused_with", (400, 422)),
+            ("list_totals", ("right", "too_small", "too_large", "missing")),
         ):
             if getattr(self, name) not in choices:
-                raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(choices)}")
+                raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(map(str, choices))}")

@@ -12,9 +12,10 @@ import orjson
 
 from linker.job import Kind
 from linker.sandbox.account import Account, Resource
-from linker.sandbox.bodies import Refused, attributes_of, links_of
+from linker.sandbox.bodies import Refused, attributes_of, links_of, name_of
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
+from linker.sandbox.stats import Stats
 
 __all__ = ["HTML", "JSON", "Answer", "Routes", "refusal"]
 
@@ -81,10 +82,11 @@ def _whole_number(text: str | None, default: int) -> int:
 class Routes:
     """Answers requests out of an account. No limits, no faults, no HTTP.
 
-    It reads and links; what else the API does (create, delete) is a route that is not there.
+    It reads, links and creates records; what else the API does is a route that is not there.
     """
 
-    def __init__(self, account: Account, options: SandboxOptions) -> None:
+    def __init__(self, account: Account, options: SandboxOptions, stats: Stats) -> None:
+        self._stats = stats
         self._account = account
         self._options = options
         self._shapes = Shapes(account, options.hidden, options.empty_fields)
@@ -94,6 +96,15 @@ class Routes:
         parts = path.removeprefix(_PREFIX).split("/")
         kind = _KINDS.get(parts[0])
         return self._account.find(kind, unquote(parts[1])) if kind is not None and len(parts) == 2 else None
+
+    def what(self, path: str) -> tuple[Kind | None, bool]:
+        """The kind that a path is about, and whether it lists them."""
+        parts = path.removeprefix(_PREFIX).split("/")
+        if len(parts) == 2:
+            return _KINDS.get(parts[0]), False
+        if parts[-1] == "records" and len(parts) == 5:
+            return Kind.CUSTOM_OBJECT_RECORD, True
+        return _KINDS.get(parts[-1]), True
 
     def answer(self, method: str, path: str, query: str, content_type: str = "", body: bytes = b"") -> Answer:
         """Does what the request says."""
@@ -110,8 +121,10 @@ class Routes:
                     self._put(resource, content_type, body)
             except Refused as refused:
                 return refusal(refused.status, refused.message)
-            shown = self._shapes.whole(resource, (_parameters(query).get("fields") or None) if query else None)
+            shown = self._shapes.whole(resource, self._fields(_parameters(query)) if query else None)
             return Answer(200, orjson.dumps({kind.value: shown}))
+        if method == "POST":
+            return self._create(parts, content_type, body)
         if method != "GET":
             return _NO_ROUTE
         return self._read(parts, kind, _parameters(query))
@@ -147,14 +160,35 @@ class Routes:
     def _list(self, kind: Kind, found: Sequence[Resource], parameters: Mapping[str, str]) -> Answer:
         page = _whole_number(parameters.get("page"), 1)
         per_page = min(_whole_number(parameters.get("per_page"), _PER_PAGE), _MOST_PER_PAGE)
-        fields = parameters.get("fields") or None
+        fields = self._fields(parameters)
         shown = [self._shapes.item(each, fields) for each in found[(page - 1) * per_page : page * per_page]]
-        pagination = {
-            "total_records": len(found),
-            "total_pages": math.ceil(len(found) / per_page),
-            "current_page": page,
-        }
-        return Answer(200, orjson.dumps({kind.plural: shown, "pagination": pagination}))
+        if kind in self._options.lists_without_links:
+            for each in shown:
+                each.pop("custom_object_links", None)
+        total = len(found) + {"too_small": -per_page, "too_large": per_page}.get(self._options.list_totals, 0)
+        total = max(0, total)
+        pagination = {"total_records": total, "total_pages": math.ceil(total / per_page), "current_page": page}
+        value = {kind.plural: shown}
+        if self._options.list_totals != "missing":
+            value["pagination"] = pagination  # type: ignore[assignment]
+        return Answer(200, orjson.dumps(value))
+
+    def _fields(self, parameters: Mapping[str, str]) -> str | None:
+        return None if self._options.ignore_fields else parameters.get("fields") or None
+
+    def _create(self, parts: list[str], content_type: str, body: bytes) -> Answer:
+        match parts:
+            case ["products", id, "custom_objects", table, "records"]:
+                product = self._account.find(Kind.PRODUCT, unquote(id))
+                if product is None or unquote(table) not in self._account.tables:
+                    return _NO_RECORD
+                try:
+                    record = self._account.create_record(product, unquote(table), name_of(content_type, body))
+                except Refused as refused:
+                    return refusal(refused.status, refused.message)
+                self._stats.created[record.table] += 1
+                return Answer(200, orjson.dumps({record.kind.value: self._shapes.whole(record)}))
+        return _NO_ROUTE
 
     def _definitions(self) -> list[dict[str, Any]]:
         return [

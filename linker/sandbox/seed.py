@@ -14,6 +14,7 @@ __all__ = ["seeded_account"]
 _PRJ1: Final = 131414752
 _ACME: Final = 640362830
 _FIRST_RECORD: Final = 7_000_000_000_000_000_000  # 19 digits, as live ids have: more than a double holds
+_FIRST_RELEASE: Final = 7_100_000_000_000_000_000
 _FIRST_FEATURE: Final = 6_800_000_000_000_000_000
 
 _TABLES: Final = {
@@ -147,6 +148,9 @@ _DEFINITIONS: Final = (
     ),
     Definition("CustomObjectRecord", "name", "Name", 262515157, f"{_TYPE}TextField"),
     Definition("CustomObjectRecord", "website", "Website", 883926222, f"{_TYPE}UrlField"),
+    Definition("Feature", "custom_table", "Custom Table", 182007396, LINK_ONE),
+    Definition("Feature", "custom_scorecard_definition", "Some custom scorecard", 839883647, f"{_TYPE}ScorecardField"),
+    Definition("Requirement", "priority", "Priority", 85990596, f"{_TYPE}SelectConstant"),
     Definition("Feature", "priority", "Priority", 581360680, f"{_TYPE}SelectConstant"),
     Definition("Feature", "customer", "Customer", 20549131, f"{_TYPE}SelectEditable"),
     Definition("Feature", "product_managers", "Product Managers", 384804762, f"{_TYPE}Records::UsersField"),
@@ -171,8 +175,11 @@ _SECOND_WORDS: Final = (
 _ENDINGS: Final = ("Inc", "Ltd", "GmbH", "Corp", "LLC", "AG", "SA", "Group", "& Sons", "Co")
 
 
-def seeded_account(records: int = 0, features: int = 0, seed: int = 0) -> Account:
-    """The document's account with `records` more customers and `features` more features of PRJ1.
+def seeded_account(
+    records: int = 0, features: int = 0, seed: int = 0, *, releases: int = 0, linked: float = 0.0
+) -> Account:
+    """The document's account with `records` more customers, `features` more features of PRJ1, and `releases` more
+    releases of PRJ1, PRJ2 and PRJ3 in turn; a share of `linked` of these holds a customer already.
 
     The same arguments make the same account.
     """
@@ -190,8 +197,25 @@ def seeded_account(records: int = 0, features: int = 0, seed: int = 0) -> Accoun
         links = dict(_LINKS.get((Kind.CUSTOM_OBJECT_RECORD, str(id)), {}))
         account.add(Resource(Kind.CUSTOM_OBJECT_RECORD, id, "", name, _PRJ1, table=table, links=links))
     _add_records(account, records, seed)
-    _add_features(account, features, seed)
+    customers = [held.id for held in account.listed(Kind.CUSTOM_OBJECT_RECORD) if held.table == "customers"]
+    linking = _Linking(customers, linked, seed)
+    _add_features(account, features, seed, linking)
+    _add_releases(account, releases, seed, linking)
     return account
+
+
+class _Linking:
+    """Draws what a generated resource holds already."""
+
+    def __init__(self, customers: list[int], share: float, seed: int) -> None:
+        self._customers = customers
+        self._share = share
+        self._draw = random.Random(f"links {seed}")  # noqa: S311  the same seed, the same account
+
+    def links(self) -> dict[str, tuple[int, ...]]:
+        if not self._share or self._draw.random() >= self._share:
+            return {}
+        return {"customers": (self._draw.choice(self._customers),)}
 
 
 def _owners(account: Account, kind: Kind, reference: str) -> tuple[int, int]:
@@ -218,7 +242,7 @@ def _add_records(account: Account, count: int, seed: int) -> None:
         account.add(Resource(Kind.CUSTOM_OBJECT_RECORD, id, "", name, _PRJ1, table="customers"))
 
 
-def _add_features(account: Account, count: int, seed: int) -> None:
+def _add_features(account: Account, count: int, seed: int, linking: _Linking) -> None:
     draw = random.Random(f"features {seed}")  # noqa: S311  the same seed, the same account
     release = account.find(Kind.RELEASE, "PRJ1-R-1")
     parent = release.id if release is not None else 0
@@ -226,4 +250,17 @@ def _add_features(account: Account, count: int, seed: int) -> None:
     id = _FIRST_FEATURE
     for number in range(first, first + count):
         id += draw.randrange(1, 10_000_000_000)
-        account.add(Resource(Kind.FEATURE, id, f"PRJ1-{number}", f"Feature {number}", _PRJ1, parent))
+        links = linking.links()
+        account.add(Resource(Kind.FEATURE, id, f"PRJ1-{number}", f"Feature {number}", _PRJ1, parent, links=links))
+
+
+def _add_releases(account: Account, count: int, seed: int, linking: _Linking) -> None:
+    draw = random.Random(f"releases {seed}")  # noqa: S311  the same seed, the same account
+    products = [product for name in ("PRJ1", "PRJ2", "PRJ3") if (product := account.find(Kind.PRODUCT, name))]
+    id = _FIRST_RELEASE
+    for number in range(count):
+        id += draw.randrange(1, 10_000_000_000)
+        product = products[number % len(products)]
+        reference = f"{product.reference}-R-{1001 + number // len(products)}"
+        links = linking.links()
+        account.add(Resource(Kind.RELEASE, id, reference, f"Release {number}", product.id, links=links))

@@ -22,6 +22,7 @@ from linker.sandbox.faults import Fault, Faults
 from linker.sandbox.limits import Limit, Limiter, Verdict
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.routes import LOGIN_PAGE, Answer, Routes, refusal
+from linker.sandbox.script import Script
 from linker.sandbox.seed import seeded_account
 from linker.sandbox.stats import Seen, Stats
 
@@ -56,8 +57,15 @@ class Sandbox:
     ) -> None:
         self.options = replace(options or SandboxOptions(), **changes)
         seed = self.options.seed
-        self.account = account or seeded_account(self.options.records, self.options.features, seed)
+        self.account = account or seeded_account(
+            self.options.records,
+            self.options.features,
+            seed,
+            releases=self.options.releases,
+            linked=self.options.linked,
+        )
         self.faults = Faults(self.options.faults, seed)
+        self.script = Script(self.account)
         self.stats = Stats()
         self.requests: list[Seen] = []
         self._clock = clock
@@ -65,7 +73,7 @@ class Sandbox:
         self._random = random.Random(seed)  # noqa: S311  a rehearsal is to be repeatable
         limits = [each if isinstance(each, Limit) else Limit(*each) for each in self.options.limits]
         self._limiter = Limiter(limits, self.options.window, clock)
-        self._routes = Routes(self.account, self.options)
+        self._routes = Routes(self.account, self.options, self.stats)
         self._authorization = f"Bearer {self.options.token}"
         self._not_before = -math.inf
         self._runner: web.ServerRunner | None = None
@@ -142,8 +150,7 @@ class Sandbox:
             if answer is None:
                 answer = _befallen(fault)
             if answer is None:
-                content_type = request.headers.get("Content-Type", "")
-                answer = self._routes.answer(method, path, query, content_type, body)
+                answer = self._done(method, path, query, request.headers.get("Content-Type", ""), body)
         unanswered = fault is not None and fault.what in ("reset", "reset_after")
         status = 0 if unanswered else answer.status
         self.stats.statuses[status] += 1
@@ -158,6 +165,20 @@ class Sandbox:
         if fault is not None and fault.what == "cut":
             return await _cut(request, answer, headers)
         return web.Response(body=answer.body, status=status, headers=headers)
+
+    def _done(self, method: str, path: str, query: str, content_type: str, body: bytes) -> Answer:
+        """What comes of a request that is let through, with what the script has to say to it."""
+        self.stats.count(method, *self._routes.what(path))
+        if not self.script:
+            return self._routes.answer(method, path, query, content_type, body)
+        line = f"{method} {path}?{query}"
+        status = self.script.refused(line)
+        if status is not None:
+            return refusal(status, "Refused by the script")
+        self.script.play(line, after=False)
+        answer = self._routes.answer(method, path, query, content_type, body)
+        self.script.play(line, after=True)
+        return answer
 
     def _authorized(self, header: str) -> bool:
         if header == self._authorization:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from linker.job import Kind
+
 __all__ = ["Seen", "Stats"]
 
 
@@ -36,6 +38,18 @@ class Stats:
     faults: Counter[int | str] = field(default_factory=Counter)
     """What was made to go wrong."""
 
+    lists: Counter[Kind] = field(default_factory=Counter)
+    """Pages of lists that were asked for, by what they list."""
+
+    reads: Counter[Kind] = field(default_factory=Counter)
+    """GETs of single resources, by kind."""
+
+    writes: Counter[Kind] = field(default_factory=Counter)
+    """PUTs, by kind."""
+
+    created: Counter[str] = field(default_factory=Counter)
+    """Records that were created, by custom table."""
+
     too_early: int = 0
     """Requests that arrived before a `Retry-After` told earlier had passed."""
 
@@ -57,6 +71,12 @@ class Stats:
     def refused(self) -> int:
         """Those answered 429: hits while over the limit."""
         return self.statuses[429]
+
+    def count(self, method: str, kind: Kind | None, listed: bool) -> None:
+        """Count a request that is let through by what it asks for."""
+        if kind is not None and method in ("GET", "PUT"):
+            counter = self.lists if listed else self.reads if method == "GET" else self.writes
+            counter[kind] += 1
 
     @contextmanager
     def at_work(self, put_on: object | None) -> Iterator[None]:

@@ -10,6 +10,7 @@ from linker.job import LinkJob
 from linker.sources.entry import Entry
 from linker.sources.files import JobFile
 from linker.sources.iterables import JobIterable
+from linker.sources.undo import UndoFile
 
 __all__ = ["Jobs", "Source", "sources_of"]
 
@@ -17,6 +18,7 @@ Jobs = (
     str
     | Path
     | JobFile
+    | UndoFile
     | Sequence[str | Path | JobFile]
     | Iterable[LinkJob | Mapping[str, Any]]
     | AsyncIterable[LinkJob | Mapping[str, Any]]
@@ -51,6 +53,8 @@ def sources_of(jobs: Jobs) -> list[Source]:
     Raises:
         UsageError: a file whose format cannot be told.
     """
+    if isinstance(jobs, UndoFile):
+        return [jobs]
     if isinstance(jobs, str | Path | JobFile):
         return [_file(jobs)]
     if isinstance(jobs, Sequence) and jobs and all(isinstance(job, str | Path | JobFile) for job in jobs):

@@ -1,0 +1,103 @@
+"""The planner's own cost: 1,000,000 jobs on 200,000 targets, read from a stand-in that answers from memory.
+
+    python benchmarks/planner.py [--jobs 1000000] [--targets 200000] [--profile]
+
+No sockets, no server: what is measured is the batch, the planner and the works that come of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import itertools
+import pstats
+import resource
+import time
+from pathlib import Path
+
+from linker.answers import Answer, Listed, Page
+from linker.api import Request
+from linker.batch import Batch
+from linker.job import LinkJob, Mode
+from linker.listing import PAGE_SIZE, PageRequest
+from linker.planner import Planner
+from linker.retry import GiveUp
+from linker.work import Work
+from linker.workqueue import WorkQueue
+
+RECORDS = [str(7_036_045_937_940_797_544 + number * 1_000_003) for number in range(1_000)]
+
+
+def rss_mib() -> float:
+    """What this process holds now, in MiB (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def filled(jobs: int, targets: int) -> Batch:
+    """A batch of so many jobs, one new link each."""
+    batch = Batch(Mode.REPLACE)
+    for number in range(jobs):
+        links = {"customers": [RECORDS[number // targets % len(RECORDS)]]}
+        job = LinkJob(f"PRJ1-{number % targets + 1}", links, key=f"crm-{number}")
+        batch.add(number, "jobs.jsonl", number + 1, job)
+    return batch
+
+
+async def planned(batch: Batch, targets: int) -> tuple[int, int]:
+    """Plan all of it; how many requests that took, and how many targets are to be written."""
+    requests = 0
+    pages = -(-targets // PAGE_SIZE)
+    held = {"customers": frozenset(RECORDS[:1])}
+
+    async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
+        nonlocal requests
+        requests += 1
+        assert isinstance(request, PageRequest)
+        first = (request.number - 1) * PAGE_SIZE + 1
+        numbers = range(first, min(first + PAGE_SIZE, targets + 1))
+        items = tuple(Listed(str(10_000_000 + number), f"PRJ1-{number}", held) for number in numbers)
+        return Answer(200, page=Page(items, pages))
+
+    queue: WorkQueue[Work] = WorkQueue(1_000)
+    changes = itertools.count()
+    to_write = 0
+    async with asyncio.TaskGroup() as owner:
+        async for group in Planner(batch, fetch, queue, owner).sights():
+            for sight in group:
+                assert sight.wish is not None
+                work = Work(sight.wish, max_age_s=60.0, number_change=changes.__next__)
+                work.see(sight.links, 200, 0.0, 0.0)
+                to_write += work.step is not None
+    return requests, to_write
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--targets", type=int, default=200_000)
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    arguments = parser.parse_args()
+    start_mib, started = rss_mib(), time.perf_counter()
+    batch = filled(arguments.jobs, arguments.targets)
+    batch_mib, batch_s = rss_mib(), time.perf_counter() - started
+    profile = cProfile.Profile()
+    if arguments.profile:
+        profile.enable()
+    started = time.perf_counter()
+    requests, to_write = asyncio.run(planned(batch, arguments.targets))
+    plan_s = time.perf_counter() - started
+    profile.disable()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{arguments.jobs:,} jobs on {arguments.targets:,} targets: {requests:,} pages, {to_write:,} to write")
+    print(f"  batch: {batch_s:.1f} s, {(batch_mib - start_mib) * 2**20 / arguments.jobs:.0f} bytes a job")
+    print(f"  plan: {plan_s:.1f} s, {plan_s / arguments.targets * 1e6:.1f} µs a target")
+    print(f"  memory: {start_mib:.0f} MiB at the start, {batch_mib:.0f} with the batch, {peak_mib:.0f} at most")
+    if arguments.profile:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(14)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""What an answer of the account says: a target's links, a page of a list, or the server's word on an error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import orjson
+
+from linker.batch import Links
+from linker.errors import BadAnswer, InvalidJob
+from linker.job import Kind, record_id
+from linker.sessions import Reply
+
+__all__ = ["Answer", "Listed", "Page", "retry_after", "understand_page", "understand_target"]
+
+_MESSAGE_LIMIT: Final = 300
+_MESSAGE_DEPTH: Final = 8
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A target as an answer shows it, alone or in a list.
+
+    `links` is what it holds by this answer: a field that is left out is empty; None where the answer shows no
+    links at all, which proves nothing. `id` is numeric; both names are empty where the answer leaves them out.
+    """
+
+    id: str = ""
+    reference: str = ""
+    links: Links | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list; `pages` is how many the list has by its own word, None where it says nothing."""
+
+    items: tuple[Listed, ...]
+    pages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the account, whatever its status; `message` is the server's own word on an error."""
+
+    status: int
+    target: Listed = Listed()
+    page: Page | None = None
+    message: str = ""
+    retry_after_s: float | None = None
+    sent_at: float = 0.0
+
+    @property
+    def links(self) -> Links | None:
+        """What the target holds by this answer; None where it shows no links."""
+        return self.target.links
+
+
+def understand_target(reply: Reply, kind: Kind, *, may_be_silent: bool = False) -> Answer:
+    """The answer that a reply to the request of one target is. A PUT may be answered without a word.
+
+    Raises:
+        BadAnswer: a 200 that is none of Aha!'s: no JSON, or without the target in it.
+    """
+    if not 200 <= reply.status < 300:
+        return _refused(reply)
+    if may_be_silent and not reply.body:
+        return Answer(reply.status, sent_at=reply.sent_at)
+    shown = _json(reply).get(kind)
+    if not isinstance(shown, dict):
+        raise BadAnswer(f"{reply.status}, but no {kind} in it: {_excerpt(reply.body)}")
+    return Answer(reply.status, _listed(shown), sent_at=reply.sent_at)
+
+
+def understand_page(reply: Reply, key: str) -> Answer:
+    """The answer that a reply to the request of a list's page is; `key` is the list's: `features`.
+
+    Raises:
+        BadAnswer: a 200 that is none of Aha!'s: no JSON, or without the list in it.
+    """
+    if not 200 <= reply.status < 300:
+        return _refused(reply)
+    value = _json(reply)
+    items = value.get(key)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
+    match value.get("pagination"):
+        case {"total_pages": int(pages)}:
+            told: int | None = pages
+        case _:
+            told = None
+    return Answer(reply.status, page=Page(tuple(map(_listed, items)), told), sent_at=reply.sent_at)
+
+
+def _json(reply: Reply) -> dict[str, Any]:
+    try:
+        value = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        raise BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}") from None
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(shown: dict[str, Any]) -> Listed:
+    id, reference = shown.get("id"), shown.get("reference_num") or shown.get("reference_prefix")
+    return Listed(
+        str(id) if isinstance(id, str | int) and str(id).isdigit() else "",
+        reference.upper() if isinstance(reference, str) else "",
+        _links(shown.get("custom_object_links")),
+    )
+
+
+def _refused(reply: Reply) -> Answer:
+    if 300 <= reply.status < 400:
+        where = reply.headers.get("Location", "nowhere")
+        message = f"redirected to {_plain(where)}; redirects are not followed: is the account's name right?"
+        return Answer(reply.status, message=message, sent_at=reply.sent_at)
+    retry_after_s = retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
+    return Answer(reply.status, message=_message(reply), retry_after_s=retry_after_s, sent_at=reply.sent_at)
+
+
+def _links(value: object) -> Links | None:
+    """`[{"key": "customers", "record_ids": [640362830], …}]` as links; None where it is not there.
+
+    Raises:
+        BadAnswer: it is there and is something else, which must not pass for an empty list.
+    """
+    if value is None:
+        return None
+    links: dict[str, frozenset[str]] = {}
+    try:
+        for entry in _list(value):
+            field, ids = entry["key"], frozenset(map(record_id, _list(entry["record_ids"])))
+            links[field] = links.get(field, _NONE) | ids
+    except (TypeError, KeyError, InvalidJob):
+        raise BadAnswer(f"links that are not understood: {_excerpt(orjson.dumps(value))}") from None
+    return links
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):  # "" and {} would pass for no links, "12" for the records 1 and 2
+        raise TypeError
+    return value
+
+
+def _message(reply: Reply) -> str:
+    """The server's word on an error, in whichever of its forms, or what there is instead of one."""
+    try:
+        value: Any = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return _excerpt(reply.body)
+    return _plain(_found_message(value) or "") or _excerpt(reply.body)
+
+
+def _found_message(value: Any, depth: int = 0) -> str | None:
+    """The message in `{"error":…}`, `{"message":…}`, `{"errors":{…}}`, `{"errors":[…]}` and nestings of these."""
+    depth += 1
+    if depth > _MESSAGE_DEPTH:
+        return None
+    match value:
+        case str():
+            return value
+        case list():
+            return "; ".join(text for each in value[:5] if (text := _found_message(each, depth))) or None
+        case {"message": str(message)} | {"error": str(message)}:
+            return message
+        case {"error": inner} | {"errors": inner}:
+            return _found_message(inner, depth)
+        case dict():  # {"customers": ["is invalid"]}
+            said = ((key, _found_message(each, depth)) for key, each in list(value.items())[:5])
+            return "; ".join(f"{key} {text}" for key, text in said if text) or None
+        case _:
+            return None
+
+
+def _excerpt(body: bytes) -> str:
+    if body.lstrip()[:1] == b"<":
+        return "(an HTML page)"
+    return _plain(body[: 4 * _MESSAGE_LIMIT].decode(errors="replace")) or "(no text)"
+
+
+def _plain(text: str) -> str:
+    """A server's text made fit for a terminal: one line, printable, short."""
+    text = "".join(char if char.isprintable() else " " for char in text[: 4 * _MESSAGE_LIMIT])
+    text = " ".join(text.split())
+    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a `Retry-After` asks to wait, from seconds or a date (RFC 9110, 10.2.3); None for nonsense."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(value)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        seconds = (until - now).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -1,0 +1,76 @@
+"""The account's links as jobs: what `export` writes, a run finds to be so already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from linker.answers import Answer, Listed
+from linker.api import Api, Request
+from linker.batch import Links
+from linker.errors import ExportFailed
+from linker.fetcher import Fetch, Fetcher, every_page
+from linker.job import Kind, LinkJob, Target, sorted_ids
+from linker.listing import Listing, PageRequest
+from linker.quota import Quota
+from linker.retry import GiveUp
+from linker.sessions import SessionPool
+from linker.settings import Settings
+
+__all__ = ["exported"]
+
+
+async def exported(
+    settings: Settings, token: str, quota: Quota, listing: Listing, field: str | None
+) -> AsyncGenerator[LinkJob, None]:
+    """A job for each target of a list that holds any links, in the list's order.
+
+    Raises:
+        ExportFailed: a page, or a target whose links the list does not show, could not be read; or no answer showed
+            any links, which does not prove that there are none.
+    """
+    stop = asyncio.Event()
+    async with SessionPool(settings, token, quota, stop) as pool:
+        fetch = Fetcher(settings, Api(pool), quota).fetch
+        seen: set[str] = set()
+        shown = False
+        async with aclosing(every_page(fetch, listing)) as pages:
+            async for request, page in pages:
+                for item in _items(_read(request, page)):
+                    name = item.reference or item.id
+                    if not name or name in seen:  # a list that shifts while it is paged shows some twice
+                        continue
+                    seen.add(name)
+                    links = item.links if item.links is not None else await _alone(fetch, listing.kind, name)
+                    shown = shown or links is not None
+                    job = _job(listing.kind, name, links or {}, field)
+                    if job is not None:
+                        yield job
+        if seen and not shown:
+            raise ExportFailed(f"no answer shows any links of {listing}, so what they are is not known")
+
+
+async def _alone(fetch: Fetch, kind: Kind, name: str) -> Links | None:
+    """What a target holds that its list does not show; None where its own answers do not show it either."""
+    for whole in (False, True):
+        request = Request(Target.parse(name, kind), whole=whole)
+        answer = _read(request, await fetch(request))
+        if answer.links is not None:
+            return answer.links
+    return None
+
+
+def _read(request: Request | PageRequest, answer: Answer | GiveUp) -> Answer:
+    if isinstance(answer, GiveUp):
+        raise ExportFailed(f"{request}: {answer.error.message}; what was exported is not all there is")
+    return answer
+
+
+def _items(answer: Answer) -> tuple[Listed, ...]:
+    return answer.page.items if answer.page is not None else ()
+
+
+def _job(kind: Kind, name: str, links: Links, field: str | None) -> LinkJob | None:
+    held = {key: sorted_ids(ids) for key, ids in links.items() if ids and field in (None, key)}
+    return LinkJob(name, held, kind=kind) if held else None

@@ -1,0 +1,121 @@
+"""One request at a time until there is an answer that counts: for stages that wait for what they ask."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, TypeAlias
+
+from linker import log
+from linker.answers import Answer
+from linker.api import Api, Request
+from linker.errors import RequestFailed, Stopped, Unauthorized
+from linker.listing import PAGE_SIZE, Listing, PageRequest
+from linker.quota import Closed, Quota
+from linker.retry import Accept, Again, GiveUp, Pause, verdict
+from linker.settings import Settings
+
+__all__ = ["Fetch", "Fetcher", "every_page"]
+
+Fetch: TypeAlias = Callable[[Request | PageRequest], Coroutine[Any, Any, Answer | GiveUp]]
+"""Sends a request until there is an answer that counts, or none will come."""
+
+
+class Fetcher:
+    """Sends, waits, sends again; and says so. What it decides about the account, the workers decide by it too.
+
+    Args:
+        stop: called where the run must end: a token that is not taken, a wait that is too long. Without it, that is
+            raised.
+    """
+
+    def __init__(
+        self, settings: Settings, api: Api, quota: Quota, stop: Callable[[Stopped], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._quota = quota
+        self._stop = stop
+        self._log = log.get_logger()
+
+    async def fetch(self, request: Request | PageRequest) -> Answer | GiveUp:
+        """An answer that counts, for a stage that waits for it; cancels that stage where the run is stopped.
+
+        Raises:
+            Stopped: the run must end, and nobody else is told.
+        """
+        attempt = refusal = 0
+        while True:
+            attempt += 1
+            outcome: Answer | RequestFailed | None
+            try:
+                outcome = await self._api.send(lambda _: request)
+            except Closed:
+                raise asyncio.CancelledError from None
+            except RequestFailed as failure:
+                outcome = failure
+            assert outcome is not None
+            match verdict(outcome, attempt, refusal, self._settings):
+                case Accept(answer):
+                    return answer
+                case GiveUp(error, 401):
+                    self.unauthorized(error.message)
+                    raise asyncio.CancelledError
+                case GiveUp(error) as given_up:
+                    self._log.info(log.GAVE_UP, request=str(request), error=error.type.value, message=error.message)
+                    return given_up
+                case Again(least_s, most_s):
+                    refusal = 0
+                    await asyncio.sleep(self.delay(request, attempt, least_s, most_s, outcome))
+                case Pause(seconds):
+                    attempt, refusal = attempt - 1, refusal + 1
+                    self.pause(request, seconds)
+
+    def delay(
+        self,
+        request: Request | PageRequest,
+        attempt: int,
+        least_s: float,
+        most_s: float,
+        outcome: Answer | RequestFailed,
+    ) -> float:
+        """How long to wait before the next try."""
+        after_s = random.uniform(least_s, most_s)  # noqa: S311  jitter is no secret
+        why = str(outcome) if isinstance(outcome, RequestFailed) else f"{outcome.status}: {outcome.message}"
+        self._log.info(log.RETRY, request=str(request), attempt=attempt, after_s=round(after_s, 2), why=why)
+        return after_s
+
+    def pause(self, request: Request | PageRequest, seconds: float) -> None:
+        """A 429 pauses the whole account."""
+        self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
+        if seconds > self._settings.max_wait_s:
+            self._end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
+        self._quota.pause(seconds)
+
+    def unauthorized(self, message: str) -> None:
+        """A 401 ends the run."""
+        self._end(Unauthorized(f"the account did not take the token ({message}); nothing more is sent"))
+
+    def _end(self, why: Stopped) -> None:
+        if self._stop is None:
+            raise why
+        self._stop(why)
+
+
+async def every_page(fetch: Fetch, listing: Listing) -> AsyncGenerator[tuple[PageRequest, Answer | GiveUp], None]:
+    """The pages of a list, to its very end: where its total is missing or too small, as long as they bring more."""
+    number, told, more = 0, 1, True
+    known: set[str] = set()
+    while more:
+        number += 1
+        request = listing.page(number)
+        answer = await fetch(request)
+        yield request, answer
+        if isinstance(answer, GiveUp) or answer.page is None or not answer.page.items:
+            return
+        names = {item.id or item.reference for item in answer.page.items}
+        told = max(told, answer.page.pages or 1)
+        full = answer.page.pages is None or len(answer.page.items) >= PAGE_SIZE
+        more = number < told or (full and not names <= known)
+        known |= names

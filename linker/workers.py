@@ -1,0 +1,140 @@
+"""The workers: each takes one target at a time as far as it goes, one request after the other.
+
+A work that waits (for its retry, for another look at its page) is handed over and holds no worker meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from linker import log
+from linker.answers import Answer
+from linker.api import Api
+from linker.backoff import Backoff
+from linker.errors import RequestFailed
+from linker.fetcher import Fetcher
+from linker.guard import Admission
+from linker.quota import Closed
+from linker.recorder import Recorder
+from linker.retry import Accept, Again, GiveUp, Pause, Verdict, verdict
+from linker.settings import Settings
+from linker.work import Outcome, PageSeen, Step, Work
+from linker.workqueue import WorkQueue
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """Send what works ask for, and deal with what comes back."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        api: Api,
+        fetcher: Fetcher,
+        queue: WorkQueue[Work],
+        backoff: Backoff[Work],
+        admission: Admission,
+        recorder: Recorder,
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._fetcher = fetcher
+        self._queue = queue
+        self._backoff = backoff
+        self._admission = admission
+        self._recorder = recorder
+        self._log = log.get_logger()
+        self.targets_done = 0
+
+    async def run(self, owner: asyncio.TaskGroup) -> None:
+        """One worker, until there is nothing more to do. `owner` owns what outlives one work."""
+        async for work in self._queue:
+            if self._admission.full and not work.admitted:
+                self._queue.done()
+            elif await self._advance(work, owner):
+                self.targets_done += work.step is None
+                self._queue.done()
+
+    async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
+        """Take a work as far as it goes; False where it waits for something, and comes back."""
+        loop = asyncio.get_running_loop()
+        while work.step is not None:
+            outcome: Answer | RequestFailed | None
+            try:
+                outcome = await self._api.send(work.request)
+            except Closed:
+                await self._recorder.take(work.unchecked(loop.time()))
+                return True
+            except RequestFailed as failure:
+                outcome = failure
+            if outcome is not None:
+                if work.sent_at is None:
+                    work.sent_at = outcome.sent_at
+                planning = work.step is not Step.WRITE
+                judged = verdict(outcome, work.attempt, work.refusal, self._settings)
+                if self._waits(work, judged, outcome):
+                    return False
+                await self._recorder.take(self._settle(work, judged, loop.time()))
+                if planning and not await self._admission.admit([work]):
+                    return True
+                if isinstance(judged, GiveUp) and judged.http_status == 401:
+                    return True
+            elif work.page is not None and work.is_old(loop.time()):
+                self._park(work, work.page, owner)
+                return False
+        return True
+
+    def _waits(self, work: Work, judged: Verdict, outcome: Answer | RequestFailed) -> bool:
+        """Whether a work is not done with its request, and where it waits meanwhile."""
+        match judged:
+            case Again(least_s, most_s):
+                work.refusal = 0
+                self._backoff.wait(work, self._fetcher.delay(work.asked, work.attempt, least_s, most_s, outcome))
+                return True
+            case Pause(seconds):
+                work.refused()
+                self._fetcher.pause(work.asked, seconds)
+                self._queue.again(work)
+                return True
+            case _:
+                return False
+
+    def _settle(self, work: Work, judged: Verdict, now: float) -> list[Outcome]:
+        match judged:
+            case Accept(answer):
+                return work.answered(answer, now)
+            case GiveUp(error, 401):
+                self._fetcher.unauthorized(error.message)
+                return work.unchecked(now)
+            case GiveUp(error, http_status):
+                self._log.info(log.GAVE_UP, request=str(work.asked), error=error.type.value, message=error.message)
+                return work.failed(error, http_status, now)
+            case _:
+                return []
+
+    def _park(self, work: Work, page: PageSeen, owner: asyncio.TaskGroup) -> None:
+        """What its page said is too old: the page is read again, once, for all of its works that are not written."""
+        page.parked.append(work)
+        if len(page.parked) == 1:
+            owner.create_task(self._refresh(page))
+
+    async def _refresh(self, page: PageSeen) -> None:
+        answer = await self._fetcher.fetch(page.request)
+        now = asyncio.get_running_loop().time()
+        items = answer.page.items if isinstance(answer, Answer) and answer.page is not None else ()
+        seen = {name: item for item in items for name in (item.reference, item.id) if name}
+        outcomes: list[Outcome] = []
+        for work in list(page.unsent):
+            item = seen.get(work.wish.target.id)
+            if item is None or item.links is None or not isinstance(answer, Answer):
+                work.read_again()
+            else:
+                outcomes += work.see(item.links, 200, answer.sent_at, now)
+        page.unsent = {work for work in page.unsent if work.step is Step.WRITE}
+        await self._recorder.take(outcomes)
+        await self._admission.admit(list(page.unsent))
+        parked, page.parked = page.parked, []
+        for work in parked:
+            work.fresh = True
+            self._queue.again(work)

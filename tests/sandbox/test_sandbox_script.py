@@ -1,0 +1,172 @@
+"""What a sandbox does besides: scripted writers, bent lists, refused records, new records, counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from linker.job import Kind
+from linker.sandbox import Sandbox
+
+ACME = "640362830"
+
+
+async def ask(sandbox: Sandbox, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """One request, and its status and JSON."""
+    async with (
+        aiohttp.ClientSession(headers=sandbox.headers) as session,
+        session.request(method, f"{sandbox.url}/api/v1/{path}", json=body) as response,
+    ):
+        return response.status, await response.json(content_type=None)
+
+
+def put(*ids: str) -> dict[str, Any]:
+    """The body of a PUT of a feature's customers."""
+    return {"feature": {"custom_object_links": {"customers": list(ids)}}}
+
+
+async def test_somebody_else_writes_right_before_a_request() -> None:
+    """A deed before the n-th request that matches is seen by that request, and done once."""
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.script.before(
+            r"GET .*/PRJ1-1\b",
+            lambda account: account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME]),
+            nth=2,
+        )
+        shown = [(await ask(sandbox, "GET", "features/PRJ1-1"))[1]["feature"]["custom_object_links"] for _ in range(2)]
+        assert [bool(links) for links in shown] == [False, True]
+        sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [])
+        assert not (await ask(sandbox, "GET", "features/PRJ1-1"))[1]["feature"]["custom_object_links"]
+
+
+async def test_somebody_else_writes_right_after_a_request() -> None:
+    """A deed after a request is not in its answer, and stays."""
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.script.after(
+            r"PUT .*/PRJ1-1\b", lambda account: account.set_links(Kind.FEATURE, "PRJ1-1", "customers", ["8397122"])
+        )
+        _, answer = await ask(sandbox, "PUT", "features/PRJ1-1", put(ACME))
+        assert answer["feature"]["custom_object_links"][0]["record_ids"] == [int(ACME)]
+        assert sandbox.account.links(Kind.FEATURE, "PRJ1-1") == {"customers": ["8397122"]}
+
+
+async def test_a_page_of_a_list_cannot_be_had() -> None:
+    """What the script refuses is answered with its status each time, and other pages are not."""
+    async with Sandbox(limits=[], features=50) as sandbox:
+        sandbox.script.refuse(r"GET .*/features\?.*\bpage=2\b", 500)
+        statuses = [(await ask(sandbox, "GET", f"features?page={page}&per_page=20"))[0] for page in (1, 2, 3, 2)]
+        assert statuses == [200, 500, 200, 500]
+
+
+async def test_a_list_shifts_while_it_is_paged() -> None:
+    """A resource that goes between two pages moves all behind it up, so that one is missed."""
+    async with Sandbox(limits=[], features=50) as sandbox:
+        first = await ask(sandbox, "GET", "features?page=1&per_page=20")
+        names = [item["reference_num"] for item in first[1]["features"]]
+        sandbox.script.before(r"page=2", lambda account: account.remove(Kind.FEATURE, names[0]))
+        second = await ask(sandbox, "GET", "features?page=2&per_page=20")
+        again = await ask(sandbox, "GET", "features?page=1&per_page=20")
+        missed = {item["reference_num"] for item in again[1]["features"]} - set(names)
+        assert len(missed) == 1
+        assert not missed & {item["reference_num"] for item in second[1]["features"]}
+
+
+async def test_what_was_removed_can_be_put_back() -> None:
+    """A removed resource is found under none of its names and links to nothing; added again, it is as before."""
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME])
+        gone = sandbox.account.remove(Kind.FEATURE, "PRJ1-1")
+        assert (await ask(sandbox, "GET", "features/PRJ1-1"))[0] == 404
+        assert (await ask(sandbox, "GET", f"features/{gone.id}"))[0] == 404
+        sandbox.account.add(gone)
+        assert sandbox.account.links(Kind.FEATURE, gone.id) == {"customers": [ACME]}
+
+
+@pytest.mark.parametrize(("totals", "pages"), [("right", 3), ("too_small", 2), ("too_large", 4), ("missing", None)])
+async def test_a_list_tells_a_wrong_length(totals: str, pages: int | None) -> None:
+    """`pagination` may say too little, too much, or not be there, while the items are right."""
+    async with Sandbox(limits=[], features=52, list_totals=totals) as sandbox:
+        _, answer = await ask(sandbox, "GET", "features?per_page=20")
+        assert answer.get("pagination", {}).get("total_pages") == pages
+        assert len(answer["features"]) == 20
+
+
+async def test_a_kind_s_lists_may_leave_links_out() -> None:
+    """Lists of such a kind show no links even where they are asked for; single answers do."""
+    async with Sandbox(limits=[], lists_without_links={Kind.FEATURE}) as sandbox:
+        _, listed = await ask(sandbox, "GET", "features?fields=custom_object_links,id")
+        assert all(set(item) == {"id"} for item in listed["features"])
+        _, single = await ask(sandbox, "GET", "features/PRJ1-1?fields=custom_object_links,id")
+        assert set(single["feature"]) == {"custom_object_links", "id"}
+
+
+async def test_fields_may_be_ignored() -> None:
+    """Without regard to `fields=`, lists are short and show no links, and single resources are whole."""
+    async with Sandbox(limits=[], ignore_fields=True) as sandbox:
+        _, listed = await ask(sandbox, "GET", "features?fields=custom_object_links,id")
+        assert all("name" in item and "custom_object_links" not in item for item in listed["features"])
+        _, single = await ask(sandbox, "GET", "features/PRJ1-1?fields=id")
+        assert "custom_object_links" in single["feature"]
+
+
+@pytest.mark.parametrize(("status", "by_name"), [(422, True), (422, False), (400, True)])
+async def test_a_record_may_be_refused_though_it_exists(status: int, by_name: bool) -> None:
+    """Such a PUT changes nothing, and its answer names the id or does not."""
+    options: dict[str, Any] = {"refused_with": status, "refused_by_name": by_name}
+    async with Sandbox(limits=[], refused_records={ACME}, **options) as sandbox:
+        answered, answer = await ask(sandbox, "PUT", "features/PRJ1-1", put("8397122", ACME))
+        assert answered == status
+        assert (ACME in str(answer)) is by_name
+        assert not sandbox.account.links(Kind.FEATURE, "PRJ1-1")
+        assert (await ask(sandbox, "PUT", "features/PRJ1-1", put("8397122")))[0] == 200
+
+
+async def test_a_record_is_created() -> None:
+    """A POST makes a record that has its name and can be linked to, and is counted by table."""
+    async with Sandbox(limits=[]) as sandbox:
+        body = {"custom_object_record": {"custom_fields": {"name": "Major conglomerate"}}}
+        status, answer = await ask(sandbox, "POST", "products/PRJ1/custom_objects/customers/records", body)
+        record = answer["custom_object_record"]
+        assert status == 200
+        assert [field["value"] for field in record["custom_fields"] if field["key"] == "name"] == ["Major conglomerate"]
+        assert (await ask(sandbox, "PUT", "features/PRJ1-1", put(record["id"])))[0] == 200
+        assert sandbox.stats.created == {"customers": 1}
+        assert (await ask(sandbox, "POST", "products/PRJ1/custom_objects/nothing/records", body))[0] == 404
+        nameless: dict[str, Any] = {"custom_object_record": {"custom_fields": {}}}
+        assert (await ask(sandbox, "POST", "products/PRJ1/custom_objects/customers/records", nameless))[0] == 422
+
+
+async def test_requests_are_counted_by_what_they_ask_for() -> None:
+    """Pages of lists, single reads and writes are told apart, by kind."""
+    async with Sandbox(limits=[]) as sandbox:
+        await ask(sandbox, "GET", "features?page=1")
+        await ask(sandbox, "GET", "products/PRJ1/releases")
+        await ask(sandbox, "GET", "products/PRJ1/custom_objects/customers/records")
+        await ask(sandbox, "GET", "ideas/PRJ1-I-1")
+        await ask(sandbox, "PUT", "features/PRJ1-1", put(ACME))
+        stats = sandbox.stats
+        assert stats.lists == {Kind.FEATURE: 1, Kind.RELEASE: 1, Kind.CUSTOM_OBJECT_RECORD: 1}
+        assert (stats.reads, stats.writes) == ({Kind.IDEA: 1}, {Kind.FEATURE: 1})
+
+
+async def test_a_large_account_holds_releases_and_links() -> None:
+    """Generated releases are spread over three products, and a share of what is generated is linked already."""
+    async with Sandbox(limits=[], releases=300, features=400, records=20, linked=0.5) as sandbox:
+        _, answer = await ask(sandbox, "GET", "products/PRJ2/releases?per_page=200")
+        assert answer["pagination"]["total_records"] >= 100
+        linked = sum(kind in (Kind.FEATURE, Kind.RELEASE) for kind, _ in sandbox.account.all_links())
+        assert 250 < linked < 450
+
+
+async def test_definitions_of_all_documented_types_are_listed() -> None:
+    """The account's field definitions have every type that the API document shows, and do not tell tables."""
+    async with Sandbox(limits=[]) as sandbox:
+        _, answer = await ask(sandbox, "GET", "custom_field_definitions")
+        types = {each["type"].removeprefix("CustomFieldDefinitions::") for each in answer["custom_field_definitions"]}
+        assert types >= {
+            *("LinkMany", "LinkMasterDetail", "SelectConstant", "SelectEditable", "Records::UsersField"),
+            *("DateField", "TextField", "UrlField", "ScorecardField"),
+        }
+        assert all("table" not in each for each in answer["custom_field_definitions"])
