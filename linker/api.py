@@ -63,8 +63,10 @@ class Api:
     def __init__(self, pool: SessionPool) -> None:
         self._pool = pool
 
-    async def send(self, choose: Callable[[float], Request | PageRequest | None]) -> Answer | None:
-        """Send a request once and understand the answer.
+    async def send(
+        self, choose: Callable[[float], Request | PageRequest | None], *, first: bool = False
+    ) -> Answer | None:
+        """Send a request once and understand the answer; `first`, ahead of all that wait for their turn.
 
         What is sent is chosen when its turn has come, by the loop's time: a caller may find that there is nothing
         left to send (None), and the place in the quota is given back.
@@ -80,7 +82,7 @@ class Api:
             chosen = choose(now)
             return None if chosen is None else (chosen.method, chosen.path, chosen.body)
 
-        reply = await self._pool.exchange(outgoing)
+        reply = await self._pool.exchange(outgoing, first=first)
         if reply is None or chosen is None:
             return None
         try:

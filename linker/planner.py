@@ -38,6 +38,9 @@ _AHEAD: Final = 8
 _LITTLE: Final = 40
 """Works that wait for a worker, from which on no further page is read: eight seconds of work at 5 a second."""
 
+_TARGETS_A_PRODUCT: Final = 100
+"""Targets for each product from which on the products' lists are read instead of the account's."""
+
 _WORTH_A_PAGE: Final = 3
 """Targets from which on a list's first page is looked at: it may waste one request; for two it would save one."""
 
@@ -205,15 +208,27 @@ def _names(kind: Kind, item: Listed) -> list[Target]:
 
 
 def _usable(answer: Answer | GiveUp) -> TypeGuard[Answer]:
-    """Whether a page shows what is needed: each of its targets' links, and a name to know it by."""
+    """Whether a page shows what is needed: each of its targets' links, and both of the names to know it by."""
     if isinstance(answer, GiveUp) or answer.page is None or not answer.page.items:
         return False
-    return all(item.links is not None and (item.id or item.reference) for item in answer.page.items)
+    return all(item.links is not None and item.id and item.reference for item in answer.page.items)
 
 
-def _by_listing(kind: Kind, targets: Iterable[Target]) -> dict[Listing | None, set[Target]]:
-    """The targets of a kind by the list in which each stands."""
+def _by_listing(kind: Kind, targets: Sequence[Target]) -> dict[Listing | None, set[Target]]:
+    """The targets of a kind by the list in which each stands.
+
+    A list of the whole account may be far longer than what is asked for: where all targets go by reference and
+    their products are few, the products' lists are read instead, at most one page a product more.
+    """
     grouped: dict[Listing | None, set[Target]] = {}
     for target in targets:
         grouped.setdefault(Listing.of(kind, target.id), set()).add(target)
-    return grouped
+    if list(grouped) != [Listing(kind)]:
+        return grouped
+    by_product: dict[Listing | None, set[Target]] = {}
+    for target in targets:
+        product, dash, _ = target.id.partition("-")
+        if not dash:
+            return grouped
+        by_product.setdefault(Listing(kind, product), set()).add(target)
+    return by_product if len(by_product) <= max(1, len(targets) // _TARGETS_A_PRODUCT) else grouped

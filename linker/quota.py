@@ -71,6 +71,41 @@ class _Places:
         self._answered.append(now)
 
 
+class _Line:
+    """Who waits, one at its head: first come, first served, and those that go first ahead of all others."""
+
+    __slots__ = ("_first", "_others", "_taken")
+
+    def __init__(self) -> None:
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+        self._taken = False
+
+    async def join(self, first: bool) -> None:
+        """Wait until the head of the line is the caller's."""
+        if not self._taken:
+            self._taken = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._first if first else self._others).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # it was this one's already
+            raise
+
+    def leave(self) -> None:
+        """Make way for the next."""
+        for waiting in (self._first, self._others):
+            while waiting:
+                turn = waiting.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self._taken = False
+
+
 class Turn:
     """A place in the quota, held while a request is under way.
 
@@ -79,11 +114,12 @@ class Turn:
         ...     await send()  # the place is free again W seconds after this block
     """
 
-    __slots__ = ("_quota", "_stop", "_unused", "answered", "at")
+    __slots__ = ("_first", "_quota", "_stop", "_unused", "answered", "at")
 
-    def __init__(self, quota: Quota, stop: asyncio.Event) -> None:
+    def __init__(self, quota: Quota, stop: asyncio.Event, first: bool) -> None:
         self._quota = quota
         self._stop = stop
+        self._first = first
         self._unused = False
         self.at = 0.0
         self.answered = False
@@ -94,7 +130,7 @@ class Turn:
         self._unused = True
 
     async def __aenter__(self) -> Self:
-        self.at = await self._quota._take(self._stop)  # noqa: SLF001  two halves of one thing
+        self.at = await self._quota._take(self._stop, self._first)  # noqa: SLF001  two halves of one thing
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
@@ -112,7 +148,7 @@ class Quota:
     def __init__(self, rates: Sequence[Rate]) -> None:
         self._places = [_Places(rate) for rate in rates]
         self._pace = _pace(rates)
-        self._line = asyncio.Lock()
+        self._line = _Line()
         self._changed = asyncio.Event()
         self._under_way = 0
         self._waiting = 0
@@ -136,13 +172,13 @@ class Quota:
         """Loop time until which a 429 has stopped all requests; in the past where none has."""
         return self._paused_until
 
-    def turn(self, stop: asyncio.Event) -> Turn:
-        """The next place, as a context: entered when it is this caller's turn.
+    def turn(self, stop: asyncio.Event, *, first: bool = False) -> Turn:
+        """The next place, as a context: entered when it is this caller's turn; `first` goes ahead of others.
 
         Raises:
             Closed: on entering, where `stop` is set before the turn came; `wake()` makes that seen at once.
         """
-        return Turn(self, stop)
+        return Turn(self, stop, first)
 
     def pause(self, seconds: float) -> None:
         """Let no request leave for so long: what a 429 asks for, of all requests of the account."""
@@ -155,12 +191,13 @@ class Quota:
         self._wakes += 1
         self._changed.set()
 
-    async def _take(self, stop: asyncio.Event) -> float:
+    async def _take(self, stop: asyncio.Event, first: bool) -> float:
         self._waiting += 1
         try:
             while True:
                 wakes = self._wakes
-                async with self._line:
+                await self._line.join(first)
+                try:
                     if not await self._wait_for_place(stop, wakes):
                         continue  # to the end of the line: who stands behind may belong to the run that is stopped
                     if self._pace is not None:
@@ -170,6 +207,8 @@ class Quota:
                     self.turns += 1
                     self._last_turn = asyncio.get_running_loop().time()
                     return self._last_turn
+                finally:
+                    self._line.leave()
         finally:
             self._waiting -= 1
 

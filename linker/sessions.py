@@ -127,10 +127,10 @@ class SessionPool:
         assert reply is not None
         return reply
 
-    async def exchange(self, choose: Callable[[float], Outgoing | None]) -> Reply | None:
+    async def exchange(self, choose: Callable[[float], Outgoing | None], *, first: bool = False) -> Reply | None:
         """The same for a request that is chosen when its turn has come; where there is none, the turn is given back."""
         assert self._session is not None, "the pool is not open"
-        async with self._leases, self._quota.turn(self._stop) as turn:
+        async with self._leases, self._quota.turn(self._stop, first=first) as turn:
             chosen = choose(turn.at)
             if chosen is None:
                 turn.give_back()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from linker.answers import Answer, Listed
 from linker.api import Request
@@ -29,6 +29,9 @@ __all__ = ["Outcome", "PageSeen", "Step", "Work"]
 Outcome = Result | Planned
 
 _NONE: frozenset[str] = frozenset()
+
+_LOOK_S: Final = 1.0
+"""How long a look that was taken for a PUT counts at the least; it doubles with each further one."""
 
 
 class Step(Enum):
@@ -79,7 +82,7 @@ class Work:
         "_tries",
         "admitted",
         "charged",
-        "fresh",
+        "looks",
         "page",
         "refusal",
         "sent_at",
@@ -96,8 +99,8 @@ class Work:
         self.page: PageSeen | None = None
         self.charged = 0
         """Removals that the guard has counted already."""
-        self.fresh = False
-        """What it goes by was read for this very PUT, which goes next, however long its turn takes."""
+        self.looks = 0
+        """How often what it goes by was read again for the PUT to come."""
         self.admitted = False
         """It may be written."""
         self.step: Step | None = Step.READ
@@ -138,9 +141,16 @@ class Work:
 
     def is_old(self, now: float) -> bool:
         """Whether what its PUT goes by was read too long ago."""
-        if self.fresh or self.step is not Step.WRITE or self._read_at is None:
+        if self.step is not Step.WRITE or self._read_at is None:
             return False
-        return now - self._read_at > self._max_age_s
+        # a look that was taken for this very PUT counts for longer, else one whose turn is slow would look for ever
+        max_age_s = max(self._max_age_s, _LOOK_S) * 2.0 ** (self.looks - 1) if self.looks else self._max_age_s
+        return now - self._read_at > max_age_s
+
+    @property
+    def goes_first(self) -> bool:
+        """The request in hand goes ahead of others: it is tried again, or what it goes by was read for it."""
+        return self.attempt > 0 or self.refusal > 0 or (self.looks > 0 and self.step is Step.WRITE)
 
     def request(self, now: float) -> Request | None:
         """What to send at this very moment, a try counted; None where another look at its page is due, or nothing.
@@ -151,12 +161,13 @@ class Work:
             if self.page is not None and len(self.page.unsent) > 1:
                 return None
             self.step = Step.READ
+            self.looks += 1
         if self.step is None:
             return None
         self._leave_page()
         self._tries[self.step] += 1
         if self.step is Step.WRITE:
-            self.fresh = False
+            self.looks = 0
             if self._number is None:
                 self._number = self._number_change()
         return self.asked
@@ -196,7 +207,7 @@ class Work:
                 self.step = Step.READ_WHOLE
                 return []
             case Step.READ | Step.READ_WHOLE:
-                self.fresh = True
+                self.looks = max(self.looks, 1)
                 return self.see(answer.links, answer.status, answer.sent_at, now, attempts)
             case Step.WRITE:
                 self._tries[step] = 0

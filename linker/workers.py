@@ -62,7 +62,7 @@ class Workers:
         while work.step is not None:
             outcome: Answer | RequestFailed | None
             try:
-                outcome = await self._api.send(work.request)
+                outcome = await self._api.send(work.request, first=work.goes_first)
             except Closed:
                 await self._recorder.take(work.unchecked(loop.time()))
                 return True
@@ -136,5 +136,5 @@ class Workers:
         await self._admission.admit(list(page.unsent))
         parked, page.parked = page.parked, []
         for work in parked:
-            work.fresh = True
+            work.looks += 1
             self._queue.again(work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,11 @@ def write(path: Path, *lines: dict[str, Any]) -> str:
     """A job file, by its name in the command's folder."""
     path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     return path.name
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return [path.name for path in folder.iterdir()]
 
 
 @pytest.fixture
@@ -206,7 +210,7 @@ async def test_export_that_fails_leaves_no_half_file(command: Command, sandbox: 
     exported = await command("export", "--kind", "feature", "-o", "links.jsonl")
     assert exported.code == 3
     assert "403" in exported.stderr
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("arguments", [["--kind", "release"], ["--kind", "feture"], ["--kind", "record"], []])

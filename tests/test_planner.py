@@ -227,7 +227,7 @@ async def test_wrong_totals_cost_requests_and_no_target(
         counts = asked(many)
         assert counts["write"] == 997
         assert counts["list"] <= 5 + 8
-        assert counts["read"] == (0 if bend is too_many else 600 if bend is too_few else 800)
+        assert counts["read"] == (0 if bend is too_many else 597 if bend is too_few else 797)
         assert all_hold(many, 997, [ACME])
 
 
@@ -242,7 +242,7 @@ async def test_a_list_that_fails_is_given_up_for_single_reads(many: Sandbox, at:
         counts = asked(many)
         assert counts["write"] == 10
         assert counts["list"] <= 5 + 2
-        assert counts["read"] == (997 if at == 1 else 600)
+        assert counts["read"] == (997 if at == 1 else 597)
         assert all_hold(many, 997, [ACME])
 
 
