@@ -14,6 +14,7 @@ import click
 import orjson
 
 from linker.cli.drive import run_in_loop
+from linker.cli.options import Access
 from linker.cli.run import carry_out
 from linker.job import Kind
 from linker.sandbox import Account, Fault, Limit, Sandbox
@@ -55,8 +56,8 @@ async def _demo() -> int:
             for line in islice(lines, 3):
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
-            settings = Settings(base_url=sandbox.url, rate=_LIMITS)
-            code = await carry_out(settings, "sandbox", [JobFile(jobs)], results, overwrite=False, progress=True)
+            access = Access(Settings(base_url=sandbox.url, rate=_LIMITS), sandbox.options.token)
+            code = await carry_out(access, [JobFile(jobs)], results, overwrite=False, progress=True)
         click.echo("\nOne line a job in the results, for example:\n")
         shown = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
         for status in (b'"linked"', b'"rejected"'):

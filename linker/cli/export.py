@@ -6,18 +6,17 @@ import csv
 import io
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 import orjson
 
 from linker.cli.drive import run_in_loop
-from linker.cli.options import account_options, log_options, pace_options, settings_of, token_of
+from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
 from linker.client import Linker
 from linker.errors import UsageError
 from linker.job import LinkJob
 from linker.listing import Listing
-from linker.settings import Settings
 
 __all__ = ["command"]
 
@@ -43,36 +42,30 @@ Examples:
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Default: by FILE's name, else jsonl.")
 @pace_options
 @log_options
+@takes_access
 def command(
-    account: str | None,
-    url: str | None,
-    token_file: Path | None,
+    access: Access,
     kind: str,
     scope: str | None,
     field: str | None,
     output: Path | None,
     format: str | None,
-    rate: tuple[str, ...],
-    log_level: str,
-    **others: Any,
 ) -> int:
     """Write the links that the account holds as a job file: one job a target that holds any.
 
     A run of it finds everything so already, and writes nothing.
     """
-    settings = settings_of(account, url, rate, **others)
-    token = token_of(token_file)
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
     as_csv = format == "csv" or (format is None and output is not None and output.suffix.lower() in (".csv", ".tsv"))
     if output is None:
-        run_in_loop(_write(settings, token, listing, field, sys.stdout.buffer, as_csv))
+        run_in_loop(_write(access, listing, field, sys.stdout.buffer, as_csv))
         return 0
     if output.exists():
         raise UsageError(f"{output} exists; name another file, or move it away")
     part = output.with_name(f"{output.name}.part")
     try:
         with part.open("wb") as stream:
-            count = run_in_loop(_write(settings, token, listing, field, stream, as_csv))
+            count = run_in_loop(_write(access, listing, field, stream, as_csv))
         part.rename(output)
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
@@ -82,13 +75,11 @@ def command(
     return 0
 
 
-async def _write(
-    settings: Settings, token: str, listing: Listing, field: str | None, stream: BinaryIO, as_csv: bool
-) -> int:
+async def _write(access: Access, listing: Listing, field: str | None, stream: BinaryIO, as_csv: bool) -> int:
     count = 0
     if as_csv:
         stream.write(_row(_COLUMNS))
-    async with Linker(token=token, settings=settings) as aha:
+    async with Linker(token=access.token, settings=access.settings) as aha:
         async for job in aha.export(str(listing), field):
             count += 1
             stream.write(_rows(job) if as_csv else _line(job))

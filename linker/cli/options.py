@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,7 +21,17 @@ from linker.job import Mode
 from linker.settings import DEFAULT_RATES, Settings, base_url
 from linker.sources import JobFile
 
-__all__ = ["account_options", "batch_options", "job_files", "log_options", "pace_options", "settings_of", "token_of"]
+__all__ = [
+    "Access",
+    "account_options",
+    "batch_options",
+    "job_files",
+    "log_options",
+    "pace_options",
+    "takes_access",
+]
+
+_SETTINGS: Final = frozenset(each.name for each in fields(Settings)) - {"mirror"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -100,6 +112,35 @@ log_options = _all(
         help="Lines for people, or one JSON event a line.",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a verb needs of the account: the settings that its options come to, and the token."""
+
+    settings: Settings
+    token: str = field(repr=False)
+
+
+def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gather the options of account, pace, logs and settings into one argument, `access`."""
+
+    @wraps(function)
+    def gathered(
+        *,
+        account: str | None,
+        url: str | None,
+        token_file: Path | None,
+        rate: tuple[str, ...],
+        log_level: str,
+        **options: Any,
+    ) -> Any:
+        del log_level  # it took effect when it was parsed
+        given = {name: options.pop(name) for name in _SETTINGS & options.keys()}
+        access = Access(settings_of(account, url, rate, **given), token_of(token_file))
+        return function(access=access, **options)
+
+    return gathered
 
 
 def token_of(token_file: Path | None) -> str:

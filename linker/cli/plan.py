@@ -12,13 +12,13 @@ import orjson
 from linker.change import Planned
 from linker.cli.drive import follow, run_in_loop
 from linker.cli.options import (
+    Access,
     account_options,
     batch_options,
     job_files,
     log_options,
     pace_options,
-    settings_of,
-    token_of,
+    takes_access,
 )
 from linker.cli.progress import Progress
 from linker.cli.screen import duration
@@ -57,18 +57,14 @@ Exit codes: 0, with changes too; 1 where a line was rejected or a target could n
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
 @log_options
+@takes_access
 def command(
+    access: Access,
     files: tuple[str, ...],
-    account: str | None,
-    url: str | None,
-    token_file: Path | None,
     undo: Path | None,
     format: str | None,
     as_json: bool,
-    rate: tuple[str, ...],
     progress: bool | None,
-    log_level: str,
-    **others: Any,
 ) -> int:
     """Show what a run of FILEs would do to the account as it is now. It reads, and sends no PUT.
 
@@ -77,8 +73,6 @@ def command(
     """
     if bool(files) == bool(undo):
         raise UsageError("give job FILEs to plan, or --undo RESULTS")
-    settings = settings_of(account, url, rate, **others)
-    token = token_of(token_file)
     sources = job_files(files, format) if undo is None else UndoFile(undo)
 
     def show(outcome: Outcome) -> None:
@@ -87,25 +81,23 @@ def command(
         else:
             _show(outcome)
 
-    plan, code = run_in_loop(planned(settings, token, sources, progress is not False, show))
+    plan, code = run_in_loop(planned(access, sources, progress is not False, show))
     if not as_json:
-        _show_plan(plan, settings)
+        _show_plan(plan, access.settings)
     return code or (0 if plan.readable else 1)
 
 
-async def planned(
-    settings: Settings, token: str, sources: Sequence[JobFile] | UndoFile, progress: bool, show: Any
-) -> tuple[Plan, int]:
+async def planned(access: Access, sources: Sequence[JobFile] | UndoFile, progress: bool, show: Any) -> tuple[Plan, int]:
     """The counts of a dry run whose outcomes are shown as they come, and the exit code of one that ended early."""
-    plan = Plan(settings.rate)
+    plan = Plan(access.settings.rate)
 
     def each(outcome: Outcome) -> None:
         plan.add(outcome, keep=False)
         show(outcome)
 
-    async with Linker(token=token, settings=settings) as aha:
+    async with Linker(token=access.token, settings=access.settings) as aha:
         run = aha.dry_run(sources)
-        code = await follow(run, Progress(settings) if progress else None, each)
+        code = await follow(run, Progress(access.settings) if progress else None, each)
         plan.reads = run.summary.requests
     return plan, code
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from linker.cli.drive import follow, may_ask, run_in_loop
 from linker.cli.options import (
+    Access,
     account_options,
     batch_options,
     job_files,
     log_options,
     pace_options,
-    settings_of,
-    token_of,
+    takes_access,
 )
 from linker.cli.progress import Progress
 from linker.cli.screen import show_summary
 from linker.client import Linker
 from linker.errors import UsageError
-from linker.settings import Settings
 from linker.sources import JobFile, UndoFile
 from linker.work import Outcome
 
@@ -93,21 +92,17 @@ Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
 @log_options
+@takes_access
 def command(
+    access: Access,
     files: tuple[str, ...],
-    account: str | None,
-    url: str | None,
-    token_file: Path | None,
     results: Path | None,
     overwrite: bool,
     format: str | None,
-    rate: tuple[str, ...],
     mirror: bool,
     field: str | None,
     scope: str | None,
     progress: bool | None,
-    log_level: str,
-    **others: Any,
 ) -> int:
     """Make the account hold the links that FILEs ask for.
 
@@ -116,18 +111,17 @@ def command(
     """
     if mirror != (field is not None and scope is not None) or (field is None) != (scope is None):
         raise UsageError("--mirror goes with --field KEY and --scope KIND:PARENT, and they with it")
-    settings = settings_of(account, url, rate, mirror=(scope, field) if mirror else None, **others)
-    token = token_of(token_file)
+    if scope is not None and field is not None:
+        access = replace(access, settings=replace(access.settings, mirror=(scope, field)))
     sources = job_files(files, format)
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
-    return run_in_loop(carry_out(settings, token, sources, path, overwrite=overwrite, progress=progress is not False))
+    return run_in_loop(carry_out(access, sources, path, overwrite=overwrite, progress=progress is not False))
 
 
 async def carry_out(
-    settings: Settings,
-    token: str,
+    access: Access,
     sources: Sequence[JobFile] | UndoFile,
     path: Path,
     *,
@@ -136,8 +130,8 @@ async def carry_out(
     each: Callable[[Outcome], None] | None = None,
 ) -> int:
     """Run a batch, show what it came to, and tell the exit code."""
-    view = Progress(settings)
-    async with Linker(token=token, settings=settings) as aha:
+    view = Progress(access.settings)
+    async with Linker(token=access.token, settings=access.settings) as aha:
         confirm = view.confirm if may_ask() else None
         run = aha.run(sources, path, overwrite=overwrite, confirm=confirm)
         code = await follow(run, view if progress else None, each)

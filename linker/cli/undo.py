@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from linker.cli.drive import may_ask, run_in_loop
-from linker.cli.options import account_options, log_options, pace_options, settings_of, token_of
+from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
 from linker.cli.run import carry_out
 from linker.errors import UsageError
 from linker.job import LinkJob, Mode, Target
@@ -39,29 +39,24 @@ Examples:
     help="One JSON line a job of the undo. Default: RESULTS' stem with .undo.jsonl, here.",
 )
 @click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, and start anew.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", "sure", is_flag=True, help="Do not ask.")
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
 @log_options
+@takes_access
 def command(
+    access: Access,
     results: Path,
-    account: str | None,
-    url: str | None,
-    token_file: Path | None,
     undone: Path | None,
     overwrite: bool,
-    yes: bool,
-    rate: tuple[str, ...],
+    sure: bool,
     progress: bool | None,
-    log_level: str,
-    **others: Any,
 ) -> int:
     """Take back what the run of RESULTS changed: remove what it added, add again what it removed.
 
     What others have written since stays, and is mentioned. It is a run like any other, with results of its own.
     """
-    settings = settings_of(account, url, rate, yes=True, **others)
-    token = token_of(token_file)
+    access = replace(access, settings=replace(access.settings, yes=True))  # it is asked here, and once
     source = UndoFile(results)
     source.check()
     targets, added, removed = run_in_loop(_count(source))
@@ -69,7 +64,7 @@ def command(
         click.echo("there is nothing to undo: no line tells of a change")
         return 0
     question = f"This changes {targets:,} targets: {removed:,} links are removed, {added:,} added again."
-    if not yes:
+    if not sure:
         if not may_ask():
             raise UsageError(f"{question} Say --yes where nobody can be asked")
         if not click.confirm(f"{question} Go on?", err=True):
@@ -87,7 +82,7 @@ def command(
                 others_work[target] = field
 
     code = run_in_loop(
-        carry_out(settings, token, source, path, overwrite=overwrite, progress=progress is not False, each=compare)
+        carry_out(access, source, path, overwrite=overwrite, progress=progress is not False, each=compare)
     )
     if others_work:
         some = ", ".join(f"{target} {field}" for target, field in list(others_work.items())[:3])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import click
 
 from linker.cli.drive import run_in_loop
 from linker.cli.options import (
+    Access,
     account_options,
     batch_options,
     job_files,
     log_options,
     pace_options,
-    settings_of,
-    token_of,
+    takes_access,
 )
 from linker.cli.plan import planned
 from linker.results import Result
@@ -41,21 +38,15 @@ Exit codes: 0 yes (but for targets that show no links, which are named), 1 no.
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
 @log_options
+@takes_access
 def command(
+    access: Access,
     files: tuple[str, ...],
-    account: str | None,
-    url: str | None,
-    token_file: Path | None,
     format: str | None,
-    rate: tuple[str, ...],
     progress: bool | None,
-    log_level: str,
-    **others: Any,
 ) -> int:
     """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
-    settings = settings_of(account, url, rate, **others)
-    token = token_of(token_file)
-    plan, code = run_in_loop(planned(settings, token, job_files(files, format), progress is not False, _show))
+    plan, code = run_in_loop(planned(access, job_files(files, format), progress is not False, _show))
     differ = plan.puts - plan.unseen
     verdict = "yes" if plan.holds else "no"
     unseen = f", {plan.unseen:,} unseen" if plan.unseen else ""
