@@ -21,25 +21,44 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a batch comes to for one target, field by field. `before` None: not known."""
+    """What a batch comes to for one target, field by field. `before` None: not known.
+
+    `held` is what the target holds now, where that is not `before`: a PUT of ours that was sent before, and whose
+    answer was lost, may have changed it meanwhile.
+    """
 
     target: Target
     before: Links | None
     after: Links
+    held: Links | None = None
 
     @property
     def put(self) -> Links:
         """What the one PUT says: the fields that are not so already, none where nothing is to do."""
-        if self.before is None:
+        now = self.before if self.held is None else self.held
+        if now is None:
             return self.after
-        return {field: ids for field, ids in self.after.items() if ids != self.before[field]}
+        return {field: ids for field, ids in self.after.items() if ids != now[field]}
 
     @property
     def removals(self) -> int:
         """How many links the PUT takes away, as far as that is known."""
+        now = self.before if self.held is None else self.held
+        return 0 if now is None else sum(len(now[field] - ids) for field, ids in self.after.items())
+
+    def since(self, held: Links, sent: Collection[str]) -> Links:
+        """What the target held before this change, as far as can be told by what it holds now.
+
+        Of the fields that were sent, with an answer that was lost: what it was to add and is there, or to take away
+        and is gone, is taken for its doing; all else that differs, for somebody else's.
+        """
         if self.before is None:
-            return 0
-        return sum(len(self.before[field] - ids) for field, ids in self.after.items())
+            return held
+        told = dict(held)
+        for field in sent:
+            before, after, now = self.before[field], self.after[field], held[field]
+            told[field] = (now - (after - before)) | ((before - after) - now)
+        return told
 
     def only(self, fields: Collection[str]) -> Change:
         """The same change for some of its fields."""
@@ -74,8 +93,8 @@ class Planned:
         return self.change.before is None
 
 
-def plan(wish: Wish, before: Links | None) -> Change:
-    """The change of one target.
+def plan(wish: Wish, before: Links | None, held: Links | None = None) -> Change:
+    """The change of one target that holds `held`, or else `before`.
 
     `before` holds every field of the wish; it may be None only where no field needs it (`Wish.needs_before`).
     """
@@ -84,4 +103,4 @@ def plan(wish: Wish, before: Links | None) -> Change:
         ids = links.after(before[field] if before is not None else None)
         assert ids is not None, f"{wish.target}: {field} needs what it holds now"
         after[field] = ids
-    return Change(wish.target, before, after)
+    return Change(wish.target, before, after, held)

@@ -79,6 +79,7 @@ class Work:
         "_put_attempts",
         "_read_at",
         "_seen",
+        "_sent",
         "_tries",
         "admitted",
         "charged",
@@ -115,6 +116,7 @@ class Work:
         self._put_attempts = 0
         self._read_at: float | None = None
         self._seen = True  # whether a GET of this target can be expected to show links
+        self._sent: set[str] = set()  # fields of PUTs whose answer has not come, or has been lost
         self._tries: Counter[Step | None] = Counter()
         if blind and not wish.needs_before:
             self._change = plan(wish, None)
@@ -168,6 +170,7 @@ class Work:
         self._tries[self.step] += 1
         if self.step is Step.WRITE:
             self.looks = 0
+            self._sent |= self._put.keys()
             if self._number is None:
                 self._number = self._number_change()
         return self.asked
@@ -258,7 +261,7 @@ class Work:
         if self.sent_at is None:
             self.sent_at = read_at
         outcomes: list[Outcome] = []
-        before = None
+        before: Links | None = None
         if links is None:
             self._seen = False
             outcomes += self._without_before(http_status, attempts, now)
@@ -267,20 +270,24 @@ class Work:
                 return outcomes
         else:
             before = {name: links.get(name, _NONE) for name in self.wish.fields}
-            if self._change is not None and self._tries[Step.WRITE] and self._arrived(self._change, before):
-                self.step = None  # the PUT was taken and its answer lost
-                self._put_attempts += self._tries[Step.WRITE]
-                self._put_answer = Answer(http_status)
-                shown = Answer(http_status, Listed(links=before))
-                return [self._written(job, shown, now) for job in self._jobs]
-        self._change = plan(self.wish, before)
+        held = before
+        if before is not None and self._change is not None:
+            before = self._change.since(before, self._sent)
+        self._change = plan(self.wish, before, held)
         self._read_at = read_at if before is not None else None
         if self._dry:
             self.step = None
             return [*outcomes, Planned(self._change, tuple(self._jobs))]
-        put = self._change.put
-        outcomes += [self._unchanged(job, http_status, now) for job in self._jobs if put.keys().isdisjoint(job.links)]
-        self._jobs = [job for job in self._jobs if not put.keys().isdisjoint(job.links)]
+        put = self._put
+        mine = put.keys() | self._sent
+        outcomes += [self._unchanged(job, http_status, now) for job in self._jobs if mine.isdisjoint(job.links)]
+        self._jobs = [job for job in self._jobs if not mine.isdisjoint(job.links)]
+        if self._jobs and not put:  # the PUT was taken, and its answer lost
+            assert held is not None
+            self._put_attempts += self._tries[Step.WRITE]
+            self._put_answer = Answer(http_status, Listed(links=held))
+            outcomes += [self._written(job, self._put_answer, now) for job in self._jobs]
+            self._jobs = ()
         self.step = Step.WRITE if self._jobs else None
         return outcomes
 
@@ -288,9 +295,6 @@ class Work:
         """What its page said is too old, and the page shows it no more: it is read by itself."""
         self._leave_page()
         self.step = Step.READ
-
-    def _arrived(self, change: Change, shown: Links) -> bool:
-        return all(shown[name] == ids for name, ids in change.put.items())
 
     def _without_before(self, http_status: int, attempts: int, now: float) -> list[Outcome]:
         """The target shows no links: what adds or removes cannot be done, and takes its siblings with it."""
@@ -371,7 +375,9 @@ class Work:
         if shown is None:
             return self._result(job, Status.LINKED, now, **rest)
         rest["after"] = _shown(job, shown)
-        missing = [name for name in job.links if not _holds(shown[name], job, name, change.after[name])]
+        # a field that was so already was not put: what somebody else made of it since is no failure of this PUT
+        put = [name for name in job.links if name in change.put]
+        missing = [name for name in put if not _holds(shown[name], job, name, change.after[name])]
         if not missing:
             return self._result(job, Status.LINKED, now, **rest)
         message = f"answered {http_status}, but {', '.join(missing)} does not hold what was asked"

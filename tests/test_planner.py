@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
 from typing import Any
 
-import clock
 import pytest
 from bent import Page, asked, bend_pages, on_request, refuse_page
 from runs import ACME, ZANE, eager, features, results_of
 
-from linker import ErrorType, Kind, LinkJob, Result, Status, Target
-from linker.answers import Answer, Listed
-from linker.answers import Page as ListPage
-from linker.api import Request
-from linker.batch import Batch, Lost
-from linker.errors import Error
-from linker.job import Mode
-from linker.listing import PageRequest
-from linker.planner import Planner, Sight
-from linker.retry import GiveUp
+from linker import ErrorType, Kind, Result, Status
 from linker.sandbox import Resource, Sandbox
 from linker.sandbox.routes import LOGIN_PAGE, refusal
-from linker.workqueue import WorkQueue
 
 MANY = 992
 """Features beside the document's eight: a thousand, of which 997 are PRJ1's."""
@@ -376,136 +363,6 @@ async def test_a_name_that_cannot_be_read_while_another_may_be_the_same_is_not_w
 
 
 # — pages are read as the queue empties —
-
-
-def page_answer(request: PageRequest, pages: int) -> Answer:
-    """A page of features that hold nothing."""
-    first = 200 * (request.number - 1) + 1
-    items = (Listed(str(10**9 + number), f"PRJ1-{number}", {}) for number in range(first, first + 200))
-    return Answer(200, page=ListPage(tuple(items), pages))
-
-
-def batch_of(count: int) -> Batch:
-    """A batch with a job for each of the features from PRJ1-1 on."""
-    batch = Batch(Mode.REPLACE)
-    for number in range(count):
-        batch.add(number, "<jobs>", number + 1, LinkJob(f"PRJ1-{number + 1}", {"customers": [ACME]}))
-    return batch
-
-
-class Stage:
-    """A planner between a list that takes a second a page, and a queue that is emptied at some pace."""
-
-    def __init__(self, pages: int, *, changing: bool, per_second: float) -> None:
-        self.pages, self.changing, self.per_second = pages, changing, per_second
-        self.batch = batch_of(200 * pages)
-        self.queue: WorkQueue[Sight] = WorkQueue(1000)
-        self.under_way = 0
-        self.most_under_way = 0
-        self.most_waiting = 0
-        self.oldest = 0.0
-        self.asked = 0
-
-    async def fetch(self, request: Request | PageRequest) -> Answer | GiveUp:
-        assert isinstance(request, PageRequest)
-        self.asked += 1
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        sent_at = asyncio.get_running_loop().time()
-        await asyncio.sleep(1.0)
-        self.under_way -= 1
-        answer = page_answer(request, self.pages)
-        return Answer(200, page=answer.page, sent_at=sent_at)
-
-    async def work(self) -> None:
-        async for sight in self.queue:
-            age = asyncio.get_running_loop().time() - sight.read_at
-            self.oldest = max(self.oldest, age)
-            await asyncio.sleep(1 / self.per_second)
-            self.queue.done()
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            worker = group.create_task(self.work())
-            planner = Planner(self.batch, self.fetch, self.queue, group)
-            async with aclosing(planner.sights()) as sights:
-                async for seen in sights:
-                    for sight in seen if self.changing else ():
-                        await self.queue.put(sight)
-                    self.most_waiting = max(self.most_waiting, self.queue.waiting)
-            self.queue.close()
-            await worker
-
-
-def test_pages_are_read_as_the_queue_empties() -> None:
-    """Where all is to be written at five a second, one page at a time is in work, and none gets a minute old."""
-    stage = Stage(50, changing=True, per_second=5)
-    clock.run(stage.run())
-    assert stage.asked == 50
-    assert stage.most_under_way == 1
-    assert stage.most_waiting <= 200 + 40
-    assert stage.oldest < 60
-
-
-def test_where_nothing_is_to_be_written_several_pages_are_read_at_once() -> None:
-    """The list is paged as fast as some requests at once allow, still each page once."""
-    stage = Stage(50, changing=False, per_second=5)
-    clock.run(stage.run())
-    assert stage.asked == 50
-    assert stage.most_under_way == 8
-
-
-def test_what_a_target_holds_lives_only_while_it_is_in_work() -> None:
-    """At any moment no more than a page and a little has been taken out of the batch and not been written."""
-    stage = Stage(20, changing=True, per_second=100)
-    taken: list[int] = []
-
-    async def watched() -> None:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(stage.run())
-            while not task.done():
-                taken.append(len(stage.queue._new))
-                await asyncio.sleep(0.1)
-
-    clock.run(watched())
-    assert max(taken) <= 200 + 40
-
-
-def test_a_rejected_line_by_another_name_is_looked_up_only_where_it_matters() -> None:
-    """A lost line in the same form of name, or of another kind, costs no read."""
-    batch = batch_of(1)
-    batch.lose(Target(Kind.FEATURE, "PRJ1-5"), Lost("a.jsonl line 2", None))
-    batch.lose(Target(Kind.EPIC, "77"), Lost("a.jsonl line 3", None))
-
-    async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
-        raise AssertionError(request)
-
-    async def sights() -> list[Sight]:
-        async with asyncio.TaskGroup() as group:
-            planner = Planner(batch, fetch, WorkQueue(10), group)
-            return [sight async for seen in planner.sights() for sight in seen]
-
-    (sight,) = clock.run(sights())
-    assert sight.wish is not None
-    assert sight.links is None
-
-
-def test_a_lost_name_that_cannot_be_read_holds_up_nothing() -> None:
-    """A rejected line whose target is not there is nobody's other name."""
-    batch = batch_of(1)
-    batch.lose(Target(Kind.FEATURE, "77"), Lost("a.jsonl line 2", None))
-
-    async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
-        return GiveUp(Error(ErrorType.NOT_FOUND, "404: Record not found."), 404)
-
-    async def sights() -> list[Sight]:
-        async with asyncio.TaskGroup() as group:
-            planner = Planner(batch, fetch, WorkQueue(10), group)
-            return [sight async for seen in planner.sights() for sight in seen]
-
-    (sight,) = clock.run(sights())
-    assert sight.wish is not None
-    assert sight.error is None
 
 
 async def test_a_run_that_is_stopped_reads_no_further_page(many: Sandbox) -> None:

@@ -129,7 +129,9 @@ async def test_what_was_written_has_its_line_however_slow_the_reader_is(slow: Sa
         run = aha.run([{**job, "key": place} for place in range(200) for job in features(20)], path)
         results = aiter(run)
         first = await anext(results)
-        await until(lambda: run._pipeline._recorder._lots.full() and len(written(slow)) - run.progress().targets_done == 2)
+        await until(
+            lambda: run._pipeline._recorder._lots.full() and len(written(slow)) - run.progress().targets_done == 2
+        )
         for _ in range(100):  # turns of the loop, in which the last answers arrive
             await asyncio.sleep(0)
         run.stop()

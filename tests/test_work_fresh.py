@@ -120,6 +120,22 @@ def test_a_put_that_did_not_arrive_is_planned_anew() -> None:
     assert (result.before, result.attempts) == ({"c": ["9"]}, 2)
 
 
+def test_what_somebody_else_did_between_a_lost_put_and_the_next_is_not_ours() -> None:
+    """The first PUT arrived, a colleague added 5, a replace takes it out again: both puts' delta, and 5 as removed."""
+    work = work_of(("replace", "1 2"))
+    work.request(0.0)
+    work.answered(shows("8", at=0.0), 0.2)
+    assert step(work, 1.0) == "PUT 1 2"
+    assert step(work, 100.0) == "GET"
+    assert work.answered(shows("1 2 5", at=100.0), 100.2) == []
+    assert work.removals == 1
+    assert step(work, 100.3) == "PUT 1 2"
+    [result] = work.answered(shows("1 2"), 100.4)
+    assert isinstance(result, Result)
+    assert result.before == {"c": ["5", "8"]}
+    assert result.changes == {"c": FieldChange(["1", "2"], ["5", "8"])}
+
+
 def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     """Who waits with others sends nothing; who is the last of the page reads by itself."""
     page = PageSeen(Listing(Kind.FEATURE).page(1))

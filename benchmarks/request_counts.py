@@ -1,0 +1,183 @@
+"""How many requests a batch costs, against a script that reads and writes each target: counts, so they hold anywhere.
+
+    python benchmarks/request_counts.py
+
+Each row runs on a sandbox of its own, without a limit and in this process; then the same batch runs again. The
+sandbox counts. Exit code 1 where a count is over its bound, or where the account does not hold what was asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from linker import Linker, LinkJob
+from linker.cli.drive import run_in_loop
+from linker.job import Kind
+from linker.sandbox import Account, Resource, Sandbox
+
+SCRIPT = 2  # requests a target: read it, write it
+FIELD = "customers"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One batch on one account: what is in it, how much of it is to change, and what it may cost."""
+
+    work: str
+    account: dict[str, int]
+    batch: Callable[[Account, list[int]], list[LinkJob]]
+    to_change: int
+    at_most: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """Requests, as the sandbox counted them."""
+
+    lists: int
+    reads: int
+    writes: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.lists + self.reads + self.writes
+
+    def __str__(self) -> str:
+        named = ((self.lists, "lists"), (self.reads, "GETs"), (self.writes, "PUTs"))
+        return f"{self.total:,} = {' + '.join(f'{count:,} {name}' for count, name in named if count)}"
+
+    def __sub__(self, other: Count) -> Count:
+        return Count(self.lists - other.lists, self.reads - other.reads, self.writes - other.writes)
+
+
+def held(resource: Resource) -> tuple[int, ...]:
+    """What a resource holds."""
+    return resource.links.get(FIELD, ())
+
+
+def some_to_change(kind: Kind, count: int) -> Callable[[Account, list[int]], list[LinkJob]]:
+    """All of a kind say their whole list; `count` of them, evenly spread, another than they hold."""
+
+    def batch(account: Account, customers: list[int]) -> list[LinkJob]:
+        targets = account.listed(kind)
+        every = len(targets) // count
+        jobs = []
+        for number, target in enumerate(targets):
+            ids = held(target)
+            if number % every == every - 1:
+                ids = (next(id for id in customers if id not in ids),)
+            jobs.append(LinkJob(target.reference, {FIELD: ids}))
+        return jobs
+
+    return batch
+
+
+def add_to_all(account: Account, customers: list[int]) -> list[LinkJob]:
+    """Every feature gets a customer more than it holds."""
+    return [
+        LinkJob(target.reference, {FIELD: [next(id for id in customers if id not in held(target))]}, mode="add")
+        for target in account.listed(Kind.FEATURE)
+    ]
+
+
+def five(account: Account, customers: list[int]) -> list[LinkJob]:
+    """Five features, each on another page of the list, and none on its first."""
+    targets = account.listed(Kind.FEATURE)[1_999::2_000]
+    return [LinkJob(target.reference, {FIELD: [customers[-1]]}) for target in targets]
+
+
+# the sandbox has eight features of its own; the releases are left to those made here
+ROWS = (
+    Row("10,000 features, 100 to change", {"features": 9_992}, some_to_change(Kind.FEATURE, 100), 100, 153),
+    Row("10,000 features, `add`, all to change", {"features": 9_992}, add_to_all, 10_000, 10_053),
+    Row("5 features out of 10,000", {"features": 9_992}, five, 5, 11),
+    Row(
+        "3,000 releases of 3 products, 30 to change",
+        {"releases": 3_000},
+        some_to_change(Kind.RELEASE, 30),
+        30,
+        15 + 30 + 3,
+    ),
+)
+
+
+async def measure(row: Row) -> tuple[int, Count, Count, list[str]]:
+    """The jobs of a row, what its run and the same run again cost, and what is wrong."""
+    async with Sandbox(limits=[], records=100, linked=0.5, **row.account) as sandbox:
+        account = sandbox.account
+        if "releases" in row.account:
+            for release in list(account.listed(Kind.RELEASE))[: -row.account["releases"]]:
+                account.remove(Kind.RELEASE, str(release.id))
+        customers = [each.id for each in account.listed(Kind.CUSTOM_OBJECT_RECORD) if each.table == FIELD]
+        jobs = row.batch(account, customers)
+        wrong = []
+        async with Linker(url=sandbox.url, token="sandbox", rate=[]) as aha:
+            linked, unchanged = await run(aha, jobs)
+            first = counted(sandbox)
+            if (linked, unchanged) != (row.to_change, len(jobs) - row.to_change) or not all(
+                holds(account, job) for job in jobs
+            ):
+                wrong.append(f"{row.work}: {linked:,} linked, {unchanged:,} unchanged, or the account holds other links")
+            linked, unchanged = await run(aha, jobs)
+            second = counted(sandbox) - first
+            if unchanged != len(jobs):
+                wrong.append(f"{row.work}, run again: {linked:,} linked, {unchanged:,} unchanged")
+    for name, count, most in (
+        (row.work, first, row.at_most),
+        (f"{row.work}, run again", second, first.lists + first.reads),
+    ):
+        if count.total > most:
+            wrong.append(f"{name}: {count.total:,} requests, over {most:,}")
+    return len(jobs), first, second, wrong
+
+
+async def run(aha: Linker, jobs: Sequence[LinkJob]) -> tuple[int, int]:
+    """Run a batch; the jobs linked and those unchanged."""
+    run = aha.run(jobs)
+    async for _ in run:
+        pass
+    return run.summary.linked, run.summary.unchanged
+
+
+def counted(sandbox: Sandbox) -> Count:
+    """What a sandbox has counted so far; it must have let in nothing else."""
+    stats = sandbox.stats
+    count = Count(stats.lists.total(), stats.reads.total(), stats.writes.total())
+    assert count.total == stats.requests, stats
+    return count
+
+
+def holds(account: Account, job: LinkJob) -> bool:
+    """Whether the account itself holds what a job asks."""
+    target = account.find(job.target.kind, job.id)
+    assert target is not None
+    ids = {str(id) for id in held(target)}
+    return ids >= set(job.links[FIELD]) if job.mode == "add" else ids == set(job.links[FIELD])
+
+
+async def measure_all() -> list[str]:
+    """Print the table; what is wrong in it."""
+    print("| work | a script today | linker, at most | linker, counted |")
+    print("| --- | ---: | ---: | --- |")
+    wrong: list[str] = []
+    for row in ROWS:
+        jobs, first, second, mistakes = await measure(row)
+        print(f"| {row.work} | {SCRIPT * jobs:,} | {row.at_most:,} | {first} |")
+        print(f"| … run again | {SCRIPT * jobs:,} | {first.lists + first.reads:,}, the reads alone | {second} |")
+        wrong += mistakes
+    return wrong
+
+
+def main() -> None:
+    """Measure, and say what is over its bound."""
+    wrong = run_in_loop(measure_all())
+    for mistake in wrong:
+        print(mistake, file=sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
