@@ -120,7 +120,7 @@ async def measure(row: Row) -> tuple[int, Count, Count, list[str]]:
             if (linked, unchanged) != (row.to_change, len(jobs) - row.to_change) or not all(
                 holds(account, job) for job in jobs
             ):
-                wrong.append(f"{row.work}: {linked:,} linked, {unchanged:,} unchanged, or the account holds other links")
+                wrong.append(f"{row.work}: {linked:,} linked, {unchanged:,} unchanged, or other links are there")
             linked, unchanged = await run(aha, jobs)
             second = counted(sandbox) - first
             if unchanged != len(jobs):
