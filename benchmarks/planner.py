@@ -1,8 +1,9 @@
 """The planner's own cost: 1,000,000 jobs on 200,000 targets, read from a stand-in that answers from memory.
 
-    python benchmarks/planner.py [--jobs 1000000] [--targets 200000] [--profile]
+    python benchmarks/planner.py [--jobs 1000000] [--targets 200000] [--profile] [--memory]
 
-No sockets, no server: what is measured is the batch, the planner and the works that come of it.
+No sockets, no server: what is measured is the batch, the planner and the works that come of it. `--profile` and
+`--memory` show where time and memory go; either slows the rest down.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import itertools
 import pstats
 import resource
 import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from linker.answers import Answer, Listed, Page
@@ -73,30 +77,63 @@ async def planned(batch: Batch, targets: int) -> tuple[int, int]:
     return requests, to_write
 
 
+@contextmanager
+def profiled(wanted: bool, what: str) -> Iterator[None]:
+    """Print where the time went meanwhile."""
+    if not wanted:
+        yield
+        return
+    with cProfile.Profile() as profile:
+        yield
+    print(f"\n{what}, by cProfile:")
+    pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(14)
+
+
+def print_memory(jobs: int) -> None:
+    """Print what is allocated now by the file that did it, and how much there was at most."""
+    now, most = tracemalloc.get_traced_memory()
+    print(
+        f"\nwhat the batch keeps, by tracemalloc: {now / jobs:.0f} bytes a job, {most / 2**20:.0f} MiB at most so far"
+    )
+    for statistic in tracemalloc.take_snapshot().statistics("filename")[:6]:
+        path = Path(statistic.traceback[0].filename)
+        print(
+            f"  {statistic.size / jobs:6.1f} bytes a job in {statistic.count:9,} blocks  {path.parent.name}/{path.name}"
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--targets", type=int, default=200_000)
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    parser.add_argument("--memory", action="store_true", help="print where the memory goes")
     arguments = parser.parse_args()
+    jobs, targets = arguments.jobs, arguments.targets
+    if arguments.memory:
+        tracemalloc.start()
     start_mib, started = rss_mib(), time.perf_counter()
-    batch = filled(arguments.jobs, arguments.targets)
-    batch_mib, batch_s = rss_mib(), time.perf_counter() - started
-    profile = cProfile.Profile()
-    if arguments.profile:
-        profile.enable()
+    with profiled(arguments.profile, "batch"):
+        batch = filled(jobs, targets)
+        batch_s = time.perf_counter() - started
+    batch_mib = rss_mib()
+    if arguments.memory:
+        print_memory(jobs)
+        tracemalloc.reset_peak()
     started = time.perf_counter()
-    requests, to_write = asyncio.run(planned(batch, arguments.targets))
-    plan_s = time.perf_counter() - started
-    profile.disable()
+    with profiled(arguments.profile, "plan"):
+        requests, to_write = asyncio.run(planned(batch, targets))
+        plan_s = time.perf_counter() - started
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{arguments.jobs:,} jobs on {arguments.targets:,} targets: {requests:,} pages, {to_write:,} to write")
-    print(f"  batch: {batch_s:.1f} s, {(batch_mib - start_mib) * 2**20 / arguments.jobs:.0f} bytes a job")
-    print(f"  plan: {plan_s:.1f} s, {plan_s / arguments.targets * 1e6:.1f} µs a target")
+    print(f"{jobs:,} jobs on {targets:,} targets: {requests:,} pages, {to_write:,} to write")
+    print(f"  batch: {batch_s:.1f} s, {batch_s / jobs * 1e6:.1f} µs a job")
+    print(f"  plan: {plan_s:.1f} s, {plan_s / targets * 1e6:.1f} µs a target")
     print(f"  memory: {start_mib:.0f} MiB at the start, {batch_mib:.0f} with the batch, {peak_mib:.0f} at most")
-    if arguments.profile:
-        pstats.Stats(profile).sort_stats("tottime").print_stats(14)
+    kept, most = ((mib - start_mib) * 2**20 / jobs for mib in (batch_mib, peak_mib))
+    print(f"  a job: {kept:.0f} bytes in the batch, {most:.0f} at most")
+    if arguments.memory:
+        print(f"  by tracemalloc while planning: {tracemalloc.get_traced_memory()[1] / 2**20:.0f} MiB at most")
 
 
 if __name__ == "__main__":
