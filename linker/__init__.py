@@ -13,6 +13,7 @@ from linker.client import Linker, link
 from linker.errors import (
     Error,
     ErrorType,
+    ExportFailed,
     InvalidJob,
     LinkerError,
     ResultsExist,
@@ -34,6 +35,7 @@ __all__ = [
     "Change",
     "Error",
     "ErrorType",
+    "ExportFailed",
     "FieldChange",
     "InvalidJob",
     "JobFile",

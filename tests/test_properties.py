@@ -142,7 +142,7 @@ def take_along(errors: list[str | None], mode: list[str], parts: list[set[tuple[
     state=st.fixed_dictionaries(STATE),
     faults=st.one_of(st.just([]), st.lists(FAULTS, max_size=12)),
 )
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_batch_does_what_the_oracle_says(
     world: World, batch: list[dict[str, Any]], state: dict[tuple[str, str], frozenset[int]], faults: list[Any]
 ) -> None:
