@@ -82,9 +82,11 @@ def command(
             _show(outcome)
 
     plan, code = run_in_loop(planned(access, sources, progress is not False, show))
+    if code:  # it ended early: what was counted is no plan
+        return code
     if not as_json:
         _show_plan(plan, access.settings)
-    return code or (0 if plan.readable else 1)
+    return 0 if plan.readable else 1
 
 
 async def planned(access: Access, sources: Sequence[JobFile] | UndoFile, progress: bool, show: Any) -> tuple[Plan, int]:

@@ -47,13 +47,15 @@ def command(
 ) -> int:
     """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
     plan, code = run_in_loop(planned(access, job_files(files, format), progress is not False, _show))
+    if code:  # it ended early: there is no verdict
+        return code
     differ = plan.puts - plan.unseen
     verdict = "yes" if plan.holds else "no"
     unseen = f", {plan.unseen:,} unseen" if plan.unseen else ""
     click.echo(f"{verdict}: {plan.unchanged:,} of {plan.targets:,} targets as asked, {differ:,} not{unseen}")
     if plan.rejected or plan.failed:
         click.echo(f"{plan.rejected:,} jobs rejected, {plan.failed:,} of targets that cannot be read")
-    return code or (0 if plan.holds else 1)
+    return 0 if plan.holds else 1
 
 
 def _show(outcome: Outcome) -> None:
