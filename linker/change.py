@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from linker.batch import Job, Links, Wish
@@ -78,6 +78,15 @@ class Change:
         before, after = self.before[field], self.after[field]
         shown = after if shown is None else shown
         return FieldChange(sorted_ids((after - before) & shown), sorted_ids((before - after) - shown))
+
+    def done(self) -> Mapping[str, FieldChange] | None:
+        """What PUTs of this change have done by now; None where that is not known, or nothing."""
+        if self.before is None or self.held is None or self.held == self.before:
+            return None
+        return {
+            field: FieldChange(sorted_ids(held - self.before[field]), sorted_ids(self.before[field] - held))
+            for field, held in self.held.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from linker.answers import Answer, Listed
 from linker.api import Request
-from linker.batch import Job, Links, Lost, Wish, settle, wished
+from linker.batch import Job, Links, Wish
 from linker.change import Change, Planned, plan
 from linker.errors import Error, ErrorType
-from linker.job import Mode, sorted_ids
 from linker.listing import PageRequest
 from linker.mending import Mending
-from linker.results import Result, Status
+from linker.outcome import Told, failure, holds, unchanged, without_before, written
+from linker.results import Result
 
 __all__ = ["Outcome", "PageSeen", "Step", "Work"]
 
 Outcome = Result | Planned
 
+_INVALID = (400, 422)
 _NONE: frozenset[str] = frozenset()
 
 _LOOK_S: Final = 1.0
@@ -78,7 +79,11 @@ class Work:
         "_put_answer",
         "_put_attempts",
         "_read_at",
+        "_read_status",
+        "_refusal",
+        "_refused_status",
         "_seen",
+        "_sending",
         "_sent",
         "_tries",
         "admitted",
@@ -115,10 +120,14 @@ class Work:
         self._put_answer: Answer | None = None  # the last PUT that was taken
         self._put_attempts = 0
         self._read_at: float | None = None
+        self._read_status = 200
+        self._refusal: tuple[Links, str] | None = None  # a blind PUT that was refused, and the server's words on it
+        self._refused_status: int | None = None
         self._seen = True  # whether a GET of this target can be expected to show links
-        self._sent: set[str] = set()  # fields of PUTs whose answer has not come, or has been lost
+        self._sent: set[str] = set()  # fields of PUTs that were taken, or may have been: their answers were lost
+        self._sending: set[str] = set()  # those that the PUT in hand has brought in
         self._tries: Counter[Step | None] = Counter()
-        if blind and not wish.needs_before:
+        if blind and not dry and not wish.needs_before:
             self._change = plan(wish, None)
             self.step = Step.WRITE
 
@@ -170,7 +179,8 @@ class Work:
         self._tries[self.step] += 1
         if self.step is Step.WRITE:
             self.looks = 0
-            self._sent |= self._put.keys()
+            self._sending = self._put.keys() - self._sent
+            self._sent |= self._sending
             if self._number is None:
                 self._number = self._number_change()
         return self.asked
@@ -198,6 +208,8 @@ class Work:
     def refused(self) -> None:
         """The account refused the request for its rate (429): that try counts for nothing."""
         self._tries[self.step] -= 1
+        if self.step is Step.WRITE:
+            self._sent -= self._sending
         self.refusal += 1
 
     def answered(self, answer: Answer, now: float) -> list[Outcome]:
@@ -216,7 +228,7 @@ class Work:
                 self._tries[step] = 0
                 self._put_attempts, self._put_answer = self._put_attempts + attempts, answer
                 if self._mending is not None:
-                    self._mending.taken()
+                    self._mending.taken(answer.links)
                     return self._mended(now)
                 if answer.links is None and self._seen:
                     self.step = Step.CHECK
@@ -224,32 +236,25 @@ class Work:
             case Step.CHECK if answer.links is None:
                 self.step = Step.CHECK_WHOLE
                 return []
-        self.step = None
-        return [self._written(job, answer, now) for job in self._jobs]
+        return self._done(answer.links, now)
 
     def failed(self, error: Error, http_status: int | None, now: float) -> list[Outcome]:
         """The request in hand will not be tried again: what becomes of the jobs that are left."""
         if self.step in (Step.CHECK, Step.CHECK_WHOLE):  # that what was written cannot be looked at is no failure
             return self.unchecked(now)
-        if self.step is Step.WRITE and error.type is ErrorType.INVALID_VALUE and len(self._jobs) > 1:
-            assert self._change is not None
-            self._put_attempts, self._tries[Step.WRITE] = self._put_attempts + self.attempt, 0
-            if self._mending is not None:
-                self._mending.refused(error.message)
-            else:
-                put = self._put
-                self._mending = Mending(self.wish.target, self._jobs, self._change.before, put, error.message)
-            return self._mended(now, error, http_status)
+        if self.step is Step.WRITE and http_status in _INVALID and (self._mending is not None or len(self._jobs) > 1):
+            return self._invalid(error.message, http_status, now)
         self._leave_page()
-        attempts, self.step = self.attempt, None
-        return [self._failure(job, error, http_status, attempts, now) for job in self._jobs]
+        if self._mending is not None:
+            return self._broken_off(self._mending, error, http_status, now)
+        told = self._told(http_status, self.attempt, now)
+        idle = self._idle if self.step is Step.WRITE else ()
+        self.step = None
+        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self._jobs]
 
     def unchecked(self, now: float) -> list[Outcome]:
         """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
-        if self.step not in (Step.CHECK, Step.CHECK_WHOLE):
-            return []
-        self.step = None
-        return [self._written(job, Answer(200), now) for job in self._jobs]
+        return self._done(None, now) if self.step in (Step.CHECK, Step.CHECK_WHOLE) else []
 
     def see(
         self, links: Links | None, http_status: int, read_at: float, now: float, attempts: int = 0
@@ -260,11 +265,15 @@ class Work:
         """
         if self.sent_at is None:
             self.sent_at = read_at
+        self._read_status = http_status
+        if self._mending is not None:
+            return self._look(links, http_status, read_at, now)
         outcomes: list[Outcome] = []
         before: Links | None = None
         if links is None:
             self._seen = False
-            outcomes += self._without_before(http_status, attempts, now)
+            self.wish, self._jobs, lost = without_before(self.wish, self._jobs, self._told(http_status, attempts, now))
+            outcomes += lost
             if not self._jobs:
                 self.step = None
                 return outcomes
@@ -278,17 +287,21 @@ class Work:
         if self._dry:
             self.step = None
             return [*outcomes, Planned(self._change, tuple(self._jobs))]
-        put = self._put
-        mine = put.keys() | self._sent
-        outcomes += [self._unchanged(job, http_status, now) for job in self._jobs if mine.isdisjoint(job.links)]
-        self._jobs = [job for job in self._jobs if not mine.isdisjoint(job.links)]
+        put, idle = self._put, self._idle
+        # one that shares a field with a job that goes is not done before: where that one is to blame, it goes itself
+        going = {name for job in self._jobs if job not in idle for name in job.links}
+        outcomes += [self._unchanged(job, now) for job in idle if going.isdisjoint(job.links)]
+        self._jobs = [job for job in self._jobs if not going.isdisjoint(job.links)]
         if self._jobs and not put:  # the PUT was taken, and its answer lost
-            assert held is not None
             self._put_attempts += self._tries[Step.WRITE]
             self._put_answer = Answer(http_status, Listed(links=held))
-            outcomes += [self._written(job, self._put_answer, now) for job in self._jobs]
-            self._jobs = ()
+            return outcomes + self._done(held, now)
         self.step = Step.WRITE if self._jobs else None
+        if self._refusal is not None and self._jobs:
+            (refused, message), self._refusal = self._refusal, None
+            if refused == put:
+                self._mending = Mending(self._jobs, self._change, put, message)
+                outcomes += self._mended(now)
         return outcomes
 
     def read_again(self) -> None:
@@ -296,109 +309,91 @@ class Work:
         self._leave_page()
         self.step = Step.READ
 
-    def _without_before(self, http_status: int, attempts: int, now: float) -> list[Outcome]:
-        """The target shows no links: what adds or removes cannot be done, and takes its siblings with it."""
-        message = "the target's answer shows no links, so there is no list to add to or remove from"
-        error = Error(ErrorType.BAD_ANSWER, message)
-        outcomes: list[Outcome] = []
-        while needy := self.wish.needs_before:  # a `replace` lost with its sibling may leave an `add` behind
-            lost = [job for job in self._jobs if not needy.isdisjoint(job.links)]
-            kept = [job for job in self._jobs if needy.isdisjoint(job.links)]
-            outcomes += [self._failure(job, error, http_status, attempts, now) for job in lost]
-            wish, rejected = settle(self.wish.target, kept, [Lost(job.place, job.links) for job in lost])
-            outcomes += [Result.rejected(job, error) for job, error in rejected]
-            if wish is None:
-                self._jobs = ()
-                break
-            self.wish, self._jobs = wish, wish.jobs
-        return outcomes
+    def _invalid(self, message: str, http_status: int | None, now: float) -> list[Outcome]:
+        """The PUT in hand, which several jobs share, was refused: it is mended."""
+        assert self._change is not None
+        self._put_attempts, self._tries[Step.WRITE] = self._put_attempts + self.attempt, 0
+        self._refused_status = http_status
+        self._sent -= self._sending
+        if self._mending is not None:
+            self._mending.refused(message)
+        elif self._change.before is None and self._seen:
+            # blind: who is to blame cannot be tried without taking away what is there, so that is read first
+            self._refusal, self.step = (self._put, message), Step.READ
+            return []
+        else:
+            self._mending = Mending(self._jobs, self._change, self._put, message)
+        return self._mended(now)
 
-    def _mended(self, now: float, error: Error | None = None, http_status: int | None = None) -> list[Outcome]:
-        """How far the search for the jobs to blame has come; at its end, the results of the others."""
-        mending, change = self._mending, self._change
+    def _look(self, links: Links | None, http_status: int, read_at: float, now: float) -> list[Outcome]:
+        """The target was read again while its PUT is being mended."""
+        mending = self._mending
         assert mending is not None
-        assert change is not None
-        blamed, mending.guilty = mending.guilty, []
-        outcomes: list[Outcome] = [
-            self._failure(job, Error(ErrorType.INVALID_VALUE, words), http_status, self._put_attempts, now)
-            for job, words in blamed
-        ]
+        if links is None:
+            error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
+            return self._broken_off(mending, error, http_status, now)
+        shown = {name: links.get(name, _NONE) for name in mending.before}
+        if self._tries[Step.WRITE] and mending.arrived(shown):
+            self._put_attempts, self._tries[Step.WRITE] = self._put_attempts + self._tries[Step.WRITE], 0
+            self._put_answer = Answer(http_status, Listed(links=links))
+            mending.taken(shown)
+        mending.look(shown)
+        self._read_at, self.step = read_at, Step.WRITE
+        return self._mended(now)
+
+    def _mended(self, now: float) -> list[Outcome]:
+        """At the end of the search for the jobs to blame: their results, and those of the others or their check."""
+        mending, answer = self._mending, self._put_answer
+        assert mending is not None
         if mending.put is not None:
-            return outcomes
-        self._mending = None
-        self.step = None
-        self._jobs = mending.kept
-        if not self._jobs:
-            return outcomes
-        self.wish = Wish(self.wish.target, tuple(self._jobs), wished(self._jobs))
-        self._change = plan(self.wish, None if change.before is None else change.only(self.wish.fields).before)
-        answer = self._put_answer
-        if answer is None:  # what is left was so already
-            return outcomes + [self._unchanged(job, 200, now) for job in self._jobs]
-        if answer.links is None and self._seen:
+            return []
+        outcomes = self._blamed(mending, now)
+        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self._jobs):
             self.step = Step.CHECK
             return outcomes
-        return outcomes + [self._written(job, answer, now) for job in self._jobs]
+        links = {**answer.links, **mending.shown} if answer is not None and answer.links is not None else None
+        return outcomes + self._done(links, now)
 
-    def _unchanged(self, job: Job, http_status: int, now: float) -> Result:
+    def _broken_off(self, mending: Mending, error: Error, http_status: int | None, now: float) -> list[Outcome]:
+        """The PUT in hand will not be tried again, nobody knows who is to blame: what is so by now is done."""
+        attempts = self._put_attempts + self.attempt
+        outcomes = self._blamed(mending, now)
         assert self._change is not None
-        shown = _shown(job, self._change.before)
-        return self._result(job, Status.UNCHANGED, now, before=shown, after=shown, changes={}, http_status=http_status)
+        after, told, held = self._change.after, self._told(http_status, attempts, now), mending.held
+        done: list[Job] = []
+        for job in self._jobs:
+            if all(name in after and name in held and holds(held[name], job, name, after[name]) for name in job.links):
+                done.append(job)
+            else:
+                outcomes.append(failure(job, error, told))
+        self._jobs = done
+        return outcomes + self._done(mending.held, now)
 
-    def _failure(self, job: Job, error: Error, http_status: int | None, attempts: int, now: float) -> Result:
-        before = self._change.before if self._change is not None else None
-        return self._result(
-            job,
-            Status.FAILED,
-            now,
-            before=_shown(job, before),
-            change=self._number,
-            http_status=http_status,
-            attempts=attempts,
-            error=error,
-        )
-
-    def _written(self, job: Job, answer: Answer, now: float) -> Result:
-        """The result of a job whose PUT was answered, by the last answer that showed anything."""
+    def _blamed(self, mending: Mending, now: float) -> list[Outcome]:
+        """The results of the jobs that are to blame; the others are what is left to do."""
         assert self._change is not None
-        assert self._put_answer is not None
-        change, links, http_status = self._change, answer.links, self._put_answer.status
-        rest: dict[str, Any] = {
-            "before": _shown(job, change.before),
-            "change": self._number,
-            "http_status": http_status,
-            "attempts": self._put_attempts,
-        }
-        shown = None if links is None else {name: links.get(name, _NONE) for name in job.links}
-        if change.before is not None:
-            rest["changes"] = {name: change.diff(name, shown[name] if shown else None) for name in job.links}
-        if shown is None:
-            return self._result(job, Status.LINKED, now, **rest)
-        rest["after"] = _shown(job, shown)
-        # a field that was so already was not put: what somebody else made of it since is no failure of this PUT
-        put = [name for name in job.links if name in change.put]
-        missing = [name for name in put if not _holds(shown[name], job, name, change.after[name])]
-        if not missing:
-            return self._result(job, Status.LINKED, now, **rest)
-        message = f"answered {http_status}, but {', '.join(missing)} does not hold what was asked"
-        return self._result(job, Status.FAILED, now, error=Error(ErrorType.NOT_APPLIED, message), **rest)
+        self._mending, self._jobs, self._sent, self._change = None, mending.kept, mending.written, mending.change
+        told = self._told(self._refused_status, self._put_attempts, now)
+        return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in mending.guilty]
 
-    def _result(self, job: Job, status: Status, now: float, **rest: Any) -> Result:
-        elapsed_s = now - self.sent_at if self.sent_at is not None else 0.0
-        return Result.of(job, status, elapsed_ms=round(elapsed_s * 1000, 1), **rest)
+    @property
+    def _idle(self) -> list[Job]:
+        """The jobs whose fields are so already, and of no PUT."""
+        mine = self._put.keys() | self._sent
+        return [job for job in self._jobs if mine.isdisjoint(job.links)]
 
+    def _done(self, links: Links | None, now: float) -> list[Outcome]:
+        """The results of the jobs that are left: what was put is there, or what `links` shows."""
+        self.step = None
+        status = self._put_answer.status if self._put_answer is not None else None
+        told, sent = self._told(status, self._put_attempts, now), self._sent
+        return [
+            self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links) for job in self._jobs
+        ]
 
-def _holds(shown: frozenset[str], job: Job, name: str, after: frozenset[str]) -> bool:
-    """Whether a field holds what the job asked of it."""
-    match job.mode:
-        case Mode.REPLACE:
-            return shown == after
-        case Mode.ADD:
-            return shown.issuperset(job.links[name])
-        case Mode.REMOVE:
-            return shown.isdisjoint(job.links[name])
+    def _unchanged(self, job: Job, now: float) -> Result:
+        return unchanged(job, self._told(self._read_status, 0, now))
 
-
-def _shown(job: Job, links: Links | None) -> dict[str, list[str]] | None:
-    """The fields that a job names, as a result shows them."""
-    return None if links is None else {name: sorted_ids(links[name]) for name in job.links}
+    def _told(self, http_status: int | None, attempts: int, now: float) -> Told:
+        elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
+        return Told(self._change, http_status, self._number, attempts, elapsed_ms)

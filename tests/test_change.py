@@ -63,6 +63,30 @@ def test_what_a_put_did_is_told_from_what_is_shown_afterwards() -> None:
     assert change.diff("a", before["a"]) == FieldChange(added=[], removed=[])
 
 
+def test_what_others_did_meanwhile_is_no_doing_of_the_put() -> None:
+    """Only ids that the change asked for count."""
+    change = plan(wish(a=WishedLinks(add=frozenset({"7"}), remove=frozenset({"3"}))), {"a": frozenset({"3", "20"})})
+    assert change.diff("a", frozenset({"7", "9"})) == FieldChange(added=["7"], removed=["3"])
+
+
+def test_a_put_whose_answer_was_lost_is_told_from_what_others_did() -> None:
+    """What it was to add and is there, or to take away and is gone, is its own; of fields not sent, nothing is."""
+    before = {"a": frozenset("12"), "b": frozenset("1")}
+    links = WishedLinks(add=frozenset("3"), remove=frozenset("1"))
+    change = plan(wish(a=links, b=links), before)
+    assert change.since({"a": frozenset("239"), "b": frozenset("3")}, {"a"}) == {"a": set("129"), "b": set("3")}
+    assert change.since(before, {"a", "b"}) == before
+
+
+def test_a_plan_goes_by_what_is_held_where_a_put_of_its_own_has_arrived() -> None:
+    """The next PUT makes of what is there what is wished, and what was done so far is known."""
+    before, held = {"a": frozenset("89"), "b": frozenset("8")}, {"a": frozenset("128"), "b": frozenset("8")}
+    change = plan(wish(a=WishedLinks(frozenset("12")), b=WishedLinks(add=frozenset("8"))), before, held)
+    assert (change.put, change.removals) == ({"a": frozenset("12")}, 1)
+    assert change.done() == {"a": FieldChange(["1", "2"], ["9"]), "b": FieldChange([], [])}
+    assert plan(wish(a=WishedLinks(frozenset("12"))), {"a": frozenset("8")}).done() is None
+
+
 WISHED = st.builds(WishedLinks, st.one_of(st.none(), IDS), IDS, IDS)
 
 

@@ -20,14 +20,14 @@ from linker.work import PageSeen, Step, Work
 LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)
 
 
-def work_of(*asked: tuple[str, str], dry: bool = False, id: str = "PRJ1-1") -> Work:
+def work_of(*asked: tuple[str, str], dry: bool = False, blind: bool = False, id: str = "PRJ1-1") -> Work:
     """`work_of(("add", "1 2"))`: the work of jobs on one field, whose reads may be a minute old."""
     batch = Batch(Mode.REPLACE)
     for number, (mode, ids) in enumerate(asked):
         batch.add(number, "f", number + 1, LinkJob(id, {"c": ids.split()}, mode=mode))
     [(wish, _)] = batch.wishes()
     assert wish is not None
-    return Work(wish, max_age_s=60.0, number_change=count(7).__next__, dry=dry)
+    return Work(wish, max_age_s=60.0, number_change=count(7).__next__, blind=blind, dry=dry)
 
 
 def shows(ids: str, at: float = 0.0) -> Answer:
@@ -201,10 +201,14 @@ ANSWERS = st.lists(st.one_of(IDS.map(shows), st.just(Answer(200)), st.none()), m
 
 
 @settings(deadline=None, max_examples=300)
-@given(asked=st.lists(st.tuples(st.sampled_from(["replace", "add"]), IDS), min_size=1, max_size=3), answers=ANSWERS)
-def test_a_dry_work_never_writes(asked: list[tuple[str, str]], answers: list[Answer | None]) -> None:
-    """Whatever is answered: reads alone, and each job is planned, failed or rejected once."""
-    work = work_of(*asked, dry=True)
+@given(
+    asked=st.lists(st.tuples(st.sampled_from(["replace", "add"]), IDS), min_size=1, max_size=3),
+    blind=st.booleans(),
+    answers=ANSWERS,
+)
+def test_a_dry_work_never_writes(asked: list[tuple[str, str]], blind: bool, answers: list[Answer | None]) -> None:
+    """Whatever is answered: reads alone, blind or not, and each job is planned, failed or rejected once."""
+    work = work_of(*asked, dry=True, blind=blind)
     outcomes: list[Any] = []
     for answer in [*answers, None]:
         if work.step is None:

@@ -1,0 +1,111 @@
+"""What became of one job of a target, as a result: pure functions of its change and of what answers showed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linker.batch import Job, Links, Lost, Wish, settle
+from linker.change import Change
+from linker.errors import Error, ErrorType
+from linker.job import Mode, sorted_ids
+from linker.results import Result, Status
+
+__all__ = ["Told", "failure", "holds", "unchanged", "without_before", "written"]
+
+_NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the results of one target's jobs have in common."""
+
+    change: Change | None
+    http_status: int | None
+    number: int | None = None
+    attempts: int = 0
+    elapsed_ms: float = 0.0
+
+
+def without_before(wish: Wish, jobs: Sequence[Job], told: Told) -> tuple[Wish, Sequence[Job], list[Result]]:
+    """The target shows no links: what adds or removes cannot be done, and takes its siblings with it.
+
+    The wish and the jobs that are left, none where all are lost, and the results of the others.
+    """
+    message = "the target's answer shows no links, so there is no list to add to or remove from"
+    error = Error(ErrorType.BAD_ANSWER, message)
+    results: list[Result] = []
+    while jobs and (needy := wish.needs_before):  # a `replace` lost with its sibling may leave an `add` behind
+        lost = [job for job in jobs if not needy.isdisjoint(job.links)]
+        kept = [job for job in jobs if needy.isdisjoint(job.links)]
+        results += [failure(job, error, told) for job in lost]
+        left, rejected = settle(wish.target, kept, [Lost(job.place, job.links) for job in lost])
+        results += [Result.rejected(job, incomplete) for job, incomplete in rejected]
+        wish, jobs = (left, left.jobs) if left is not None else (wish, ())
+    return wish, jobs, results
+
+
+def unchanged(job: Job, told: Told) -> Result:
+    """The result of a job whose fields were so already."""
+    assert told.change is not None
+    shown = _shown(job, told.change.before)
+    rest: dict[str, Any] = {"before": shown, "after": shown, "changes": {}, "http_status": told.http_status}
+    return Result.of(job, Status.UNCHANGED, elapsed_ms=told.elapsed_ms, **rest)
+
+
+def failure(job: Job, error: Error, told: Told) -> Result:
+    """The result of a job that was tried in vain; `changes` tells what is known to be written all the same."""
+    before = told.change.before if told.change is not None else None
+    done = told.change.done() if told.change is not None else None
+    changes = {name: done[name] for name in job.links} if done is not None else None
+    return _result(job, Status.FAILED, told, before=_shown(job, before), changes=changes, error=error)
+
+
+def written(job: Job, told: Told, links: Links | None) -> Result:
+    """The result of a job whose PUT was answered; `links` is what the target was seen to hold since."""
+    change = told.change
+    assert change is not None
+    rest: dict[str, Any] = {"before": _shown(job, change.before)}
+    shown = None if links is None else {name: links.get(name, _NONE) for name in job.links}
+    if change.before is not None:
+        rest["changes"] = {name: change.diff(name, shown[name] if shown else None) for name in job.links}
+    if shown is None:
+        return _result(job, Status.LINKED, told, **rest)
+    rest["after"] = _shown(job, shown)
+    # a field that was so already was not put: what somebody else made of it since is no failure of this PUT
+    before = change.before
+    put = [name for name in job.links if before is None or change.after[name] != before[name]]
+    missing = [name for name in put if not holds(shown[name], job, name, change.after[name])]
+    if not missing:
+        return _result(job, Status.LINKED, told, **rest)
+    message = f"answered {told.http_status}, but {', '.join(missing)} does not hold what was asked"
+    return _result(job, Status.FAILED, told, error=Error(ErrorType.NOT_APPLIED, message), **rest)
+
+
+def holds(shown: frozenset[str], job: Job, name: str, after: frozenset[str]) -> bool:
+    """Whether a field holds what the job asked of it."""
+    match job.mode:
+        case Mode.REPLACE:
+            return shown == after
+        case Mode.ADD:
+            return shown.issuperset(job.links[name])
+        case Mode.REMOVE:
+            return shown.isdisjoint(job.links[name])
+
+
+def _result(job: Job, status: Status, told: Told, **rest: Any) -> Result:
+    return Result.of(
+        job,
+        status,
+        change=told.number,
+        http_status=told.http_status,
+        attempts=told.attempts,
+        elapsed_ms=told.elapsed_ms,
+        **rest,
+    )
+
+
+def _shown(job: Job, links: Links | None) -> dict[str, list[str]] | None:
+    """The fields that a job names, as a result shows them."""
+    return None if links is None else {name: sorted_ids(links[name]) for name in job.links}

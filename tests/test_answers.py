@@ -1,0 +1,256 @@
+"""What an answer is taken for: links, messages, waits; and what passes for none."""
+
+from __future__ import annotations
+
+import string
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from linker.answers import Answer, retry_after
+from linker.api import Request
+from linker.batch import Links
+from linker.errors import BadAnswer
+from linker.job import Kind, Target
+from linker.sessions import Reply
+
+FEATURE = Target(Kind.FEATURE, "PRJ1-1")
+READ = Request(FEATURE)
+WRITE = Request(FEATURE, put={"customers": frozenset({"1"})})
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def reply(status: int, body: object = b"", **headers: str) -> Reply:
+    """What came back; a body that is no bytes is sent as JSON."""
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Reply(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), raw, 1.5)
+
+
+def understand(reply: Reply, request: Request) -> Answer:
+    """What a reply to a request is taken for."""
+    return request.understand(reply)
+
+
+def shown(links: object) -> dict[str, Any]:
+    """A feature's answer that shows these links."""
+    return {"feature": {"id": "7", "reference_num": "PRJ1-1", "custom_object_links": links}}
+
+
+def entry(key: object, ids: object) -> dict[str, Any]:
+    """One field's links in an answer."""
+    return {"key": key, "name": "A name", "record_type": "CustomObjectRecord", "record_ids": ids}
+
+
+@pytest.mark.parametrize(
+    ("body", "links"),
+    [
+        (
+            shown([entry("customers", [2, "10", 7036045937940797544])]),
+            {"customers": {"2", "10", "7036045937940797544"}},
+        ),
+        (shown([entry("a", [1]), entry("b", [])]), {"a": {"1"}, "b": set()}),
+        (shown([entry("a", [1]), entry("a", [2])]), {"a": {"1", "2"}}),
+        (shown([]), {}),
+        (shown(None), None),
+        ({"feature": {"id": "7"}}, None),
+        ({"feature": {}, "pagination": {}}, None),
+    ],
+    ids=["two forms of id", "an empty field", "a field in two entries", "no field", "null", "left out", "nothing"],
+)
+def test_links_are_what_the_answer_shows_and_none_where_it_shows_none(
+    body: object, links: dict[str, set[str]] | None
+) -> None:
+    """Ids become exact strings; a key that is left out or null proves nothing and is not an empty list."""
+    expected: Links | None = None if links is None else {field: frozenset(ids) for field, ids in links.items()}
+    for request in (READ, WRITE):
+        answer = understand(reply(200, body), request)
+        assert (answer.status, answer.links, answer.page, answer.sent_at) == (200, expected, None, 1.5)
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        "",
+        "12",
+        {},
+        {"customers": ["1"]},
+        0,
+        False,
+        ["customers"],
+        [None],
+        [{"key": "customers"}],
+        [{"record_ids": ["1"]}],
+        [entry("customers", None)],
+        [entry("customers", "12")],
+        [entry("customers", {"1": 2})],
+        [entry("customers", 12)],
+        [entry("customers", [1.5])],
+        [entry("customers", [7.036045937940798e18])],
+        [entry("customers", [True])],
+        [entry("customers", [None])],
+        [entry("customers", [-1])],
+        [entry("customers", ["7.03605E+18"])],
+        [entry(["customers"], ["1"])],
+    ],
+    ids=repr,
+)
+def test_links_of_another_shape_never_pass_for_fewer_links(links: object) -> None:
+    """What is not understood is an error: an empty list made of it would have all links taken away."""
+    with pytest.raises(BadAnswer, match="links that are not understood"):
+        understand(reply(200, shown(links)), READ)
+
+
+def test_a_bare_id_that_no_number_of_json_holds_exactly_is_an_error() -> None:
+    """An integer above 2^64 has lost its digits in decoding; it must not become another record's id."""
+    body = b'{"feature":{"custom_object_links":[{"key":"customers","record_ids":[98765432109876543210987]}]}}'
+    with pytest.raises(BadAnswer, match="not understood"):
+        understand(reply(200, body), READ)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<!DOCTYPE html><title>Log in</title>", "200, but no JSON: (an HTML page)"),
+        (b"\n  <html>", "200, but no JSON: (an HTML page)"),
+        (b"OK", "200, but no JSON: OK"),
+        (b'{"feature": {"custom_obj', '200, but no JSON: {"feature": {"custom_obj'),
+        (b"\xff\xfe", "200, but no JSON: ��"),
+        (b"NaN", "200, but no JSON: NaN"),
+        (b"  ", "200, but no JSON: (no text)"),
+        ([], "200, but no feature in it: []"),
+        ("feature", '200, but no feature in it: "feature"'),
+        ({"epic": {}}, '200, but no feature in it: {"epic":{}}'),
+        ({"feature": []}, '200, but no feature in it: {"feature":[]}'),
+    ],
+)
+def test_a_200_that_is_none_of_ahas_is_a_bad_answer_that_shows_itself(body: object, said: str) -> None:
+    """A proxy's page, half a body, another resource: to be tried again, not to be believed."""
+    for request in (READ, WRITE):
+        with pytest.raises(BadAnswer) as caught:
+            understand(reply(200, body), request)
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_write_may_be_answered_without_a_word_and_a_read_may_not(status: int) -> None:
+    """An empty answer to a PUT shows no links; to a GET it is none, or what the target holds would pass for unknown."""
+    assert understand(reply(status), WRITE) == Answer(status, sent_at=1.5)
+    with pytest.raises(BadAnswer, match=rf"{status}, but no JSON: \(no text\)"):
+        understand(reply(status), READ)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_tells_where_it_points(status: int) -> None:
+    """The account's name is the likely mistake; what a server puts there is made harmless."""
+    answer = understand(reply(status, b"<html>", Location="https://secure.aha.io/\x1b[2Jlogin"), READ)
+    assert answer.status == status
+    assert answer.message.startswith("redirected to https://secure.aha.io/ [2Jlogin; redirects are not followed")
+    assert understand(reply(status), READ).message.startswith("redirected to nowhere")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": "Record not found."}, "Record not found."),
+        ({"message": "No."}, "No."),
+        ({"errors": {"message": "Value is invalid"}}, "Value is invalid"),
+        ({"errors": [{"message": "One"}, {"message": "Two"}]}, "One; Two"),
+        ({"errors": ["One", "Two"]}, "One; Two"),
+        ({"error": {"message": "Inner", "code": 7}}, "Inner"),
+        ({"errors": {"customers": ["is invalid", "is odd"]}}, "customers is invalid; is odd"),
+        ({"customers": ["is invalid"], "name": ["is blank"]}, "customers is invalid; name is blank"),
+        ("plain", "plain"),
+        ({"errors": []}, '{"errors":[]}'),
+        ({"error": None}, '{"error":null}'),
+        ({"errors": {"code": 5}}, '{"errors":{"code":5}}'),
+        ([], "[]"),
+        (b"Bad gateway", "Bad gateway"),
+        (b"<html><body>502", "(an HTML page)"),
+        (b"", "(no text)"),
+        (b"\xff oops", "� oops"),
+        ({"error": "a\nb\r\n\tc\x1b[31mred\x00\u202e\x07"}, "a b c [31mred"),
+        (b"\x1b]0;title\x07 x\ny", "]0;title x y"),
+        ({"error": "x" * 301}, "x" * 300 + "…"),
+    ],
+)
+def test_an_errors_message_is_the_servers_own_word_made_fit_for_a_terminal(body: object, message: str) -> None:
+    """All forms that Aha! and proxies use; one line, printable, short; or what there is instead of a message."""
+    assert understand(reply(422, body), WRITE) == Answer(422, message=message, sent_at=1.5)
+
+
+@pytest.mark.parametrize("body", [b'{"error":' * 1000 + b"1" + b"}" * 1000, b"[" * 1000 + b"]" * 1000])
+def test_an_error_that_is_nested_without_end_is_no_reason_to_break_down(body: bytes) -> None:
+    """The batch goes on; the message is the beginning of the body."""
+    assert understand(reply(500, body), WRITE).message.startswith(body[:100].decode())
+
+
+@given(
+    st.integers(400, 599),
+    st.binary()
+    | st.text().map(str.encode)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(["error", "errors", "message", "x"]), inner, max_size=3)
+        ),
+        max_leaves=12,
+    ).map(orjson.dumps),
+)
+def test_any_error_body_becomes_one_short_printable_line(status: int, body: bytes) -> None:
+    """Whatever a server says with an error."""
+    message = understand(reply(status, body), WRITE).message
+    assert message
+    assert message.isprintable()
+    assert len(message) <= 301
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 2.5 ", 2.5),
+        ("-5", 0.0),
+        ("86400000", 86_400_000.0),
+        ("1e400", None),
+        ("inf", None),
+        ("nan", None),
+        ("", None),
+        ("soon", None),
+        ("7 s", None),
+        ("Thu, 01 Jan 2026 00:00:30 GMT", 30.0),
+        ("Thu, 01 Jan 2026 00:00:30 -0000", 30.0),
+        ("Thu, 01 Jan 2026 01:00:30 +0100", 30.0),
+        ("Thursday, 01-Jan-26 00:00:30 GMT", 30.0),
+        ("Wed, 31 Dec 2025 23:59:00 GMT", 0.0),
+        ("Thu, 99 Jan 2026 00:00:30 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:30 +99999", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_nonsense_is_none(value: str | None, seconds: float | None) -> None:
+    """The past and the negative are no wait; what is no finite number and no date says nothing."""
+    assert retry_after(value, NOW) == seconds
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2100, 1, 1)))
+def test_any_date_to_come_is_waited_for_to_the_second(date: datetime) -> None:
+    """A date as HTTP writes it comes back as the seconds until it."""
+    until = date.replace(microsecond=0, tzinfo=UTC)
+    assert retry_after(format_datetime(until, usegmt=True), NOW) == (until - NOW) / timedelta(seconds=1)
+
+
+@given(st.text() | st.text(string.digits + " :,+-.eJanFriGMT", max_size=40))
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+def test_no_retry_after_breaks_anything(value: str) -> None:
+    """Whatever the header holds is a number of seconds from nothing up, or none."""
+    seconds = retry_after(value, NOW)
+    assert seconds is None or 0.0 <= seconds < float("inf")
