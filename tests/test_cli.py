@@ -237,7 +237,7 @@ async def test_the_version_is_told(command: Command, arguments: list[str]) -> No
     assert (finished.code, finished.stdout) == (0, f"linker, version {linker.__version__}\n")
 
 
-@pytest.mark.parametrize("verb", ["run", "sandbox", "demo"])
+@pytest.mark.parametrize("verb", ["run", "plan", "verify", "undo", "export", "sandbox", "demo"])
 async def test_help_teaches(command: Command, verb: str) -> None:
     """Each verb's help says in a line what it does; those with options show examples to copy."""
     finished = await command(verb, "--help")

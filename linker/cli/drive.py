@@ -1,10 +1,9 @@
-"""A run under the terminal's eye: its loop, its progress, its signals, its questions, and its exit code."""
+"""A run under the terminal's eye: its loop, its progress, its signals, and its exit code."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
@@ -15,7 +14,9 @@ from linker.errors import Stopped, TooManyRemovals
 from linker.run import Run
 from linker.work import Outcome
 
-__all__ = ["follow", "may_ask", "run_in_loop"]
+__all__ = ["follow", "run_in_loop"]
+
+_LEFT = "jobs without a line in the results have not been done"
 
 T = TypeVar("T")
 
@@ -33,13 +34,13 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def may_ask() -> bool:
-    """Whether somebody is there to answer: both ends of the question are a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-async def follow(run: Run, progress: Progress | None, each: Callable[[Outcome], None] | None = None) -> int:
+async def follow(
+    run: Run, progress: Progress, each: Callable[[Outcome], None] | None = None, *, unfinished: str = _LEFT
+) -> int:
     """Take a run to its end; the exit code that this makes it, 0 where it was not ended early.
+
+    Args:
+        unfinished: what to say of a run that was interrupted.
 
     Raises:
         UsageError: a file cannot be used; nothing was written.
@@ -47,9 +48,8 @@ async def follow(run: Run, progress: Progress | None, each: Callable[[Outcome], 
     """
     stopped: Stopped | None = None
     async with AsyncExitStack() as stack:
-        signals = stack.enter_context(_Signals(run))
-        if progress is not None:
-            await stack.enter_async_context(progress.shown(run))
+        signals = stack.enter_context(_Signals(run, progress))
+        await stack.enter_async_context(progress.shown(run))
         try:
             async for outcome in run.outcomes():
                 if each is not None:
@@ -59,13 +59,15 @@ async def follow(run: Run, progress: Progress | None, each: Callable[[Outcome], 
         except asyncio.CancelledError:
             if signals.caught is None:
                 raise
+    if isinstance(stopped, TooManyRemovals) and signals.caught is not None:
+        stopped = None  # nobody said no: the question was taken back
     if isinstance(stopped, TooManyRemovals) and not stopped.written:
         raise stopped
     if stopped is not None:
         log.tell("stopped_early", f"linker: stopped early: {stopped}", "error")
         return 3
     if signals.caught is not None:
-        log.tell("interrupted", "linker: interrupted; jobs without a line in the results have not been done", "error")
+        log.tell("interrupted", f"linker: interrupted; {unfinished}", "error")
         return 128 + signals.caught
     return 0
 
@@ -73,8 +75,9 @@ async def follow(run: Run, progress: Progress | None, each: Callable[[Outcome], 
 class _Signals:
     """The first Ctrl-C (or SIGTERM) lets what is under way end; the second ends at once."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, progress: Progress) -> None:
         self._run = run
+        self._progress = progress
         self.caught: int | None = None
 
     def __enter__(self) -> Self:
@@ -89,6 +92,7 @@ class _Signals:
     def _catch(self, number: int) -> None:
         if self.caught is None:
             self.caught = number
+            self._progress.withdraw()
             log.tell("interrupted", "linker: stopping when what is under way has ended; once more stops at once")
             self._run.stop()
         else:

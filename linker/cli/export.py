@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
 import click
 import orjson
 
+from linker import log
 from linker.cli.drive import run_in_loop
 from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
+from linker.cli.screen import counted
 from linker.client import Linker
 from linker.errors import UsageError
 from linker.job import LinkJob
@@ -20,7 +25,8 @@ from linker.listing import Listing
 
 __all__ = ["command"]
 
-_COLUMNS = ("kind", "id", "field", "record_ids")
+_COLUMNS: Final = ("kind", "id", "field", "record_ids")
+_DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 
 
 @click.command(
@@ -56,33 +62,66 @@ def command(
     A run of it finds everything so already, and writes nothing.
     """
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
-    as_csv = format == "csv" or (format is None and output is not None and output.suffix.lower() in (".csv", ".tsv"))
     if output is None:
-        run_in_loop(_write(access, listing, field, sys.stdout.buffer, as_csv))
-        return 0
+        delimiter = "," if format == "csv" else None
+        _, caught = run_in_loop(_to_its_end(_write(access, listing, field, sys.stdout.buffer, delimiter)))
+        return _interrupted("this is not all there is", caught) if caught else 0
     if output.exists():
         raise UsageError(f"{output} exists; name another file, or move it away")
+    delimiter = _DELIMITERS.get(output.suffix.lower()) if format is None else "," if format == "csv" else None
     part = output.with_name(f"{output.name}.part")
     try:
-        with part.open("wb") as stream:
-            count = run_in_loop(_write(access, listing, field, stream, as_csv))
-        part.rename(output)
+        stream = part.open("wb")
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
+    try:
+        with stream:
+            count, caught = run_in_loop(_to_its_end(_write(access, listing, field, stream, delimiter)))
+        if caught:
+            return _interrupted("what was exported by then is not kept", caught)
+        part.rename(output)
+    except OSError as error:
+        raise OSError(error.errno, f"{output}: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
-    click.echo(f"{count:,} targets in {output}", err=True)
+    log.tell("exported", f"{counted(count, 'target')} in {output}")
     return 0
 
 
-async def _write(access: Access, listing: Listing, field: str | None, stream: BinaryIO, as_csv: bool) -> int:
+def _interrupted(so: str, number: int) -> int:
+    log.tell("interrupted", f"linker: interrupted; {so}", "error")
+    return 128 + number
+
+
+async def _to_its_end(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
+    """What was counted, and the signal that ended it early: 0 where none did."""
+    task = asyncio.get_running_loop().create_task(writing)
+    caught = 0
+
+    def end(number: int) -> None:
+        nonlocal caught
+        caught = number
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        return await task, 0
+    except asyncio.CancelledError:
+        if not caught:
+            raise
+        return 0, caught
+
+
+async def _write(access: Access, listing: Listing, field: str | None, stream: BinaryIO, delimiter: str | None) -> int:
+    """Write the jobs of a list, as a table where there is a delimiter; how many they are."""
     count = 0
-    if as_csv:
-        stream.write(_row(_COLUMNS))
+    if delimiter is not None:
+        stream.write(_row(_COLUMNS, delimiter))
     async with Linker(token=access.token, settings=access.settings) as aha:
         async for job in aha.export(str(listing), field):
             count += 1
-            stream.write(_rows(job) if as_csv else _line(job))
+            stream.write(_line(job) if delimiter is None else _rows(job, delimiter))
     stream.flush()
     return count
 
@@ -91,11 +130,12 @@ def _line(job: LinkJob) -> bytes:
     return orjson.dumps({"kind": job.target.kind.value, "id": job.id, "links": job.links}) + b"\n"
 
 
-def _rows(job: LinkJob) -> bytes:
-    return b"".join(_row((job.target.kind.value, job.id, name, ";".join(ids))) for name, ids in job.links.items())
+def _rows(job: LinkJob, delimiter: str) -> bytes:
+    rows = ((job.target.kind.value, job.id, name, ";".join(ids)) for name, ids in job.links.items())
+    return b"".join(_row(row, delimiter) for row in rows)
 
 
-def _row(cells: tuple[str, ...]) -> bytes:
+def _row(cells: tuple[str, ...], delimiter: str) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
     return text.getvalue().encode()

@@ -27,6 +27,7 @@ __all__ = [
     "batch_options",
     "job_files",
     "log_options",
+    "mirror_options",
     "pace_options",
     "takes_access",
 ]
@@ -68,6 +69,18 @@ batch_options = _all(
     ),
     click.option("--empty-clears", is_flag=True, help="An empty record_ids cell of a CSV clears the field."),
     click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
+)
+
+mirror_options = _all(
+    click.option(
+        "--mirror",
+        is_flag=True,
+        help="The files are the whole truth: clear --field of the targets of --scope that they do not name.",
+    ),
+    click.option("--field", metavar="KEY", help="With --mirror: the field, for example customers."),
+    click.option(
+        "--scope", metavar="KIND:PARENT", help="With --mirror: feature:PRJ1, idea, release:PRJ1, record:PRJ1/TABLE."
+    ),
 )
 
 pace_options = _all(
@@ -137,10 +150,20 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         del log_level  # it took effect when it was parsed
         given = {name: options.pop(name) for name in _SETTINGS & options.keys()}
+        if "mirror" in options:
+            given["mirror"] = _mirror(**{name: options.pop(name) for name in ("mirror", "scope", "field")})
         access = Access(settings_of(account, url, rate, **given), token_of(token_file))
         return function(access=access, **options)
 
     return gathered
+
+
+def _mirror(mirror: bool, scope: str | None, field: str | None) -> tuple[str, str] | None:
+    if mirror and scope is not None and field is not None:
+        return scope, field
+    if mirror or scope is not None or field is not None:
+        raise UsageError("--mirror goes with --field KEY and --scope KIND:PARENT, and they with it")
+    return None
 
 
 def token_of(token_file: Path | None) -> str:

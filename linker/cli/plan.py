@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
@@ -17,11 +17,12 @@ from linker.cli.options import (
     batch_options,
     job_files,
     log_options,
+    mirror_options,
     pace_options,
     takes_access,
 )
 from linker.cli.progress import Progress
-from linker.cli.screen import duration
+from linker.cli.screen import counted, duration, why_not
 from linker.client import Linker
 from linker.errors import UsageError
 from linker.job import sorted_ids
@@ -33,6 +34,9 @@ from linker.work import Outcome
 
 __all__ = ["command", "planned"]
 
+_ALWAYS_LET_THROUGH: Final = 100
+"""Removals of which the guard never asks."""
+
 
 @click.command(
     "plan",
@@ -40,19 +44,20 @@ __all__ = ["command", "planned"]
     epilog="""\b
 Examples:
   linker plan links.jsonl --account company
+  linker plan crm.csv --mirror --field customers --scope feature:PRJ1
   linker plan links.csv --json > plan.jsonl
   linker plan --undo links.results.jsonl
 
 \b
-Exit codes: 0, with changes too; 1 where a line was rejected or a target could not be read.
+Exit codes: 0 all of it could be planned, changes or none; 1 a line was rejected
+or a target could not be read; 2 the command is wrong, 3 stopped early, 130 interrupted.
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1)
 @account_options
-@click.option(
-    "--undo", "undo", metavar="RESULTS", type=click.Path(path_type=Path), help="Plan the undo of a run instead."
-)
+@click.option("--undo", metavar="RESULTS", type=click.Path(path_type=Path), help="Plan the undo of a run instead.")
 @batch_options
+@mirror_options
 @click.option("--json", "as_json", is_flag=True, help="One change a line, with its jobs; what is rejected as well.")
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
@@ -71,78 +76,101 @@ def command(
     For each target that would change, `+` and `-` with the ids of records; then how many PUTs and reads a run
     takes, and how long at the account's limits.
     """
-    if bool(files) == bool(undo):
+    if bool(files) == (undo is not None):
         raise UsageError("give job FILEs to plan, or --undo RESULTS")
+    if undo is not None and access.settings.mirror is not None:
+        raise UsageError("--mirror goes with job FILEs, not with --undo")
     sources = job_files(files, format) if undo is None else UndoFile(undo)
-
-    def show(outcome: Outcome) -> None:
-        if as_json:
-            click.echo(_json(outcome))
-        else:
-            _show(outcome)
-
-    plan, code = run_in_loop(planned(access, sources, progress is not False, show))
-    if code:  # it ended early: what was counted is no plan
-        return code
-    if not as_json:
+    told = _json if as_json else _lines
+    plan, code = run_in_loop(planned(access, sources, told, doing="planning", visible=progress is not False))
+    if not as_json and not code:
         _show_plan(plan, access.settings)
-    return 0 if plan.readable else 1
+    return code or (0 if plan.readable else 1)
 
 
-async def planned(access: Access, sources: Sequence[JobFile] | UndoFile, progress: bool, show: Any) -> tuple[Plan, int]:
-    """The counts of a dry run whose outcomes are shown as they come, and the exit code of one that ended early."""
+async def planned(
+    access: Access,
+    sources: Sequence[JobFile] | UndoFile,
+    told: Callable[[Outcome], list[str]],
+    *,
+    doing: str,
+    visible: bool,
+    words: tuple[str, str] = ("to change", "unchanged"),
+) -> tuple[Plan, int]:
+    """The counts of a dry run, and the exit code of one that ended early: then they are not whole.
+
+    Args:
+        told: the lines of output that an outcome comes to, said as it comes.
+        doing: the progress's word for it, as `words` are for targets that are not as asked and for those that are.
+    """
     plan = Plan(access.settings.rate)
+    to_change, unchanged = words
+    progress = Progress(
+        access.settings,
+        visible=visible,
+        doing=doing,
+        counts=lambda _: {
+            to_change: plan.puts,
+            unchanged: plan.unchanged,
+            "failed": plan.failed + plan.rejected,
+        },
+        talks=True,
+    )
 
     def each(outcome: Outcome) -> None:
         plan.add(outcome, keep=False)
-        show(outcome)
+        for line in told(outcome):
+            progress.say(line)
 
     async with Linker(token=access.token, settings=access.settings) as aha:
         run = aha.dry_run(sources)
-        code = await follow(run, Progress(access.settings) if progress else None, each)
+        code = await follow(run, progress, each, unfinished="there is more to see than this")
         plan.reads = run.summary.requests
     return plan, code
 
 
-def _show(outcome: Outcome) -> None:
+def _lines(outcome: Outcome) -> list[str]:
     if isinstance(outcome, Result):
-        assert outcome.error is not None
-        click.echo(f"{outcome.place}: {outcome.status.value}, {outcome.error.type.value}: {outcome.error.message}")
-        return
+        return [why_not(outcome)]
     put = outcome.change.put
     if not put:
-        return
-    click.echo(f"{outcome.change.target}{'  (its answers show no links)' if outcome.unseen else ''}")
+        return []
+    lines = [f"{outcome.change.target}{'  (its answers show no links)' if outcome.unseen else ''}"]
+    width = max(map(len, put))
     for name, ids in put.items():
         diff = outcome.change.diff(name)
         if diff is None:
-            click.echo(f"  {name}  = {', '.join(sorted_ids(ids)) or 'nothing'}")
+            lines.append(f"  {name:<{width}}  = {', '.join(sorted_ids(ids)) or 'nothing'}")
             continue
         if diff.added:
-            click.echo(f"  {name}  + {', '.join(diff.added)}")
+            lines.append(f"  {name:<{width}}  + {', '.join(diff.added)}")
         if diff.removed:
-            click.echo(f"  {name}  - {', '.join(diff.removed)}")
+            lines.append(f"  {name:<{width}}  - {', '.join(diff.removed)}")
+    return lines
 
 
 def _show_plan(plan: Plan, settings: Settings) -> None:
-    unseen = f", {plan.unseen:,} of them unseen" if plan.unseen else ""
+    unseen = f" ({plan.unseen:,} of them unseen)" if plan.unseen else ""
     click.echo(
-        f"{plan.targets:,} targets: {plan.puts:,} to change{unseen}, {plan.unchanged:,} unchanged; "
-        f"{plan.added:,} links added, {plan.removed:,} removed"
+        f"{counted(plan.targets, 'target')}: {plan.puts:,} to change{unseen}, {plan.unchanged:,} unchanged; "
+        f"{counted(plan.added, 'link')} added, {plan.removed:,} removed"
     )
-    if plan.rejected or plan.failed:
-        click.echo(f"{plan.rejected:,} jobs rejected, {plan.failed:,} of targets that cannot be read")
+    if not plan.readable:
+        click.echo(f"{counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed: see above")
+    reads = f"{plan.reads:,} to {plan.reads + plan.puts:,} reads" if plan.puts else counted(plan.reads, "read")
     limits = " and ".join(map(str, settings.rate))
-    at_limits = f"; {duration(plan.seconds)} at {limits}" if limits else ""
-    click.echo(f"a run takes {plan.puts:,} PUTs, and {plan.reads:,} to {plan.reads + plan.puts:,} reads{at_limits}")
+    at_limits = f"; at {limits} that is {duration(plan.seconds)} or more" if limits else ""
+    click.echo(f"a run takes {counted(plan.puts, 'PUT')} and {reads}{at_limits}")
+    if plan.removed > _ALWAYS_LET_THROUGH:
+        click.echo("where more than half of the links read would be removed, a run asks first, or wants --yes")
     if plan.puts:
         click.echo("writes may set off mails to watchers, webhooks and integrations of the account")
 
 
-def _json(outcome: Outcome) -> str:
+def _json(outcome: Outcome) -> list[str]:
     if isinstance(outcome, Result):
-        return outcome.to_json().decode()
-    return orjson.dumps(_change(outcome)).decode()
+        return [outcome.to_json().decode()]
+    return [orjson.dumps(_change(outcome)).decode()]
 
 
 def _change(planned: Planned) -> dict[str, Any]:

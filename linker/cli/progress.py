@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,8 +14,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from linker import log
+from linker.cli.question import ask
 from linker.cli.screen import duration
 from linker.run import Run
 from linker.settings import Settings
@@ -24,19 +28,54 @@ _BAR_EVERY_S: Final = 0.2
 _LINE_EVERY_S: Final = 15.0
 
 
-class Progress:
-    """How far a run is, until it is over; held while a question is asked."""
+def _written(run: Run) -> Mapping[str, int]:
+    summary = run.summary
+    return {"linked": summary.linked, "unchanged": summary.unchanged, "failed": summary.failed + summary.rejected}
 
-    def __init__(self, settings: Settings) -> None:
+
+def _is_piped() -> bool:
+    return stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
+
+
+class Progress:
+    """How far a run is, until it is over; out of the way while a line is said or a question is asked.
+
+    Args:
+        visible: False shows nothing; lines and questions go through here all the same.
+        doing: what the run is at, in a word.
+        counts: what the run has come to so far; what `failed` is told of only where there is any.
+        talks: lines are said meanwhile; whoever reads them from a pipe (`| less`) has the terminal to themselves.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        visible: bool,
+        doing: str = "linking",
+        counts: Callable[[Run], Mapping[str, int]] = _written,
+        talks: bool = False,
+    ) -> None:
         self._settings = settings
-        self._free = asyncio.Event()
-        self._free.set()
+        self._visible = visible
+        self._doing = doing
+        self._counts = counts
+        self._talks = talks
+        self._bar: Bar | None = None
+        self._free, self._gone = asyncio.Event(), asyncio.Event()
+        self._free.set()  # the terminal is nobody else's
+        self._gone.set()  # and no bar is on it
+        self._question: asyncio.Task[bool] | None = None
+        self._withdrawn = False
 
     @asynccontextmanager
     async def shown(self, run: Run) -> AsyncIterator[None]:
         """Show a run's progress while the context lasts."""
-        on_terminal = sys.stderr.isatty() and not log.is_json()
-        view = self._bar(run) if on_terminal else _lines(run, self._settings)
+        if not self._visible:
+            yield
+            return
+        has_bar = sys.stderr.isatty() and not log.is_json() and not (self._talks and _is_piped())
+        view = self._show_bar(run) if has_bar else self._tell_lines(run)
         task = asyncio.get_running_loop().create_task(view)
         try:
             yield
@@ -45,19 +84,36 @@ class Progress:
             task.cancel()
             await asyncio.wait({task})  # the bar leaves the terminal before anything else is said there
 
+    def say(self, line: str) -> None:
+        """A line of output; where stdout and the bar are on one terminal, above the bar."""
+        if self._bar is not None and sys.stdout.isatty():
+            self._bar.console.print(Text(line), soft_wrap=True)
+        else:
+            click.echo(line)
+
     async def confirm(self, removals: int, read: int) -> bool:
         """Ask on the terminal whether so many links may go."""
         self._free.clear()
         try:
-            await asyncio.sleep(2 * _BAR_EVERY_S)  # until the bar has left
+            await self._gone.wait()
+            if self._withdrawn:
+                return False
             question = f"{removals:,} of the {read:,} links read so far would be removed. Go on?"
-            return await asyncio.to_thread(click.confirm, question, err=True)
-        except click.Abort:
-            return False
+            self._question = asyncio.get_running_loop().create_task(ask(question))
+            await asyncio.wait({self._question})
+            return not self._question.cancelled() and self._question.result()
         finally:
+            if self._question is not None:
+                self._question.cancel()
             self._free.set()
 
-    async def _bar(self, run: Run) -> None:
+    def withdraw(self) -> None:
+        """Ask no more: the run is ending."""
+        self._withdrawn = True
+        if self._question is not None and self._question.cancel():
+            click.echo(err=True)  # what is said next starts a line
+
+    async def _show_bar(self, run: Run) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -65,56 +121,66 @@ class Progress:
             TextColumn("{task.fields[told]}"),
         )
         while True:
-            with Bar(*columns, console=Console(stderr=True), auto_refresh=False, expand=True) as bar:
-                row = bar.add_task("reading", total=None, told="")
-                try:
-                    while self._free.is_set():
-                        _update(bar, row, run, self._settings)
-                        await asyncio.sleep(_BAR_EVERY_S)
-                finally:
-                    _update(bar, row, run, self._settings)
+            bar = Bar(
+                *columns,
+                console=Console(stderr=True),
+                auto_refresh=False,
+                expand=True,
+                redirect_stdout=False,  # output is output, wherever the bar is
+            )
+            try:
+                with bar:
+                    self._bar = bar
+                    self._gone.clear()
+                    row = bar.add_task("reading", total=None, told="")
+                    try:
+                        while self._free.is_set():
+                            self._update(bar, row, run)
+                            await asyncio.sleep(_BAR_EVERY_S)
+                    finally:
+                        self._update(bar, row, run)
+            finally:
+                self._bar = None
+                self._gone.set()
             await self._free.wait()
 
-
-def _update(bar: Bar, row: TaskID, run: Run, settings: Settings) -> None:
-    progress = run.progress()
-    total = progress.targets if progress.read else None
-    doing = "reading" if not progress.read else "paused " if progress.paused_s else "linking"
-    bar.update(row, total=total, completed=progress.targets_done, description=doing, told=_told(run, settings))
-    bar.refresh()
-
-
-async def _lines(run: Run, settings: Settings) -> None:
-    while True:
-        await asyncio.sleep(_LINE_EVERY_S)
+    def _update(self, bar: Bar, row: TaskID, run: Run) -> None:
         progress = run.progress()
-        total = f" of {progress.jobs:,}" if progress.read else f", {progress.jobs:,} read"
-        log.tell("progress", f"{run.summary.jobs:,}{total} jobs done: {_told(run, settings)}")
+        total = progress.targets if progress.read else None
+        doing = "reading" if not progress.read else "paused" if progress.paused_s else self._doing
+        width = max(len("reading"), len(self._doing))
+        bar.update(
+            row, total=total, completed=progress.targets_done, description=f"{doing:<{width}}", told=self._told(run)
+        )
+        bar.refresh()
 
+    async def _tell_lines(self, run: Run) -> None:
+        while True:
+            await asyncio.sleep(_LINE_EVERY_S)
+            progress = run.progress()
+            far = f"{progress.targets_done:,} of {progress.targets:,} targets" if progress.read else "reading"
+            log.tell("progress", f"{far}: {self._told(run)}")
 
-def _told(run: Run, settings: Settings) -> str:
-    """`linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
-    summary, progress = run.summary, run.progress()
-    told = [f"linked {summary.linked:,}", f"unchanged {summary.unchanged:,}"]
-    if summary.failed or summary.rejected:
-        told.append(f"failed {summary.failed + summary.rejected:,}")
-    if progress.elapsed_s > 1:
-        told.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
-    if progress.paused_s:
-        told.append(f"the account asks to wait {duration(progress.paused_s)}")
-    elif progress.read and progress.targets_done < progress.targets:
-        told.append(f"{duration(_left_s(run, settings))} left")
-    return ", ".join(told)
+    def _told(self, run: Run) -> str:
+        """`linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
+        progress = run.progress()
+        told = [f"{word} {count:,}" for word, count in self._counts(run).items() if count or word != "failed"]
+        if progress.elapsed_s > 1:
+            told.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
+        if progress.paused_s:
+            told.append(f"the account asks to wait {duration(progress.paused_s)}")
+        elif progress.read and progress.targets_done < progress.targets and (left := self._left_s(run)) >= 1:
+            told.append(f"{duration(left)} left")
+        return ", ".join(told)
 
-
-def _left_s(run: Run, settings: Settings) -> float:
-    """Seconds that what is left takes: by the quota, or by the pace so far where that is slower."""
-    progress = run.progress()
-    done = progress.targets_done
-    each = progress.requests / done if done > 2 * settings.concurrency else 2.0 - settings.blind
-    whole = progress.targets * each
-    left = max(0.0, whole - progress.requests)
-    # a rate lets its whole number through at once, the shortest at its pace from the start
-    by_quota = max((rate.seconds * (whole / rate.requests - 1) for rate in settings.rate), default=0.0)
-    by_pace = left * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
-    return max(0.0, by_quota - progress.elapsed_s, by_pace)
+    def _left_s(self, run: Run) -> float:
+        """Seconds that what is left takes: by the quota, or by the pace so far where that is slower."""
+        progress = run.progress()
+        done = progress.targets_done
+        each = progress.requests / done if done > 2 * self._settings.concurrency else 1.0
+        whole = progress.targets * each
+        left = max(0.0, whole - progress.requests)
+        # a rate lets its whole number through at once, the shortest at its pace from the start
+        by_quota = max((rate.seconds * (whole / rate.requests - 1) for rate in self._settings.rate), default=0.0)
+        by_pace = left * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
+        return max(0.0, by_quota - progress.elapsed_s, by_pace)

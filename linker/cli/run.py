@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from linker.cli.drive import follow, may_ask, run_in_loop
+from linker.cli.drive import follow, run_in_loop
 from linker.cli.options import (
     Access,
     account_options,
     batch_options,
     job_files,
     log_options,
+    mirror_options,
     pace_options,
     takes_access,
 )
 from linker.cli.progress import Progress
+from linker.cli.question import may_ask
 from linker.cli.screen import show_summary
 from linker.client import Linker
 from linker.errors import UsageError
@@ -48,7 +49,8 @@ or a link a row (CSV, rows of one target and field add up):
 
 \b
 Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
-2 the command is wrong (nothing was sent), 3 stopped early, 130 interrupted.
+2 nothing was written: the command is wrong, or too many links would be removed,
+3 stopped early, 130 interrupted. What was written can be undone: linker undo RESULTS.
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
@@ -72,15 +74,7 @@ Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
 )
 @click.option("--yes", is_flag=True, help="Take away as many as the files ask for.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
-@click.option(
-    "--mirror",
-    is_flag=True,
-    help="The files are the whole truth: clear --field of the targets of --scope that they do not name.",
-)
-@click.option("--field", metavar="KEY", help="With --mirror: the field, for example customers.")
-@click.option(
-    "--scope", metavar="KIND:PARENT", help="With --mirror: feature:PRJ1, idea, release:PRJ1, record:PRJ1/TABLE."
-)
+@mirror_options
 @click.option(
     "--max-age",
     metavar="S",
@@ -99,9 +93,6 @@ def command(
     results: Path | None,
     overwrite: bool,
     format: str | None,
-    mirror: bool,
-    field: str | None,
-    scope: str | None,
     progress: bool | None,
 ) -> int:
     """Make the account hold the links that FILEs ask for.
@@ -109,10 +100,6 @@ def command(
     FILE is JSONL or CSV; - is standard input. Jobs of one target become one request, what is already so costs
     none, and each job gets one line in the results file.
     """
-    if mirror != (field is not None and scope is not None) or (field is None) != (scope is None):
-        raise UsageError("--mirror goes with --field KEY and --scope KIND:PARENT, and they with it")
-    if scope is not None and field is not None:
-        access = replace(access, settings=replace(access.settings, mirror=(scope, field)))
     sources = job_files(files, format)
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
@@ -127,13 +114,14 @@ async def carry_out(
     *,
     overwrite: bool,
     progress: bool,
+    doing: str = "linking",
     each: Callable[[Outcome], None] | None = None,
 ) -> int:
     """Run a batch, show what it came to, and tell the exit code."""
-    view = Progress(access.settings)
+    view = Progress(access.settings, visible=progress, doing=doing)
     async with Linker(token=access.token, settings=access.settings) as aha:
         confirm = view.confirm if may_ask() else None
         run = aha.run(sources, path, overwrite=overwrite, confirm=confirm)
-        code = await follow(run, view if progress else None, each)
+        code = await follow(run, view, each)
         show_summary(run.summary)
         return code or (0 if run.summary.ok else 1)

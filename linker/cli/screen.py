@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from linker import log
-from linker.results import Status
+from linker.results import Result, Status
 from linker.summary import Summary
 
-__all__ = ["show_summary"]
+__all__ = ["counted", "duration", "show_summary", "why_not"]
 
 _COLOURS = {
     Status.LINKED: "green",
@@ -40,10 +40,8 @@ def show_summary(summary: Summary) -> None:
 
 
 def _print_summary(console: Console, summary: Summary) -> None:
-    requests = f"{summary.requests:,} request{'' if summary.requests == 1 else 's'}"
-    console.print(
-        f"{summary.jobs:,} job{'' if summary.jobs == 1 else 's'} in {duration(summary.elapsed_s)}, {requests}"
-    )
+    requests = counted(summary.requests, "request")
+    console.print(f"{counted(summary.jobs, 'job')} in {duration(summary.elapsed_s)}, {requests}")
     for status, colour in _COLOURS.items():
         count = summary.count(status)
         line = Text(f"  {status.value:<10}").append(f"{count:>9,}", style=colour if count else "dim")
@@ -57,7 +55,7 @@ def _print_summary(console: Console, summary: Summary) -> None:
         console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
     if summary.limited:
         console.print("the pilot is over: jobs without a line have not been done")
-    if summary.results is not None:
+    if summary.results is not None and summary.results.exists():  # an empty one is not kept
         console.print(f"results in {summary.results}")
 
 
@@ -70,3 +68,15 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 target`, `2,000 targets`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def why_not(result: Result) -> str:
+    """A job that a plan cannot do, in a line: where it stands, its target, and why."""
+    assert result.error is not None
+    target = f"{result.kind} {result.id} " if result.kind is not None and result.id is not None else ""
+    return f"{result.place}: {target}{result.status.value}, {result.error.type.value}: {result.error.message}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import click
 
-from linker.cli.drive import may_ask, run_in_loop
+from linker.cli.drive import run_in_loop
 from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
+from linker.cli.question import may_ask
 from linker.cli.run import carry_out
+from linker.cli.screen import counted
 from linker.errors import UsageError
 from linker.job import LinkJob, Mode, Target
 from linker.results import Result
@@ -18,15 +22,21 @@ from linker.work import Outcome
 
 __all__ = ["command"]
 
+_SHOWN: Final = 3
+
 
 @click.command(
     "undo",
     short_help="Take back what a run changed.",
     epilog="""\b
 Examples:
-  linker plan --undo links.results.jsonl
   linker undo links.results.jsonl
-  linker undo links.undo.jsonl          (an undo can be undone, too)
+  linker undo links.undo.jsonl            (an undo can be undone, too)
+  linker plan --undo links.results.jsonl  (what it would do; sends no PUT)
+
+\b
+Exit codes: as of run; 2 where the question was answered with no; 1 where a line
+does not tell what its PUT changed (blind, no answer), and so was left.
 """,
 )
 @click.argument("results", metavar="RESULTS", type=click.Path(path_type=Path))
@@ -59,45 +69,92 @@ def command(
     access = replace(access, settings=replace(access.settings, yes=True))  # it is asked here, and once
     source = UndoFile(results)
     source.check()
-    targets, added, removed = run_in_loop(_count(source))
-    if not targets:
-        click.echo("there is nothing to undo: no line tells of a change")
-        return 0
-    question = f"This changes {targets:,} targets: {removed:,} links are removed, {added:,} added again."
-    if not sure:
-        if not may_ask():
-            raise UsageError(f"{question} Say --yes where nobody can be asked")
-        if not click.confirm(f"{question} Go on?", err=True):
-            return 2
     path = undone or Path(f"{source.stem}.jsonl")
-    others_work: dict[Target, str] = {}
+    if path.exists():
+        if path.samefile(results):
+            raise UsageError(f"{path} is to be read and to be written; give --results another name")
+        sure = sure or not overwrite  # it will be refused: no need to ask
+    todo = run_in_loop(_todo(source))
+    if not todo.targets:
+        return _nothing_to_do(todo)
+    if not sure and not _agreed(todo.told(access.settings.base_url)):
+        click.echo("nothing was undone", err=True)
+        return 2
+    others_work: dict[tuple[Target, str], None] = {}
 
     def compare(outcome: Outcome) -> None:
         if not isinstance(outcome, Result) or outcome.after is None or outcome.kind is None or outcome.id is None:
             return
         target = Target.parse(outcome.id, outcome.kind)
         before = source.before.get(target, {})
-        for field, ids in outcome.after.items():
-            if field in before and frozenset(ids) != before[field]:
-                others_work[target] = field
+        for name, ids in outcome.after.items():
+            if name in before and frozenset(ids) != before[name]:
+                others_work[target, name] = None
 
+    visible = progress is not False
     code = run_in_loop(
-        carry_out(access, source, path, overwrite=overwrite, progress=progress is not False, each=compare)
+        carry_out(access, source, path, overwrite=overwrite, progress=visible, doing="undoing", each=compare)
     )
     if others_work:
-        some = ", ".join(f"{target} {field}" for target, field in list(others_work.items())[:3])
-        click.echo(f"{len(others_work):,} targets hold other links than before the run, others' work kept: {some}")
+        shown = [f"{target} {name}" for target, name in others_work]
+        click.echo(f"others wrote since, and their work was kept: {_some(shown)}")
     return code
 
 
-async def _count(source: UndoFile) -> tuple[int, int, int]:
-    targets: set[Target] = set()
-    added = removed = 0
+@dataclass(slots=True)
+class _Todo:
+    """What an undo comes to, as far as the results file tells."""
+
+    targets: set[Target] = field(default_factory=set)
+    added: int = 0
+    removed: int = 0
+    left: list[str] = field(default_factory=list)
+    """Lines that tell of a PUT, and not of what it changed."""
+
+    def told(self, url: str) -> str:
+        left = f"; {counted(len(self.left), 'line')} cannot be undone" if self.left else ""
+        return (
+            f"{counted(len(self.targets), 'target')} on {url} would change: "
+            f"{counted(self.removed, 'link')} removed, {self.added:,} added again{left}."
+        )
+
+
+async def _todo(source: UndoFile) -> _Todo:
+    todo = _Todo()
     async for entries in source.entries(empty_clears=False):
         for entry in entries:
-            if isinstance(entry.said, LinkJob):
-                targets.add(entry.said.target)
-                count = sum(map(len, entry.said.links.values()))
-                added += count if entry.said.mode is Mode.ADD else 0
-                removed += count if entry.said.mode is Mode.REMOVE else 0
-    return len(targets), added, removed
+            if not isinstance(entry.said, LinkJob):
+                todo.left.append(f"line {entry.line} ({entry.said.kind} {entry.said.id})")
+                continue
+            todo.targets.add(entry.said.target)
+            count = sum(map(len, entry.said.links.values()))
+            todo.added += count if entry.said.mode is Mode.ADD else 0
+            todo.removed += count if entry.said.mode is Mode.REMOVE else 0
+    return todo
+
+
+def _nothing_to_do(todo: _Todo) -> int:
+    if not todo.left:
+        click.echo("there is nothing to undo: no line tells of a change")
+        return 0
+    click.echo(
+        "nothing can be undone: what these PUTs changed is not known (blind, no answer, or links that are not shown): "
+        + _some(todo.left)
+    )
+    return 1
+
+
+def _agreed(question: str) -> bool:
+    if not may_ask():
+        raise UsageError(f"{question} Say --yes where nobody can be asked")
+    try:
+        return click.confirm(f"{question} Go on?", err=True)
+    except click.Abort:
+        click.echo(err=True)  # what is said next starts a line
+        raise
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -11,10 +11,13 @@ from linker.cli.options import (
     batch_options,
     job_files,
     log_options,
+    mirror_options,
     pace_options,
     takes_access,
 )
 from linker.cli.plan import planned
+from linker.cli.screen import counted, why_not
+from linker.plan import Plan
 from linker.results import Result
 from linker.work import Outcome
 
@@ -27,14 +30,18 @@ __all__ = ["command"]
     epilog="""\b
 Examples:
   linker verify links.jsonl --account company
+  linker verify crm.csv --mirror --field customers --scope feature:PRJ1
+  linker verify links.jsonl > differences.txt || mail -s "links differ" me < differences.txt
 
 \b
-Exit codes: 0 yes (but for targets that show no links, which are named), 1 no.
+Exit codes: 0 yes (but for targets that show no links, which are named); 1 no;
+2 the command is wrong, 3 stopped early, 130 interrupted: then there is no answer.
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @account_options
 @batch_options
+@mirror_options
 @pace_options
 @click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
 @log_options
@@ -46,30 +53,46 @@ def command(
     progress: bool | None,
 ) -> int:
     """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
-    plan, code = run_in_loop(planned(access, job_files(files, format), progress is not False, _show))
-    if code:  # it ended early: there is no verdict
+    plan, code = run_in_loop(
+        planned(
+            access,
+            job_files(files, format),
+            _lines,
+            doing="verifying",
+            visible=progress is not False,
+            words=("not as asked", "as asked"),
+        )
+    )
+    if code:  # the answer is not known
         return code
-    differ = plan.puts - plan.unseen
-    verdict = "yes" if plan.holds else "no"
-    unseen = f", {plan.unseen:,} unseen" if plan.unseen else ""
-    click.echo(f"{verdict}: {plan.unchanged:,} of {plan.targets:,} targets as asked, {differ:,} not{unseen}")
-    if plan.rejected or plan.failed:
-        click.echo(f"{plan.rejected:,} jobs rejected, {plan.failed:,} of targets that cannot be read")
+    click.echo(_answer(plan))
     return 0 if plan.holds else 1
 
 
-def _show(outcome: Outcome) -> None:
+def _answer(plan: Plan) -> str:
+    """`no: 3 of 5 targets as asked, 2 not; 1 job rejected, 0 failed`."""
+    verdict = "no" if not plan.holds else "yes, as far as can be seen" if plan.unseen else "yes"
+    answer = f"{verdict}: {plan.unchanged:,} of {counted(plan.targets, 'target')} as asked"
+    if differ := plan.puts - plan.unseen:
+        answer += f", {differ:,} not"
+    if plan.unseen:
+        answer += f", {plan.unseen:,} unseen"
+    if not plan.readable:
+        answer += f"; {counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed"
+    return answer
+
+
+def _lines(outcome: Outcome) -> list[str]:
     if isinstance(outcome, Result):
-        assert outcome.error is not None
-        click.echo(f"{outcome.place}: {outcome.status.value}, {outcome.error.type.value}: {outcome.error.message}")
-        return
-    target, put = outcome.change.target, outcome.change.put
+        return [why_not(outcome)]
+    target = outcome.change.target
     if outcome.unseen:
-        click.echo(f"{target}: unseen, its answers show no links")
-        return
-    for name in put:
+        return [f"{target}: unseen, its answers show no links"]
+    lines: list[str] = []
+    for name in outcome.change.put:
         diff = outcome.change.diff(name)
         assert diff is not None
         lacks = f"lacks {', '.join(diff.added)}" if diff.added else ""
-        holds = f"still holds {', '.join(diff.removed)}" if diff.removed else ""
-        click.echo(f"{target}: {name} {'; '.join(filter(None, (lacks, holds)))}")
+        holds = f"should not hold {', '.join(diff.removed)}" if diff.removed else ""
+        lines.append(f"{target}: {name} {'; '.join(filter(None, (lacks, holds)))}")
+    return lines
