@@ -6,6 +6,7 @@ Nothing here knows HTTP. Ids are integers inside (as Aha!'s database has them) a
 from __future__ import annotations
 
 import bisect
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,6 +61,8 @@ class Resource:
     table: str = ""
     links: dict[str, tuple[int, ...]] = field(default_factory=dict)
     updated_at: float = 0.0
+    changed: int = 0
+    """The number of its last change among all the account's; 0 where it is as it was added."""
 
 
 class Account:
@@ -68,6 +71,7 @@ class Account:
     def __init__(self) -> None:
         self.tables: dict[str, str] = {}
         self._next_record = 7_900_000_000_000_000_001
+        self._changes = itertools.count(1)
         self.definitions: list[Definition] = []
         self._link_fields: dict[Kind, dict[str, Definition]] = {kind: {} for kind in Kind}
         self._by_id: dict[Kind, dict[int, Resource]] = {kind: {} for kind in Kind}
@@ -111,6 +115,8 @@ class Account:
     def remove(self, kind: Kind, id: str | int) -> Resource:
         """Takes a resource out, as somebody else would delete it; `add` puts it back.
 
+        A record goes out of the fields that hold it too, and does not come back into them.
+
         Raises:
             LookupError: there is no such target.
         """
@@ -123,6 +129,8 @@ class Account:
         for key, ids in resource.links.items():
             for linked in ids:
                 self._linkers[linked].pop((resource, key), None)
+        for holder, key in tuple(self.linkers(resource.id)) if kind is Kind.CUSTOM_OBJECT_RECORD else ():
+            self.apply(holder, {key: tuple(held for held in holder.links[key] if held != resource.id)})
         return resource
 
     def create_record(self, product: Resource, table: str, name: str) -> Resource:
@@ -166,6 +174,7 @@ class Account:
         if name is not None:
             resource.name = name
         resource.updated_at = time.time()
+        resource.changed = next(self._changes)
 
     def linkers(self, record: int) -> Iterator[tuple[Resource, str]]:
         """Who links to a record, and through which field."""

@@ -86,6 +86,9 @@ class SandboxOptions:
     ignore_fields: bool = False
     """Take no notice of `fields=`: lists give their short form, single resources their whole one."""
 
+    list_order: Literal["id", "newest_first", "last_changed_first"] = "id"
+    """How lists are ordered. Aha! does not say; by the last change, each PUT moves its target to the first page."""
+
     list_totals: Literal["right", "too_small", "too_large", "missing"] = "right"
     """What a list's `pagination` says of its length."""
 
@@ -105,12 +108,15 @@ class SandboxOptions:
         for name in ("latency_ms", "jitter_ms", "records", "features", "releases", "linked"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} is below 0")
+        if self.linked > 1:
+            raise UsageError(f"linked {self.linked} is more than all, 1")
         for name, choices in (
             ("window", tuple(WINDOWS)),
             ("empty_fields", ("left_out", "shown", "no_key")),
             ("unknown_record", ("error", "ignore")),
             ("unknown_field", ("error", "ignore")),
             ("refused_with", (400, 422)),
+            ("list_order", ("id", "newest_first", "last_changed_first")),
             ("list_totals", ("right", "too_small", "too_large", "missing")),
         ):
             if getattr(self, name) not in choices:

@@ -161,6 +161,7 @@ class Routes:
         page = _whole_number(parameters.get("page"), 1)
         per_page = min(_whole_number(parameters.get("per_page"), _PER_PAGE), _MOST_PER_PAGE)
         fields = self._fields(parameters)
+        found = self._ordered(found)
         shown = [self._shapes.item(each, fields) for each in found[(page - 1) * per_page : page * per_page]]
         if kind in self._options.lists_without_links:
             for each in shown:
@@ -172,6 +173,14 @@ class Routes:
         if self._options.list_totals != "missing":
             value["pagination"] = pagination  # type: ignore[assignment]
         return Answer(200, orjson.dumps(value))
+
+    def _ordered(self, found: Sequence[Resource]) -> Sequence[Resource]:
+        match self._options.list_order:
+            case "newest_first":
+                return found[::-1]
+            case "last_changed_first":
+                return sorted(found, key=lambda held: held.changed, reverse=True)
+        return found
 
     def _fields(self, parameters: Mapping[str, str]) -> str | None:
         return None if self._options.ignore_fields else parameters.get("fields") or None

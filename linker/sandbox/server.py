@@ -126,6 +126,8 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+        if error is None and self.script.failure is not None:
+            raise self.script.failure
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         at = self._clock()
@@ -143,6 +145,8 @@ class Sandbox:
                 answer = _REFUSED
             else:
                 fault = self.faults.draw()
+                if self.script:
+                    fault = self.script.trouble(f"{method} {path}?{query}") or fault
         with self.stats.at_work(self._routes.target(path) if method == "PUT" and answer is None else None):
             body = await request.read() if request.body_exists else b""
             if self.options.latency_ms or self.options.jitter_ms:

@@ -7,8 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from linker.errors import UsageError
 from linker.job import Kind
-from linker.sandbox import Sandbox
+from linker.sandbox import Resource, Sandbox
 
 ACME = "640362830"
 
@@ -71,6 +72,96 @@ async def test_a_list_shifts_while_it_is_paged() -> None:
         missed = {item["reference_num"] for item in again[1]["features"]} - set(names)
         assert len(missed) == 1
         assert not missed & {item["reference_num"] for item in second[1]["features"]}
+
+
+async def listed(sandbox: Sandbox, page: int) -> list[str]:
+    """The reference numbers on a page of 20 features."""
+    _, answer = await ask(sandbox, "GET", f"features?page={page}&per_page=20")
+    return [item["reference_num"] for item in answer["features"]]
+
+
+async def test_a_resource_that_comes_between_two_pages_doubles_another() -> None:
+    """What is added before the place where a page ended moves the page's last one to the next page."""
+    async with Sandbox(limits=[], features=50) as sandbox:
+        new = Resource(Kind.FEATURE, 1, "PRJ1-999", "New", 131414752)
+        sandbox.script.after(r"GET .*\bpage=1\b", lambda account: account.add(new))
+        first, second = await listed(sandbox, 1), await listed(sandbox, 2)
+        assert set(first) & set(second) == {first[-1]}
+        assert "PRJ1-999" not in first
+
+
+async def test_lists_may_show_the_newest_first() -> None:
+    """The pages are those of the order of ids, read backwards."""
+    async with Sandbox(limits=[], features=50) as sandbox:
+        names = [name for page in (1, 2, 3) for name in await listed(sandbox, page)]
+    async with Sandbox(limits=[], features=50, list_order="newest_first") as sandbox:
+        assert [name for page in (1, 2, 3) for name in await listed(sandbox, page)] == names[::-1]
+
+
+async def test_lists_may_be_ordered_by_the_last_change_so_that_a_put_moves_its_target() -> None:
+    """A PUT of a target of the second page brings it to the head of the first; whoever reads on misses another."""
+    async with Sandbox(limits=[], features=50, list_order="last_changed_first") as sandbox:
+        first, second = await listed(sandbox, 1), await listed(sandbox, 2)
+        assert (await ask(sandbox, "PUT", f"features/{second[3]}", put(ACME)))[0] == 200
+        assert await listed(sandbox, 1) == [second[3], *first[:-1]]
+
+
+async def test_a_deed_may_come_at_several_requests() -> None:
+    """It is done from the n-th on, as many times as told; None is for ever."""
+    done: list[str] = []
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.script.before(r"GET .*/me\b", lambda account: done.append("twice"), nth=2, times=2)
+        sandbox.script.after(r"GET .*/me\b", lambda account: done.append("always"), times=None)
+        for _ in range(5):
+            await ask(sandbox, "GET", "me")
+    assert done == ["always", "twice", "always", "twice", "always", "always", "always"]
+
+
+async def test_a_deed_that_cannot_be_done_fails_the_test_that_asked_for_it() -> None:
+    """Its request is answered as if nothing were, and the sandbox raises the error when it ends."""
+
+    async def rehearse() -> None:
+        async with Sandbox(limits=[]) as sandbox:
+            sandbox.script.before(r"GET .*/me\b", lambda account: account.remove(Kind.FEATURE, "PRJ9-9"))
+            assert (await ask(sandbox, "GET", "me"))[0] == 200
+
+    with pytest.raises(LookupError, match="no feature PRJ9-9"):
+        await rehearse()
+
+
+async def test_a_page_that_cannot_be_had_may_be_had_later() -> None:
+    """A refusal may come at some of the requests only."""
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.script.refuse(r"GET .*/features\?", 500, nth=2, times=2)
+        statuses = [(await ask(sandbox, "GET", "features?page=1"))[0] for _ in range(4)]
+    assert statuses == [200, 500, 500, 200]
+
+
+async def test_a_page_of_a_list_may_be_cut() -> None:
+    """A trouble befalls the request that the pattern means, and no other."""
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.script.refuse(r"GET .*/features\?.*\bpage=2\b", "cut", times=1)
+        assert (await ask(sandbox, "GET", "features?page=1&per_page=5"))[0] == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await ask(sandbox, "GET", "features?page=2&per_page=5")
+        assert (await ask(sandbox, "GET", "features?page=2&per_page=5"))[0] == 200
+        assert sandbox.stats.faults == {"cut": 1}
+
+
+def test_a_refusal_that_is_none_is_named() -> None:
+    """A UsageError, when it is asked for."""
+    with pytest.raises(UsageError, match="explode"):
+        Sandbox().script.refuse("GET", "explode")
+
+
+async def test_a_removed_record_is_gone_from_the_fields_that_held_it() -> None:
+    """A target shows it no longer, and what else the target holds stays."""
+    async with Sandbox(limits=[]) as sandbox:
+        sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME, "8397122"])
+        sandbox.account.remove(Kind.CUSTOM_OBJECT_RECORD, ACME)
+        _, answer = await ask(sandbox, "GET", "features/PRJ1-1?fields=custom_object_links")
+        assert [each["record_ids"] for each in answer["feature"]["custom_object_links"]] == [[8397122]]
+        assert (await ask(sandbox, "PUT", "features/PRJ1-1", put(ACME)))[0] == 422
 
 
 async def test_what_was_removed_can_be_put_back() -> None:

@@ -259,6 +259,11 @@ def test_an_outside_writer_is_held_to_the_account() -> None:
         {"records": -1},
         {"limits": [(0, 1.0)]},
         {"unknown_record": "maybe"},
+        {"linked": 1.5},
+        {"releases": -1},
+        {"list_order": "name"},
+        {"list_totals": "odd"},
+        {"refused_with": 500},
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(wrong: dict[str, Any]) -> None:
