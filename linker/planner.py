@@ -146,24 +146,32 @@ class Planner:
         numbered = [target for target in (*targets, *lost) if target.id.isdigit()]
         others = [target for target in (*targets, *lost) if not target.id.isdigit()]
         if targets and numbered and others:
-            fewer = min(numbered, others, key=len)
-            async for sight in self._settled(kind, fewer):
+            fewer, more = sorted((numbered, others), key=len)
+            unread: dict[Target, GiveUp] = {}
+            async for sight in self._settled(kind, fewer, unread):
                 yield sight
+            if any(answer.error.retryable for answer in unread.values()):  # it may be any of those of the other form
+                async for sight in self._settled(kind, [each for each in more if each in self._batch], unread):
+                    yield sight
+            for target in filter(self._batch.__contains__, unread):
+                yield replace(self._unread(target), error=unread[target])
         for target in targets:
             if target in self._batch:
                 yield self._unread(target)
 
-    async def _settled(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Sight, None]:
-        """Targets read here and now: their answers tell both of their names."""
+    async def _settled(
+        self, kind: Kind, targets: Sequence[Target], unread: dict[Target, GiveUp]
+    ) -> AsyncGenerator[Sight, None]:
+        """Targets read here and now: their answers tell both of their names. What cannot be read goes to `unread`."""
         async with aclosing(self._in_order(map(Request, targets))) as read:
             async for request, answer in read:
-                if not isinstance(answer, GiveUp):
-                    names = dict.fromkeys((request.target, *_names(kind, answer.target)))
-                    sight = self._seen(tuple(names), answer.links, answer.sent_at)
-                    if sight is not None:
-                        yield sight
-                elif request.target in self._batch:
-                    yield replace(self._unread(request.target), error=answer)
+                if isinstance(answer, GiveUp):
+                    unread[request.target] = answer
+                    continue
+                names = dict.fromkeys((request.target, *_names(kind, answer.target)))
+                sight = self._seen(tuple(names), answer.links, answer.sent_at)
+                if sight is not None:
+                    yield sight
 
     def _unread(self, target: Target) -> Sight:
         wish, rejected = self._batch.take(target)
