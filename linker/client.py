@@ -128,7 +128,7 @@ class Linker:
         """The links that the targets of a scope hold, as jobs that ask for just these: `export("feature:PRJ1")`.
 
         Raises:
-            UsageError: the scope names no list.
+            UsageError: the scope names no list, or none that the account has.
             ExportFailed: the list cannot be read.
         """
         async with aclosing(exported(self._settings, self._token, self._quota, Listing.parse(scope), field)) as jobs:

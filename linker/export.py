@@ -9,7 +9,7 @@ from contextlib import aclosing
 from linker.answers import Answer, Listed
 from linker.api import Api, Request
 from linker.batch import Links
-from linker.errors import ExportFailed
+from linker.errors import ExportFailed, UsageError
 from linker.fetcher import Fetch, Fetcher, every_page
 from linker.job import Kind, LinkJob, Target, sorted_ids
 from linker.listing import Listing, PageRequest
@@ -27,6 +27,7 @@ async def exported(
     """A job for each target of a list that holds any links, in the list's order.
 
     Raises:
+        UsageError: the account has no such list.
         ExportFailed: a page, or a target whose links the list does not show, could not be read; or no answer showed
             any links, which does not prove that there are none.
     """
@@ -63,6 +64,8 @@ async def _alone(fetch: Fetch, kind: Kind, name: str) -> Links | None:
 
 def _read(request: Request | PageRequest, answer: Answer | GiveUp) -> Answer:
     if isinstance(answer, GiveUp):
+        if isinstance(request, PageRequest) and request.number == 1 and answer.http_status == 404:
+            raise UsageError(f"{request}: {answer.error.message}; is the scope right, and may the token see it?")
         raise ExportFailed(f"{request}: {answer.error.message}; what was exported is not all there is")
     return answer
 

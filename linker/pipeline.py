@@ -215,9 +215,8 @@ class Pipeline:
     async def _mirror(self, scope: Listing, field: str) -> None:
         """Add a clear for each target of the scope that the file does not name."""
         if self._untold:
-            raise UsageError(
-                f"--mirror: {self._untold} lines do not tell their target, which may be in {scope}; mend them"
-            )
+            lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
+            raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
         added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch)]
         for job in added:
             self._batch.add(self._jobs, MIRROR, None, job)

@@ -165,7 +165,7 @@ async def test_options_that_make_no_sense_exit_2(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"not a job\n", "--mirror: 1 lines do not tell their target, which may be in feature:PRJ1; mend them"),
+        (b"not a job\n", "--mirror: 1 line does not tell the target, which may be in feature:PRJ1"),
         (b'{"id": "PRJ1-9999", "links": {"customers": []}}\n', "--mirror: feature PRJ1-9999 cannot be read"),
     ],
 )

@@ -138,9 +138,12 @@ async def test_an_interrupted_undo_can_be_taken_up(command: Command, sandbox: Sa
     ("content", "said"),
     [
         (None, "linker: x.results.jsonl: no such results file\n"),
-        ('{"id": "PRJ1-1", "links": {"customers": []}}\n', "x.results.jsonl, line 1: this is no line of a results"),
-        ("kind,id,field,record_ids\n", "x.results.jsonl, line 1: this is no line of a results file"),
-        ('{"status": "linked"', "x.results.jsonl, line 1: this is no line of a results file"),
+        (
+            '{"id": "PRJ1-1", "links": {"customers": []}}\n',
+            "x.results.jsonl line 1: this is no line of a results file: it has no 'status'",
+        ),
+        ("kind,id,field,record_ids\n", "x.results.jsonl line 1: this is no line of a results file"),
+        ('{"status": "linked"', "x.results.jsonl line 1: this is no line of a results file"),
     ],
     ids=["none", "a job file", "a table", "a torn line"],
 )

@@ -11,7 +11,7 @@ from bent import Page, asked, bend_pages
 from runs import ACME, ZANE, eager, features, results_of
 
 from linker import Kind, Linker, LinkJob, Mode, Status, Unauthorized, UsageError
-from linker.errors import ExportFailed
+from linker.errors import ExportFailed, UsageError
 from linker.sandbox import Sandbox
 
 CONTRACT = "7036045937940700101"
@@ -187,6 +187,12 @@ async def test_a_page_that_cannot_be_read_fails_the_export(status: int) -> None:
         with pytest.raises(ExportFailed, match=rf"list of feature:PRJ1, page 3: {status}: .*not all there is"):
             await gather(jobs, aha)
     assert [job.id for job in jobs] == ["PRJ1-1"]
+
+
+async def test_a_scope_that_the_account_does_not_have_is_an_error_of_the_command(sandbox: Sandbox) -> None:
+    """A product that is misspelt, or hidden from the token."""
+    with pytest.raises(UsageError, match=r"list of feature:NOPE, page 1: 404: .* is the scope right"):
+        await exported(sandbox, "feature:NOPE")
 
 
 async def gather(jobs: list[LinkJob], aha: Linker) -> None:

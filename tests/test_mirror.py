@@ -151,7 +151,7 @@ async def refused(sandbox: Sandbox, jobs: Any, folder: Path, scope: tuple[str, s
 @pytest.mark.parametrize("line", ["no job", {"id": "nonsense!", "links": {"customers": []}}, {"id": 7, "links": {}}])
 async def test_a_line_that_does_not_tell_its_target_clears_nothing(full: Sandbox, tmp_path: Path, line: Any) -> None:
     """It may have named any of them: the run ends, nothing was written, and no results file stays."""
-    assert "do not tell their target" in await refused(full, [*features(10), line], tmp_path)
+    assert "1 line does not tell the target" in await refused(full, [*features(10), line], tmp_path)
 
 
 async def test_a_target_that_cannot_be_read_clears_nothing(full: Sandbox, tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ async def test_a_torn_or_foreign_file_is_refused(sandbox: Sandbox, path: Path, l
     await run(sandbox, features(2), path)
     requests = sandbox.stats.requests
     join(path, more=b"\n" + line)
-    with pytest.raises(UsageError, match=r"links\.results\.jsonl, line 4: this is no line of a results file"):
+    with pytest.raises(UsageError, match=r"links\.results\.jsonl line 4: this is no line of a results file"):
         await undo(sandbox, path)
     assert sandbox.stats.requests == requests
 

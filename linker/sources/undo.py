@@ -99,7 +99,8 @@ class UndoFile:
                 for id in map(record_id, delta["removed"]):
                     touched.setdefault(id, True)
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, InvalidJob) as error:
-            raise UsageError(f"{self.name}, line {number}: this is no line of a results file ({error})") from None
+            why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise UsageError(f"{self.name} line {number}: this is no line of a results file: {why}") from None
         return None
 
 
