@@ -11,7 +11,7 @@ from bent import Page, asked, bend_pages
 from runs import ACME, ZANE, eager, features, results_of
 
 from linker import Kind, Linker, LinkJob, Mode, Status, Unauthorized, UsageError
-from linker.errors import ExportFailed, UsageError
+from linker.errors import ExportFailed
 from linker.sandbox import Sandbox
 
 CONTRACT = "7036045937940700101"

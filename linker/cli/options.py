@@ -29,6 +29,7 @@ __all__ = [
     "log_options",
     "mirror_options",
     "pace_options",
+    "progress_options",
     "takes_access",
 ]
 
@@ -127,16 +128,23 @@ log_options = _all(
 )
 
 
+progress_options = _all(
+    click.option("--progress/--no-progress", default=True, help="Show how far it is, on stderr. Default: on."),
+    log_options,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a verb needs of the account: the settings that its options come to, and the token."""
+    """What a verb needs of the account: the settings that its options come to, and the token; and how it tells."""
 
     settings: Settings
     token: str = field(repr=False)
+    progress: bool = True
 
 
 def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gather the options of account, pace, logs and settings into one argument, `access`."""
+    """Gather the options of account, pace, progress, logs and settings into one argument, `access`."""
 
     @wraps(function)
     def gathered(
@@ -146,13 +154,14 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         token_file: Path | None,
         rate: tuple[str, ...],
         log_level: str,
+        progress: bool = True,
         **options: Any,
     ) -> Any:
         del log_level  # it took effect when it was parsed
         given = {name: options.pop(name) for name in _SETTINGS & options.keys()}
         if "mirror" in options:
             given["mirror"] = _mirror(**{name: options.pop(name) for name in ("mirror", "scope", "field")})
-        access = Access(settings_of(account, url, rate, **given), token_of(token_file))
+        access = Access(settings_of(account, url, rate, **given), token_of(token_file), progress)
         return function(access=access, **options)
 
     return gathered

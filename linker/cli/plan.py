@@ -16,9 +16,9 @@ from linker.cli.options import (
     account_options,
     batch_options,
     job_files,
-    log_options,
     mirror_options,
     pace_options,
+    progress_options,
     takes_access,
 )
 from linker.cli.progress import Progress
@@ -60,8 +60,7 @@ or a target could not be read; 2 the command is wrong, 3 stopped early, 130 inte
 @mirror_options
 @click.option("--json", "as_json", is_flag=True, help="One change a line, with its jobs; what is rejected as well.")
 @pace_options
-@click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
-@log_options
+@progress_options
 @takes_access
 def command(
     access: Access,
@@ -69,7 +68,6 @@ def command(
     undo: Path | None,
     format: str | None,
     as_json: bool,
-    progress: bool | None,
 ) -> int:
     """Show what a run of FILEs would do to the account as it is now. It reads, and sends no PUT.
 
@@ -82,7 +80,7 @@ def command(
         raise UsageError("--mirror goes with job FILEs, not with --undo")
     sources = job_files(files, format) if undo is None else UndoFile(undo)
     told = _json if as_json else _lines
-    plan, code = run_in_loop(planned(access, sources, told, doing="planning", visible=progress is not False))
+    plan, code = run_in_loop(planned(access, sources, told, doing="planning"))
     if not as_json and not code:
         _show_plan(plan, access.settings)
     return code or (0 if plan.readable else 1)
@@ -94,7 +92,6 @@ async def planned(
     told: Callable[[Outcome], list[str]],
     *,
     doing: str,
-    visible: bool,
     words: tuple[str, str] = ("to change", "unchanged"),
 ) -> tuple[Plan, int]:
     """The counts of a dry run, and the exit code of one that ended early: then they are not whole.
@@ -107,7 +104,7 @@ async def planned(
     to_change, unchanged = words
     progress = Progress(
         access.settings,
-        visible=visible,
+        visible=access.progress,
         doing=doing,
         counts=lambda _: {
             to_change: plan.puts,

@@ -13,9 +13,9 @@ from linker.cli.options import (
     account_options,
     batch_options,
     job_files,
-    log_options,
     mirror_options,
     pace_options,
+    progress_options,
     takes_access,
 )
 from linker.cli.progress import Progress
@@ -84,8 +84,7 @@ Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
     help="Seconds that what was read may be old when it is written.",
 )
 @pace_options
-@click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
-@log_options
+@progress_options
 @takes_access
 def command(
     access: Access,
@@ -93,7 +92,6 @@ def command(
     results: Path | None,
     overwrite: bool,
     format: str | None,
-    progress: bool | None,
 ) -> int:
     """Make the account hold the links that FILEs ask for.
 
@@ -104,7 +102,7 @@ def command(
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
-    return run_in_loop(carry_out(access, sources, path, overwrite=overwrite, progress=progress is not False))
+    return run_in_loop(carry_out(access, sources, path, overwrite=overwrite))
 
 
 async def carry_out(
@@ -113,12 +111,11 @@ async def carry_out(
     path: Path,
     *,
     overwrite: bool,
-    progress: bool,
     doing: str = "linking",
     each: Callable[[Outcome], None] | None = None,
 ) -> int:
     """Run a batch, show what it came to, and tell the exit code."""
-    view = Progress(access.settings, visible=progress, doing=doing)
+    view = Progress(access.settings, visible=access.progress, doing=doing)
     async with Linker(token=access.token, settings=access.settings) as aha:
         confirm = view.confirm if may_ask() else None
         run = aha.run(sources, path, overwrite=overwrite, confirm=confirm)

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from linker.cli.drive import run_in_loop
-from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
+from linker.cli.options import Access, account_options, pace_options, progress_options, takes_access
 from linker.cli.question import may_ask
 from linker.cli.run import carry_out
 from linker.cli.screen import counted
@@ -51,8 +51,7 @@ does not tell what its PUT changed (blind, no answer), and so was left.
 @click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, and start anew.")
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
 @pace_options
-@click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
-@log_options
+@progress_options
 @takes_access
 def command(
     access: Access,
@@ -60,7 +59,6 @@ def command(
     undone: Path | None,
     overwrite: bool,
     sure: bool,
-    progress: bool | None,
 ) -> int:
     """Take back what the run of RESULTS changed: remove what it added, add again what it removed.
 
@@ -91,10 +89,7 @@ def command(
             if name in before and frozenset(ids) != before[name]:
                 others_work[target, name] = None
 
-    visible = progress is not False
-    code = run_in_loop(
-        carry_out(access, source, path, overwrite=overwrite, progress=visible, doing="undoing", each=compare)
-    )
+    code = run_in_loop(carry_out(access, source, path, overwrite=overwrite, doing="undoing", each=compare))
     if others_work:
         shown = [f"{target} {name}" for target, name in others_work]
         click.echo(f"others wrote since, and their work was kept: {_some(shown)}")

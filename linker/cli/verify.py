@@ -10,9 +10,9 @@ from linker.cli.options import (
     account_options,
     batch_options,
     job_files,
-    log_options,
     mirror_options,
     pace_options,
+    progress_options,
     takes_access,
 )
 from linker.cli.plan import planned
@@ -43,14 +43,12 @@ Exit codes: 0 yes (but for targets that show no links, which are named); 1 no;
 @batch_options
 @mirror_options
 @pace_options
-@click.option("--progress/--no-progress", default=None, help="Show how far it is, on stderr. Default: on.")
-@log_options
+@progress_options
 @takes_access
 def command(
     access: Access,
     files: tuple[str, ...],
     format: str | None,
-    progress: bool | None,
 ) -> int:
     """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
     plan, code = run_in_loop(
@@ -59,7 +57,6 @@ def command(
             job_files(files, format),
             _lines,
             doing="verifying",
-            visible=progress is not False,
             words=("not as asked", "as asked"),
         )
     )
