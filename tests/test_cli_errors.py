@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
-from runs import features, lines_of, names, write_jobs
+from runs import features, lines_of, names, write_jobs, written
 
 from linker.sandbox import Sandbox
 
@@ -179,3 +179,23 @@ async def test_a_closed_standard_input_is_said(command: Command) -> None:
     finished = await command.program("sh", "-c", '"$@" <&-', "sh", sys.executable, "-m", "linker", "run", "-")
     assert finished.code == 2
     assert "standard input (-) is closed" in finished.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_a_stream_that_is_closed_leads_nowhere(
+    command: Command, links: Path, closed: str, sandbox: Sandbox
+) -> None:
+    """All verbs do as ever without standard streams: no socket takes their numbers, and no output goes into one."""
+    for verb, code in (
+        (f"plan {links.name}", 0),
+        (f"verify {links.name}", 1),
+        (f"run {links.name}", 0),
+        (f"verify {links.name}", 0),
+        ("undo links.results.jsonl --yes", 0),
+        ("export --kind feature", 0),
+    ):
+        script = f'exec "$@" {closed}'
+        finished = await command.program("sh", "-c", script, "sh", *command.argv(*verb.split()))
+        assert (finished.code, finished.stderr) == (code, "")
+    assert sandbox.stats.methods["PUT"] == 2 * len(lines_of(command.folder / "links.results.jsonl"))
+    assert not written(sandbox)

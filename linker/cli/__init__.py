@@ -62,7 +62,19 @@ def _command() -> None:
 
 def main() -> NoReturn:
     """Run the command and exit: 0 all done, 1 some jobs were not, 2 the command is wrong, 3 stopped early."""
+    _hold_standard_streams()
     sys.exit(_exit_code())
+
+
+def _hold_standard_streams() -> None:
+    """Let a stream that the caller closed (`>&-`) lead nowhere: else a socket or a file takes its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _exit_code() -> int:
