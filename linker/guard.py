@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from linker.errors import TooManyRemovals
 from linker.settings import Settings
 from linker.summary import Summary
 from linker.work import Step, Work
 
-__all__ = ["Admission", "Guard"]
+__all__ = ["ALWAYS_LET_THROUGH", "Admission", "Guard"]
 
-_ALWAYS = 100
+ALWAYS_LET_THROUGH: Final = 100
+"""Removals of which the guard never asks, where no number was given."""
 
 
 class Guard:
@@ -40,7 +42,7 @@ class Guard:
     @property
     def budget(self) -> int:
         """Removals that are let through."""
-        return self._most if self._most is not None else max(_ALWAYS, self.read // 2)
+        return self._most if self._most is not None else max(ALWAYS_LET_THROUGH, self.read // 2)
 
     def count(self, removals: int, read: int) -> bool:
         """Count removals that are about to be written and links that were read; whether they are let through."""

@@ -14,6 +14,7 @@ from linker.answers import Page as ListPage
 from linker.api import Request
 from linker.batch import Batch, Lost
 from linker.errors import Error
+from linker.fetcher import Fetch
 from linker.job import Mode
 from linker.listing import PageRequest
 from linker.planner import Planner, Sight
@@ -34,6 +35,13 @@ def batch_of(count: int) -> Batch:
     for number in range(count):
         batch.add(number, "<jobs>", number + 1, LinkJob(f"PRJ1-{number + 1}", {"customers": [ACME]}))
     return batch
+
+
+async def sights_of(batch: Batch, fetch: Fetch) -> list[Sight]:
+    """All sights of a batch, with nobody behind the queue."""
+    async with asyncio.TaskGroup() as group:
+        planner = Planner(batch, fetch, WorkQueue(10), group)
+        return [sight async for seen in planner.sights() for sight in seen]
 
 
 class Stage:
@@ -123,12 +131,7 @@ def test_a_rejected_line_by_another_name_is_looked_up_only_where_it_matters() ->
     async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
         raise AssertionError(request)
 
-    async def sights() -> list[Sight]:
-        async with asyncio.TaskGroup() as group:
-            planner = Planner(batch, fetch, WorkQueue(10), group)
-            return [sight async for seen in planner.sights() for sight in seen]
-
-    (sight,) = clock.run(sights())
+    (sight,) = clock.run(sights_of(batch, fetch))
     assert sight.wish is not None
     assert sight.links is None
 
@@ -141,11 +144,6 @@ def test_a_lost_name_that_cannot_be_read_holds_up_nothing() -> None:
     async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
         return GiveUp(Error(ErrorType.NOT_FOUND, "404: Record not found."), 404)
 
-    async def sights() -> list[Sight]:
-        async with asyncio.TaskGroup() as group:
-            planner = Planner(batch, fetch, WorkQueue(10), group)
-            return [sight async for seen in planner.sights() for sight in seen]
-
-    (sight,) = clock.run(sights())
+    (sight,) = clock.run(sights_of(batch, fetch))
     assert sight.wish is not None
     assert sight.error is None

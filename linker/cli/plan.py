@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import orjson
@@ -25,6 +25,7 @@ from linker.cli.progress import Progress
 from linker.cli.screen import counted, duration, why_not
 from linker.client import Linker
 from linker.errors import UsageError
+from linker.guard import ALWAYS_LET_THROUGH
 from linker.job import sorted_ids
 from linker.plan import Plan
 from linker.results import Result
@@ -33,9 +34,6 @@ from linker.sources import JobFile, UndoFile
 from linker.work import Outcome
 
 __all__ = ["command", "planned"]
-
-_ALWAYS_LET_THROUGH: Final = 100
-"""Removals of which the guard never asks."""
 
 
 @click.command(
@@ -158,7 +156,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
     limits = " and ".join(map(str, settings.rate))
     at_limits = f"; at {limits} that is {duration(plan.seconds)} or more" if limits else ""
     click.echo(f"a run takes {counted(plan.puts, 'PUT')} and {reads}{at_limits}")
-    if plan.removed > _ALWAYS_LET_THROUGH:
+    if plan.removed > ALWAYS_LET_THROUGH:
         click.echo("where more than half of the links read would be removed, a run asks first, or wants --yes")
     if plan.puts:
         click.echo("writes may set off mails to watchers, webhooks and integrations of the account")
