@@ -13,6 +13,7 @@ import orjson
 from linker.batch import Links
 from linker.errors import BadAnswer, InvalidJob
 from linker.job import Kind, record_id
+from linker.ratelimit import rate_limit
 from linker.sessions import Reply
 
 __all__ = ["Answer", "Listed", "Page", "retry_after", "understand_page", "understand_target"]
@@ -118,7 +119,10 @@ def _refused(reply: Reply) -> Answer:
         where = reply.headers.get("Location", "nowhere")
         message = f"redirected to {_plain(where)}; redirects are not followed: is the account's name right?"
         return Answer(reply.status, message=message, sent_at=reply.sent_at)
-    retry_after_s = retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
+    now = datetime.now(UTC)
+    retry_after_s = retry_after(reply.headers.get("Retry-After"), now)
+    if retry_after_s is None and reply.status == 429 and (limit := rate_limit(reply.headers, now)) is not None:
+        retry_after_s = limit.reset_s
     return Answer(reply.status, message=_message(reply), retry_after_s=retry_after_s, sent_at=reply.sent_at)
 
 

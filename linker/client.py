@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -60,7 +61,6 @@ class Linker:
             raise UsageError("the token holds characters that no token has; is it the right file or variable?")
         self._token = token.strip()
         self._settings = settings or Settings(base_url=base_url(account, url), **options)
-        self._quota = Quota(self._settings.rate)
         self._runs: list[Run] = []
 
     def __repr__(self) -> str:
@@ -75,6 +75,10 @@ class Linker:
         for run in self._runs:
             await run.aclose()
         await asyncio.sleep(0)  # a loop that was left early has its iterator closed behind it, in a task of its own
+
+    @cached_property
+    def _quota(self) -> Quota:
+        return Quota.of(self._settings)  # not before it is needed: it opens a file
 
     def run(
         self,
@@ -118,7 +122,7 @@ class Linker:
             >>> plan.puts, plan.added, plan.removed, plan.holds
         """
         run = self.dry_run(jobs, **options)
-        plan = Plan(self._settings.rate)
+        plan = Plan(self._settings)
         async for outcome in run.outcomes():
             plan.add(outcome)
         plan.reads = run.summary.requests

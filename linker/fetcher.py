@@ -91,7 +91,8 @@ class Fetcher:
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
         if seconds > self._settings.max_wait_s:
             self._end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
-        self._quota.pause(seconds)
+        else:
+            self._quota.pause(seconds)
 
     def unauthorized(self, message: str) -> None:
         """A 401 ends the run."""

@@ -12,12 +12,26 @@ from typing import Final, Literal, TextIO, cast
 
 import structlog
 
-__all__ = ["BATCH_READ", "GAVE_UP", "PAUSED", "RETRY", "STOPPING", "configure", "get_logger", "is_json", "tell"]
+__all__ = [
+    "BATCH_READ",
+    "GAVE_UP",
+    "NOT_SHARED",
+    "OTHER_LIMIT",
+    "PAUSED",
+    "RETRY",
+    "STOPPING",
+    "configure",
+    "get_logger",
+    "is_json",
+    "tell",
+]
 
 BATCH_READ: Final = "batch_read"
 RETRY: Final = "retry"
 PAUSED: Final = "paused"
 GAVE_UP: Final = "gave_up"
+NOT_SHARED: Final = "quota_not_shared"
+OTHER_LIMIT: Final = "other_limit"
 STOPPING: Final = "stopping"
 
 

@@ -120,7 +120,7 @@ class Pipeline:
             targets=self._batch.targets,
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
-            paused_s=max(0.0, self._quota.paused_until - now),
+            paused_s=self._quota.paused_s,
             elapsed_s=now - self._started,
         )
 

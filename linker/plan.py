@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from linker.change import Planned
 from linker.results import Result, Status
-from linker.settings import Rate
+from linker.settings import Settings
 from linker.work import Outcome
 
 __all__ = ["Plan"]
@@ -21,7 +20,7 @@ class Plan:
     most once more for each PUT, where what was read has grown old by then.
     """
 
-    rates: Sequence[Rate] = ()
+    settings: Settings = field(repr=False)
     changes: list[Planned] = field(default_factory=list)
     """Targets that would be written."""
     results: list[Result] = field(default_factory=list)
@@ -80,8 +79,4 @@ class Plan:
     @property
     def seconds(self) -> float:
         """How long a run would take at the account's limits, at the least."""
-        requests = self.puts + self.reads
-        shortest = min((rate.seconds for rate in self.rates), default=0.0)
-        # the shortest rate is spread evenly from the start; of the others, the first window's are let through at once
-        windows = (requests / rate.requests - (rate.seconds != shortest) for rate in self.rates)
-        return max((rate.seconds * count for rate, count in zip(self.rates, windows, strict=True)), default=0.0)
+        return self.settings.least_s(self.puts + self.reads)

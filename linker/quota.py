@@ -1,38 +1,42 @@
 """The account's quota: one await before every request that leaves.
 
-Two parts, and which guarantees what:
+Who guarantees what:
 
-* **The log of places** makes the promise. A rate of N in W seconds has N places; a request holds one from its
-  turn until W seconds after its *answer* (or after its connection was closed, where none came), for only then
-  has it surely arrived. So the server never counts more than N in W, whatever the latency is and however the
-  server's window is cut.
-* **aiolimiter** paces: it spreads the shortest rate evenly, 20/1s as one each 50 ms and not as twenty at once.
-  Alone it would let nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and
-  drains while it fills.
+* **The ledger** makes the promise: never more requests at the account than it allows, whoever else is there.
+* **aiolimiter** paces: it spreads the shortest rate evenly, 20/1s as one each 50 ms and not as twenty at once; or,
+  where the pace is to be even, the slowest. Alone it would let nearly 600 requests into the first minute of
+  300/60s, since its bucket starts empty and drains while it fills.
+* **The line** is fair: first come, first served, and what is tried again goes ahead of what is new.
 
 A 429's pause is waited for in the same await as the place: nobody holds a place through a pause. Until the first
-answer one request is under way at a time, so that a token that is not taken costs one request, not forty.
+answer one request is under way at a time: a token that is not taken costs one request and not forty, and the
+account may have been used just before, which the first answer tells.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Final, Self
 
 from aiolimiter import AsyncLimiter
 
-from linker.settings import Rate
+from linker import log
+from linker.cells import MOST_SHARED, SharedFile
+from linker.ledger import SILENCE, Heard, Ledger, Place, Places
+from linker.ratelimit import rate_limit
+from linker.settings import Rate, Settings
 
 __all__ = ["Closed", "Quota", "Turn"]
 
 _SHORTEST_PACE_S: Final = 0.001
 """A pace below the event loop's own grain cannot be kept, and costs two wake-ups a request."""
-
-_CLOCK_S: Final = 0.001
-"""How far a loop's clock may lag behind: uvloop's counts whole milliseconds."""
 
 _LEAST_WAIT_S: Final = 1e-6
 """What is left over by rounding is waited for once; a wait that a clock cannot tell from none would spin."""
@@ -40,35 +44,6 @@ _LEAST_WAIT_S: Final = 1e-6
 
 class Closed(Exception):
     """The quota gives no more turns: the run is being stopped."""
-
-
-class _Places:
-    """The exact log of one rate: when each place was answered, oldest first."""
-
-    __slots__ = ("_answered", "rate")
-
-    def __init__(self, rate: Rate) -> None:
-        self.rate = rate
-        self._answered: deque[float] = deque()
-
-    def wait_s(self, now: float, under_way: int) -> float:
-        """Seconds until a place is free; infinite while that takes an answer that is not there yet."""
-        answered = self._answered
-        seconds = self.rate.seconds + _CLOCK_S
-        while answered and answered[0] + seconds <= now:
-            answered.popleft()
-        if under_way + len(answered) < self.rate.requests:
-            return 0.0
-        return answered[0] + seconds - now if answered else float("inf")
-
-    def free(self, now: float, under_way: int) -> int:
-        """Places free now."""
-        self.wait_s(now, under_way)
-        return self.rate.requests - under_way - len(self._answered)
-
-    def answer(self, now: float) -> None:
-        """One of those under way was answered."""
-        self._answered.append(now)
 
 
 class _Line:
@@ -110,67 +85,91 @@ class Turn:
     """A place in the quota, held while a request is under way.
 
     Example:
-        >>> async with quota.turn(stop):
-        ...     await send()  # the place is free again W seconds after this block
+        >>> async with quota.turn(stop) as turn:
+        ...     response = await send()  # the place is free again W seconds after this block
+        ...     turn.hear(response.status, response.headers)
     """
 
-    __slots__ = ("_first", "_quota", "_stop", "_unused", "answered", "at")
+    __slots__ = ("_first", "_heard", "_places", "_quota", "_stop", "_unused", "at")
 
     def __init__(self, quota: Quota, stop: asyncio.Event, first: bool) -> None:
         self._quota = quota
         self._stop = stop
         self._first = first
         self._unused = False
+        self._heard = SILENCE
         self.at = 0.0
-        self.answered = False
-        """Set it where the account answered at all: then more than one request may be under way."""
+        """Loop time at which the turn came."""
 
     def give_back(self) -> None:
         """Nothing was sent: the place is free again at once."""
         self._unused = True
 
+    def hear(self, status: int, headers: Mapping[str, str]) -> None:
+        """The account answered, and this is what it says of its limit."""
+        self._heard = self._quota._understand(status, headers)  # noqa: SLF001  two halves of one thing
+
     async def __aenter__(self) -> Self:
-        self.at = await self._quota._take(self._stop, self._first)  # noqa: SLF001  two halves of one thing
+        self.at, self._places = await self._quota._take(self._stop, self._first)  # noqa: SLF001
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
-        self._quota._give(self.answered, used=not self._unused)  # noqa: SLF001
+        self._quota._give(self._places, None if self._unused else self._heard)  # noqa: SLF001
 
 
 class Quota:
     """Turns within all the given rates, first come, first served.
+
+    Args:
+        share: the part of each rate to take at most.
+        even: spread the slowest rate too, for the sake of others at the account.
+        ledger: where the account's places are written down; without one, in this process alone.
 
     Example:
         >>> repr(Quota([Rate(300, 60), Rate(20, 1)]))
         '<Quota 300/60s 300 free, 20/1s 20 free, 0 waiting>'
     """
 
-    def __init__(self, rates: Sequence[Rate]) -> None:
-        self._places = [_Places(rate) for rate in rates]
-        self._pace = _pace(rates)
+    def __init__(
+        self,
+        rates: Sequence[Rate],
+        *,
+        share: float = 1.0,
+        even: bool = False,
+        ledger: Ledger | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        ours = [rate.part(share) for rate in rates]
+        self._account = ledger or Places(rates, clock=clock)
+        self._ledgers: list[Ledger] = [self._account]
+        if share < 1:
+            self._ledgers.insert(0, Places(ours, clock=clock))
+        self._pace = _pace(ours, even=even)
+        self._limits = {rate.requests for rate in rates}
         self._line = _Line()
         self._changed = asyncio.Event()
         self._under_way = 0
         self._waiting = 0
         self._wakes = 0
-        self._paused_until = 0.0
         self._last_turn = 0.0
         self._answered = False
+        self._log = log.get_logger()
         self.turns = 0
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The quota of an account, shared with all linkers on it on this machine where that can be."""
+        return cls(settings.rate, share=settings.share, even=settings.pace == "even", ledger=_shared_ledger(settings))
+
     def __repr__(self) -> str:
-        try:
-            now = asyncio.get_running_loop().time()
-        except RuntimeError:  # looked at from outside the loop
-            now = time.monotonic()
-        rates = ", ".join(f"{log.rate} {log.free(now, self._under_way)} free" for log in self._places)
-        paused = f", paused {self._paused_until - now:.1f} s" if self._paused_until > now else ""
-        return f"<Quota {rates or 'without limit'}, {self._waiting} waiting{paused}>"
+        free = [f"{rate} {free} free" for ledger in self._ledgers for rate, free in ledger.free()]
+        paused = f", paused {self.paused_s:.1f} s" if self.paused_s else ""
+        return f"<Quota {', '.join(free) or 'without limit'}, {self._waiting} waiting{paused}>"
 
     @property
-    def paused_until(self) -> float:
-        """Loop time until which a 429 has stopped all requests; in the past where none has."""
-        return self._paused_until
+    def paused_s(self) -> float:
+        """Seconds for which a 429 has stopped all requests; 0 where none has."""
+        return self._account.paused_s()
 
     def turn(self, stop: asyncio.Event, *, first: bool = False) -> Turn:
         """The next place, as a context: entered when it is this caller's turn; `first` goes ahead of others.
@@ -182,8 +181,7 @@ class Quota:
 
     def pause(self, seconds: float) -> None:
         """Let no request leave for so long: what a 429 asks for, of all requests of the account."""
-        until = asyncio.get_running_loop().time() + seconds
-        self._paused_until = max(self._paused_until, until)
+        self._account.pause(seconds)
         self._changed.set()
 
     def wake(self) -> None:
@@ -191,14 +189,15 @@ class Quota:
         self._wakes += 1
         self._changed.set()
 
-    async def _take(self, stop: asyncio.Event, first: bool) -> float:
+    async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Place]]:
         self._waiting += 1
         try:
             while True:
                 wakes = self._wakes
                 await self._line.join(first)
                 try:
-                    if not await self._wait_for_place(stop, wakes):
+                    places = await self._wait_for_places(stop, wakes)
+                    if places is None:
                         continue  # to the end of the line: who stands behind may belong to the run that is stopped
                     if self._pace is not None:
                         await self._pace.acquire()  # at once: the wait for it is over
@@ -206,52 +205,85 @@ class Quota:
                     self._under_way += 1
                     self.turns += 1
                     self._last_turn = asyncio.get_running_loop().time()
-                    return self._last_turn
+                    return self._last_turn, places
                 finally:
                     self._line.leave()
         finally:
             self._waiting -= 1
 
-    def _give(self, answered: bool, *, used: bool) -> None:
-        now = asyncio.get_running_loop().time()
+    def _give(self, places: list[Place], heard: Heard | None) -> None:
         self._under_way -= 1
-        self._answered = self._answered or answered
-        if used:
-            for log in self._places:
-                log.answer(now)
-        else:
+        if heard is None:
             self.turns -= 1
+            for ledger, place in zip(self._ledgers, places, strict=True):
+                ledger.give_back(place)
+        else:
+            self._answered = self._answered or heard.answered
+            for ledger, place in zip(self._ledgers, places, strict=True):
+                ledger.answer(place, heard)
         self._changed.set()
 
-    async def _wait_for_place(self, stop: asyncio.Event, wakes: int) -> bool:
-        """Wait until a place is free; False where there was a `wake()` meanwhile and the caller goes on."""
+    def _understand(self, status: int, headers: Mapping[str, str]) -> Heard:
+        limit = rate_limit(headers, datetime.now(UTC))
+        if limit is not None and limit.limit not in self._limits:
+            self._limits.add(limit.limit)  # said once
+            self._log.warning(log.OTHER_LIMIT, account_says=limit.limit, remaining=limit.remaining)
+        return Heard(True, status == HTTPStatus.TOO_MANY_REQUESTS, limit)
+
+    async def _wait_for_places(self, stop: asyncio.Event, wakes: int) -> list[Place] | None:
+        """Wait until a place is free and take it; None where there was a `wake()` meanwhile and the caller goes on."""
         loop = asyncio.get_running_loop()
-        while not stop.is_set() and wakes == self._wakes and (wait_s := self._wait_s(loop.time())) > 0:
+        while not stop.is_set() and wakes == self._wakes:
+            taken = self._places(loop.time())
+            if isinstance(taken, list):
+                return taken
             self._changed.clear()
             try:
-                async with asyncio.timeout(None if wait_s == float("inf") else max(wait_s, _LEAST_WAIT_S)):
+                async with asyncio.timeout(None if taken == math.inf else max(taken, _LEAST_WAIT_S)):
                     await self._changed.wait()
             except TimeoutError:
                 continue
         if stop.is_set():
             raise Closed
-        return wakes == self._wakes
+        return None
 
-    def _wait_s(self, now: float) -> float:
+    def _places(self, now: float) -> list[Place] | float:
+        """A place of each ledger, or the seconds after which it is worth another look."""
         if not self._answered and self._under_way:
-            return float("inf")
-        longest = self._paused_until - now
+            return math.inf
         if self._pace is not None and not self._pace.has_capacity():
             # never nothing: `acquire` would wait for what rounding has left over, and see no pause and no stop
-            longest = max(longest, self._last_turn + self._pace.time_period - now, _LEAST_WAIT_S)
-        for log in self._places:
-            longest = max(longest, log.wait_s(now, self._under_way))
-        return longest
+            return max(self._last_turn + self._pace.time_period - now, _LEAST_WAIT_S)
+        places: list[Place] = []
+        for ledger in self._ledgers:
+            taken = ledger.take()
+            if not isinstance(taken, Place):
+                for other, place in zip(self._ledgers, places, strict=False):
+                    other.give_back(place)
+                return taken
+            places.append(taken)
+        return places
 
 
-def _pace(rates: Sequence[Rate]) -> AsyncLimiter | None:
-    """The even pace of the shortest rate, where there is one that the event loop can keep."""
-    shortest = min(rates, key=lambda rate: (rate.seconds, rate.requests), default=None)
-    if shortest is None or shortest.seconds / shortest.requests < _SHORTEST_PACE_S:
+def _shared_ledger(settings: Settings) -> Ledger | None:
+    """The ledger that an account's linkers share; None where there is nothing to share, or no file for it."""
+    most = max((rate.requests for rate in settings.rate), default=0)
+    if settings.state_dir is None or not 0 < most <= MOST_SHARED:
         return None
-    return AsyncLimiter(1, shortest.seconds / shortest.requests)
+    account = hashlib.sha256(settings.base_url.lower().encode()).hexdigest()[:16]
+    path = settings.state_dir / f"quota-{account}"
+    try:
+        return Places(settings.rate, SharedFile(path), timeout_s=settings.timeout_s)
+    except OSError as error:
+        log.get_logger().warning(log.NOT_SHARED, file=str(path), why=error.strerror or str(error))
+        return None
+
+
+def _pace(rates: Sequence[Rate], *, even: bool) -> AsyncLimiter | None:
+    """The pace of the shortest rate, or of the slowest for an even one; None where the event loop cannot keep it."""
+    if not rates:
+        return None
+    paced = max if even else min
+    rate = paced(rates, key=lambda rate: (rate.seconds / rate.requests if even else rate.seconds, rate.requests))
+    seconds = rate.seconds / rate.requests
+    return AsyncLimiter(1, seconds) if seconds >= _SHORTEST_PACE_S else None

@@ -146,7 +146,7 @@ class SessionPool:
                     allow_redirects=False,
                     middlewares=(_SendOnce(),),
                 ) as response:
-                    turn.answered = True
+                    turn.hear(response.status, response.headers)
                     return self._reply(response, await response.read(), turn.at)
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
                 failure = _ours(error, self._settings)

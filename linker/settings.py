@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from pathlib import Path
+from typing import Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from linker.errors import InvalidJob, UsageError
 from linker.job import Mode, parse_mode
+from linker.state import state_dir
 
 __all__ = ["DEFAULT_RATES", "Rate", "Settings", "base_url"]
 
 _RATE = re.compile(r"(?P<requests>[0-9]+)/(?P<seconds>[0-9]+(?:\.[0-9]+)?)s?")
+_ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_:")
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -30,6 +33,10 @@ class Rate:
 
     def __str__(self) -> str:
         return f"{self.requests}/{self.seconds:g}s"
+
+    def part(self, share: float) -> Rate:
+        """So much of it, but one request at least."""
+        return Rate(max(1, int(self.requests * share + _ROUNDING)), self.seconds)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -82,6 +89,15 @@ class Settings:
     rate: tuple[Rate, ...] = DEFAULT_RATES
     """Requests that may leave in a time; all of them hold at once."""
 
+    share: float = 1.0
+    """The part of each rate that is taken at most; the rest is left to others at the account."""
+
+    pace: Literal["burst", "even"] = "burst"
+    """`even` spreads the slowest rate too, 300/60s as one each 200 ms: kind to others at the account."""
+
+    state_dir: Path | None = field(default_factory=state_dir)
+    """Where linkers of this machine share what they know of an account's quota; None: this one goes by itself."""
+
     concurrency: int = 40
     """Connections in all: 20 requests a second at 2 s of latency keep 40 of them busy."""
 
@@ -133,6 +149,10 @@ class Settings:
         for name in ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if not 0 < self.share <= 1:
+            raise UsageError(f"share must be more than 0 and at most 1, not {self.share}")
+        if self.pace not in ("burst", "even"):
+            raise UsageError(f"pace must be burst or even, not {self.pace!r}")
         if not self.max_age >= 0:
             raise UsageError(f"max_age must be 0 or more seconds, not {self.max_age}")
         if self.max_removals is not None and self.max_removals < 0:
@@ -141,6 +161,19 @@ class Settings:
             raise UsageError(f"limit must be 1 or more, not {self.limit}")
         if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
+
+    @property
+    def parts(self) -> tuple[Rate, ...]:
+        """What is taken of each rate at most."""
+        return tuple(rate.part(self.share) for rate in self.rate)
+
+    def least_s(self, requests: float) -> float:
+        """Seconds that so many requests take at the least."""
+        even_s = 0.0 if self.pace == "burst" else float("inf")
+        paced_s = max(even_s, min((rate.seconds for rate in self.parts), default=0.0))
+        # what is paced is spread from the start; of other rates, the first window's are let through at once
+        windows = ((rate.seconds, requests / rate.requests - (rate.seconds > paced_s)) for rate in self.parts)
+        return max(0.0, *(seconds * count for seconds, count in windows), 0.0)
 
 
 def _is_http(url: str) -> bool:

@@ -64,6 +64,14 @@ class Command:
         return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test's own state directory: its sandbox may get the port that another's had a moment ago."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """An account without limits, with a hundred features and customers more than the document's."""

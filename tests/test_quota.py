@@ -47,7 +47,7 @@ class Client:
     """The run's side: requests that take so long to get there and back, on so many connections."""
 
     def __init__(self, rates: Sequence[Rate], concurrency: int = 40) -> None:
-        self.quota = Quota(rates)
+        self.quota = Quota(rates, clock=asyncio.get_running_loop().time)
         self.account = Counting(rates)
         self.stop = asyncio.Event()
         self.turns: list[float] = []
@@ -62,7 +62,8 @@ class Client:
             finally:
                 self.account.arrive()
             await asyncio.sleep(back_s)
-            turn.answered = answered
+            if answered:
+                turn.hear(200, {})
 
 
 RATES = st.lists(
@@ -124,13 +125,13 @@ def test_who_comes_first_goes_first() -> None:
     """Nobody overtakes, whether the wait is for the pace, for a place or for the end of a pause."""
 
     async def order() -> list[int]:
-        quota, went = Quota([Rate(3, 10)]), []
+        quota, went = Quota([Rate(3, 10)], clock=asyncio.get_running_loop().time), []
 
         async def one(number: int) -> None:
             async with quota.turn(asyncio.Event()) as turn:
                 went.append(number)
                 await asyncio.sleep(1)
-                turn.answered = True
+                turn.hear(200, {})
 
         async with asyncio.TaskGroup() as group:
             for number in range(20):
@@ -238,7 +239,7 @@ def test_a_pause_stops_all_and_nobody_holds_a_place_through_it() -> None:
         early = [asyncio.create_task(client.send()) for _ in range(3)]
         await asyncio.sleep(50)
         assert repr(client.quota) == "<Quota 20/1s 20 free, 3 waiting, paused 50.0 s>"
-        assert client.quota.paused_until == 100
+        assert client.quota.paused_s == 50
         late = [asyncio.create_task(client.send()) for _ in range(2)]
         await asyncio.gather(*early, *late)
         return client.turns

@@ -16,12 +16,12 @@ def test_who_goes_first_is_served_before_all_others_that_wait(cancelled: list[st
     """But not before the head of the line; the others keep their order, and who goes away holds up nobody."""
 
     async def served() -> list[str]:
-        quota, stop = Quota([Rate(1, 10)]), asyncio.Event()
+        quota, stop = Quota([Rate(1, 10)], clock=asyncio.get_running_loop().time), asyncio.Event()
         order: list[str] = []
 
         async def send(name: str, *, first: bool = False) -> None:
             async with quota.turn(stop, first=first) as turn:
-                turn.answered = True
+                turn.hear(200, {})
                 order.append(name)
 
         await send("open")
@@ -45,12 +45,12 @@ def test_a_place_that_was_not_used_is_free_again_at_once() -> None:
     """Whoever finds at its turn that there is nothing to send takes nothing from the account's quota."""
 
     async def given_back() -> float:
-        quota, stop = Quota([Rate(1, 60), Rate(1000, 0.5)]), asyncio.Event()
+        quota, stop = Quota([Rate(1, 60), Rate(1000, 0.5)], clock=asyncio.get_running_loop().time), asyncio.Event()
         for _ in range(3):
             async with quota.turn(stop) as turn:
                 turn.give_back()
         async with quota.turn(stop) as turn:
-            turn.answered = True
+            turn.hear(200, {})
         assert quota.turns == 1
         return asyncio.get_running_loop().time()
 

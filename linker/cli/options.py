@@ -91,6 +91,21 @@ pace_options = _all(
         multiple=True,
         help=f"Requests that may leave in a time; repeatable. Default: {' and '.join(map(str, DEFAULT_RATES))}.",
     ),
+    click.option(
+        "--share",
+        metavar="PART",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Take that part of the rates at most: 0.5 leaves half to others.",
+    ),
+    click.option(
+        "--pace",
+        type=click.Choice(["burst", "even"]),
+        default="burst",
+        show_default=True,
+        help="even spreads the slowest rate too: one request each 200 ms.",
+    ),
     click.option("--concurrency", metavar="N", type=int, default=40, show_default=True, help="Connections in all."),
     click.option(
         "--attempts",

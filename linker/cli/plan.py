@@ -98,7 +98,7 @@ async def planned(
         told: the lines of output that an outcome comes to, said as it comes.
         doing: the progress's word for it, as `words` are for targets that are not as asked and for those that are.
     """
-    plan = Plan(access.settings.rate)
+    plan = Plan(access.settings)
     to_change, unchanged = words
     progress = Progress(
         access.settings,
@@ -153,7 +153,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
     if not plan.readable:
         click.echo(f"{counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed: see above")
     reads = f"{plan.reads:,} to {plan.reads + plan.puts:,} reads" if plan.puts else counted(plan.reads, "read")
-    limits = " and ".join(map(str, settings.rate))
+    limits = " and ".join(map(str, settings.parts))
     at_limits = f"; at {limits} that is {duration(plan.seconds)} or more" if limits else ""
     click.echo(f"a run takes {counted(plan.puts, 'PUT')} and {reads}{at_limits}")
     if plan.removed > ALWAYS_LET_THROUGH:

@@ -180,7 +180,6 @@ class Progress:
         each = progress.requests / done if done > 2 * self._settings.concurrency else 1.0
         whole = progress.targets * each
         left = max(0.0, whole - progress.requests)
-        # a rate lets its whole number through at once, the shortest at its pace from the start
-        by_quota = max((rate.seconds * (whole / rate.requests - 1) for rate in self._settings.rate), default=0.0)
+        by_quota = self._settings.least_s(whole)
         by_pace = left * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
         return max(0.0, by_quota - progress.elapsed_s, by_pace)

@@ -1,0 +1,363 @@
+"""The ledger of an account's places: who may send now, and when again.
+
+A rate of N in W seconds has N places. A request holds one from its turn until W seconds after its *answer* (or after
+its connection was closed, where none came), for only then has it surely been counted W seconds ago. So the server
+never counts more than N in W of ours, whatever the latency is and however the server's window is cut.
+
+Three things more are kept here, because all who use the account must know them:
+
+* **What the account says is left.** Where there were others at the account (it has fewer places left than ours can
+  explain), no more leave than it says are left, until its Reset; then one request finds out.
+* **A pause**, which a 429 asks for; after it one request finds out whether it is over.
+* **Who takes part.** Linkers of one machine share a file. Each may hold its part of the longest rate's places, and
+  more where nobody lacks them. What a dead process held is freed W seconds after it is missed, at the latest
+  `timeout_s` + W after its last request.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from linker import cells as c
+from linker.cells import Keeper, Memory
+from linker.ratelimit import RateLimit
+from linker.settings import Rate
+
+__all__ = ["SILENCE", "Heard", "Ledger", "Place", "Places"]
+
+_BUSY_S: Final = 0.002
+"""When to look again where another process has the lock."""
+
+_LOOK_S: Final = 0.02
+"""How often to look at a shared ledger: others free places there without a word."""
+
+_REFRESH_S: Final = 0.2
+"""How often who waits there for a known time says that it still wants a place."""
+
+_WANTS_S: Final = 0.25
+"""How long others hold back for who wanted a place and had no turn."""
+
+_TAKES_PART_S: Final = 1.0
+"""How long a process counts among those that share the places after it was last there."""
+
+_SWEEP_S: Final = 0.25
+_ARRIVES_S: Final = 1.0
+"""What was sent before a process died has arrived by then."""
+
+_IDLE_S: Final = 60.0
+"""A row that was not used for so long is anybody's."""
+
+_RESET_SLACK_S: Final = 2.0
+"""A Reset may be later than a whole window by what whole seconds and clocks make of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place taken, and how the account's requests stood then, this one included."""
+
+    at: float
+    number: int
+    sent: int
+    under_way: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a request: whether the account answered, whether with 429, and what it said of its limit."""
+
+    answered: bool
+    refused: bool = False
+    limit: RateLimit | None = None
+
+
+SILENCE: Final = Heard(answered=False)
+
+
+class Ledger(Protocol):
+    """What the quota needs of a ledger. None of it waits: one on a server would lend out places from what it leased."""
+
+    def take(self) -> Place | float:
+        """A place of every rate; or the seconds after which it is worth another look, infinity for an answer."""
+
+    def give_back(self, place: Place) -> None:
+        """Nothing was sent."""
+
+    def answer(self, place: Place, heard: Heard) -> None:
+        """The request came to its end, one way or another."""
+
+    def pause(self, seconds: float) -> None:
+        """A 429: nobody takes a place for so long."""
+
+    def paused_s(self) -> float:
+        """Seconds for which nobody takes a place; 0 where there is no pause."""
+
+    def free(self) -> list[tuple[Rate, int]]:
+        """The places that are free of each rate."""
+
+
+class Places:
+    """A ledger in cells: those of this process alone, or those that it shares.
+
+    Args:
+        timeout_s: how long one request can be under way at most.
+        clock: monotonic seconds, the same for all who share the cells.
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[Rate],
+        keeper: Keeper | None = None,
+        *,
+        timeout_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+        pid: int | None = None,
+        is_alive: Callable[[int], bool] | None = None,
+    ) -> None:
+        self._keeper = keeper or Memory(max((rate.requests for rate in rates), default=1))
+        self._shared = keeper is not None
+        self._cells = self._keeper.cells
+        self._numbers = self._cells.numbers
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._pid = pid or os.getpid()
+        self._is_alive = is_alive or _is_alive
+        self._rates = [(rate, self._cells.rate(rate, clock())) for rate in rates]
+        self._longest = max(rates, key=lambda rate: (rate.seconds, -rate.requests), default=None)
+        self._row = self._cells.rows.start
+        self._id = 0.0
+        self._swept_at = -math.inf
+        self._deeds: list[Callable[[float], None]] = []
+
+    def take(self) -> Place | float:
+        """See `Ledger`."""
+        if not self._keeper.lock():
+            return _BUSY_S
+        try:
+            now = self._clock()
+            self._catch_up(now)
+            if self._shared:
+                self._sweep(now)
+            row, numbers = self._my_row(now), self._numbers
+            numbers[row + c.SEEN_AT] = now
+            wait_s = self._wait_s(now, row)
+            if wait_s > 0:
+                numbers[row + c.WANTS_AT] = now
+                return min(wait_s, _LOOK_S if wait_s == math.inf else _REFRESH_S) if self._shared else wait_s
+            numbers[row + c.WANTS_AT] = 0.0
+            numbers[row + c.OUT] += 1
+            for each in (c.SENT, c.TAKEN, c.UNDER_WAY):
+                numbers[each] += 1
+            place = Place(now, int(numbers[c.TAKEN]), int(numbers[c.SENT]), int(numbers[c.UNDER_WAY]))
+            if numbers[c.TRIAL]:
+                numbers[c.TRIAL_PLACE], numbers[c.TRIAL_AT] = place.number, now
+            return place
+        finally:
+            self._keeper.unlock()
+
+    def give_back(self, place: Place) -> None:
+        """See `Ledger`."""
+
+        def deed(_: float) -> None:
+            self._numbers[c.SENT] -= 1
+            self._leave(place)
+
+        self._do(deed)
+
+    def answer(self, place: Place, heard: Heard) -> None:
+        """See `Ledger`."""
+
+        def deed(now: float) -> None:
+            for rate, numbers in self._rates:
+                self._hear(rate, numbers, place, heard, now)
+            self._leave(place)
+            self._cells.log(now, self._id)
+            if heard.answered and not heard.refused and place.at >= self._numbers[c.PAUSED_UNTIL]:
+                self._numbers[c.TRIAL] = 0.0
+
+        self._do(deed)
+
+    def pause(self, seconds: float) -> None:
+        """See `Ledger`."""
+        until = self._clock() + seconds
+
+        def deed(_: float) -> None:
+            numbers = self._numbers
+            numbers[c.PAUSED_UNTIL] = max(numbers[c.PAUSED_UNTIL], until)
+            numbers[c.TRIAL], numbers[c.TRIAL_PLACE] = 1.0, 0.0
+
+        self._do(deed)
+
+    def paused_s(self) -> float:
+        """See `Ledger`."""
+        return max(0.0, self._numbers[c.PAUSED_UNTIL] - self._clock())
+
+    def free(self) -> list[tuple[Rate, int]]:
+        """See `Ledger`."""
+        now, under_way = self._clock(), int(self._numbers[c.UNDER_WAY])
+        return [
+            (rate, max(0, rate.requests - under_way - self._cells.answers_since(now - rate.seconds)))
+            for rate, _ in self._rates
+        ]
+
+    def _do(self, deed: Callable[[float], None]) -> None:
+        self._deeds.append(deed)
+        if self._keeper.lock():
+            try:
+                self._catch_up(self._clock())
+            finally:
+                self._keeper.unlock()
+
+    def _catch_up(self, now: float) -> None:
+        """Do what the lock was wanted for; later than it happened, which frees no place too early."""
+        for deed in self._deeds:
+            deed(now)
+        self._deeds.clear()
+
+    def _leave(self, place: Place) -> None:
+        numbers = self._numbers
+        if numbers[self._row + c.ID] == self._id and numbers[self._row + c.OUT] > 0:  # not swept away meanwhile
+            numbers[self._row + c.OUT] -= 1
+            numbers[c.UNDER_WAY] -= 1
+        if numbers[c.TRIAL_PLACE] == place.number:
+            numbers[c.TRIAL_PLACE] = 0.0
+
+    # How long to wait: the longest of all reasons.
+
+    def _wait_s(self, now: float, row: int) -> float:
+        numbers = self._numbers
+        wait_s = numbers[c.PAUSED_UNTIL] - now
+        if numbers[c.TRIAL] and numbers[c.TRIAL_PLACE] and now < numbers[c.TRIAL_AT] + self._timeout_s:
+            return math.inf  # one request finds out whether a pause is over
+        under_way = int(numbers[c.UNDER_WAY])
+        for rate, said in self._rates:
+            needed = rate.requests - under_way
+            if needed <= 0:
+                return math.inf
+            wait_s = max(wait_s, self._cells.latest(needed) + rate.seconds - now)
+            if numbers[said + c.BUDGET] >= 0:
+                wait_s = max(wait_s, self._said_wait_s(rate, said, now))
+        if wait_s <= 0 and self._shared and not self._is_fair(now, row):
+            return math.inf
+        return wait_s
+
+    def _said_wait_s(self, rate: Rate, said: int, now: float) -> float:
+        """Seconds until the account has a place left, by its own word."""
+        numbers = self._numbers
+        if numbers[c.SENT] < numbers[said + c.BUDGET]:
+            return 0.0
+        if now < numbers[said + c.UNTIL]:
+            return numbers[said + c.UNTIL] - now
+        # past its Reset: one request finds out what is left now, and another where nothing comes of that one
+        numbers[said + c.BUDGET] = numbers[c.SENT] + 1
+        numbers[said + c.UNTIL] = now + rate.seconds
+        numbers[said + c.PROBED_AT] = now
+        return 0.0
+
+    def _is_fair(self, now: float, mine: int) -> bool:
+        """Whether a place may be taken that others want: who holds less than its part goes first."""
+        numbers, longest = self._numbers, self._longest
+        if longest is None:
+            return True
+        others = [row for row in self._cells.rows if numbers[row + c.ID] and row != mine]
+        wanting = [row for row in others if numbers[row + c.WANTS_AT] > now - _WANTS_S]
+        if not wanting:
+            return True
+        taking_part = 1 + sum(numbers[row + c.SEEN_AT] > now - _TAKES_PART_S for row in others)
+        part = longest.requests / taking_part
+        owners = list(self._cells.owners_since(now - longest.seconds))
+
+        def held(row: int) -> float:
+            return owners.count(numbers[row + c.ID]) + numbers[row + c.OUT]
+
+        return held(mine) < part or all(held(row) >= math.floor(part) for row in wanting)
+
+    # What the account says.
+
+    def _hear(self, rate: Rate, said: int, place: Place, heard: Heard, now: float) -> None:
+        numbers, limit = self._numbers, heard.limit
+        if limit is None or limit.limit != rate.requests or limit.reset_s > rate.seconds + _RESET_SLACK_S:
+            if heard.answered and numbers[said + c.PROBED_AT] and place.at >= numbers[said + c.PROBED_AT]:
+                self._forget(said)  # past its Reset the account answered, and says nothing of this rate any more
+            return
+        if place.at < numbers[said + c.READ_AT]:
+            return
+        numbers[said + c.READ_AT] = place.at
+        # all of ours that it can have counted: what it has counted beyond them is others'
+        ours = int(numbers[c.UNDER_WAY]) + self._cells.answers_since(place.at - rate.seconds)
+        if rate.requests - limit.remaining > ours:
+            numbers[said + c.OTHERS_UNTIL] = now + rate.seconds
+        if now >= numbers[said + c.OTHERS_UNTIL]:
+            self._forget(said)
+            return
+        maybe_not_counted = (place.under_way - 1) + (int(numbers[c.SENT]) - place.sent)
+        numbers[said + c.BUDGET] = numbers[c.SENT] + max(0, limit.remaining - maybe_not_counted)
+        numbers[said + c.UNTIL] = now + limit.reset_s
+        numbers[said + c.PROBED_AT] = 0.0
+
+    def _forget(self, said: int) -> None:
+        self._numbers[said + c.BUDGET] = -1.0
+        self._numbers[said + c.PROBED_AT] = 0.0
+
+    # Who takes part.
+
+    def _my_row(self, now: float) -> int:
+        """My row, which is anybody's after a minute without use."""
+        numbers = self._numbers
+        if self._id and numbers[self._row + c.ID] == self._id:
+            return self._row
+        for row in self._cells.rows:
+            if not numbers[row + c.ID]:
+                break
+        else:
+            row = min(self._cells.rows, key=lambda each: numbers[each + c.SEEN_AT])
+            self._free(row, now)
+        numbers[c.JOINED] += 1
+        self._row, self._id = row, numbers[c.JOINED]
+        for each, value in enumerate((self._id, self._pid, 0.0, now, 0.0, self._timeout_s, 0.0)):
+            numbers[row + each] = value
+        return row
+
+    def _sweep(self, now: float) -> None:
+        """Free the rows of the dead; what they had under way holds its places as if it had been answered now."""
+        if now < self._swept_at + _SWEEP_S:
+            return
+        self._swept_at = now
+        numbers = self._numbers
+        for row in self._cells.rows:
+            if not numbers[row + c.ID] or numbers[row + c.ID] == self._id:
+                continue
+            out = int(numbers[row + c.OUT])
+            if not numbers[row + c.DEAD_AT] and not self._is_alive(int(numbers[row + c.PID])):
+                numbers[row + c.DEAD_AT] = now
+            dead_at, seen_at = numbers[row + c.DEAD_AT] or math.inf, numbers[row + c.SEEN_AT]
+            arrived_at = dead_at + (_ARRIVES_S if out else 0.0)
+            ended_at = seen_at + (numbers[row + c.TIMEOUT_S] + _ARRIVES_S if out else _IDLE_S)
+            if now >= min(arrived_at, ended_at):
+                self._free(row, now)
+
+    def _free(self, row: int, now: float) -> None:
+        numbers = self._numbers
+        for _ in range(int(numbers[row + c.OUT])):
+            self._cells.log(now, numbers[row + c.ID])
+            numbers[c.UNDER_WAY] -= 1
+        numbers[row + c.OUT] = numbers[row + c.ID] = 0.0
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs, as far as it can be told; one that is dead and not buried does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
