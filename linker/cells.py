@@ -75,7 +75,7 @@ class Cells:
             if numbers[place + REQUESTS] == rate.requests and numbers[place + SECONDS] == rate.seconds:
                 break
         else:
-            place = min(places, key=lambda each: numbers[each + USED_AT])
+            place = min(places, key=lambda each: (numbers[each + REQUESTS] > 0, numbers[each + USED_AT]))
             for each, value in enumerate((rate.requests, rate.seconds, now, -1.0, 0.0, 0.0, 0.0, 0.0)):
                 numbers[place + each] = value
         numbers[place + USED_AT] = now

@@ -288,15 +288,17 @@ class Places:
         if place.at < numbers[said + c.READ_AT]:
             return
         numbers[said + c.READ_AT] = place.at
-        # all of ours that it can have counted: what it has counted beyond them is others'
-        ours = int(numbers[c.UNDER_WAY]) + self._cells.answers_since(place.at - rate.seconds)
-        if rate.requests - limit.remaining > ours:
+        counted, since = rate.requests - limit.remaining, self._cells.answers_since
+        later = int(numbers[c.SENT]) - place.sent
+        if counted > int(numbers[c.UNDER_WAY]) + since(place.at - rate.seconds):
+            # more than all of ours that can have been counted: others are there, and that will not change at once
             numbers[said + c.OTHERS_UNTIL] = now + rate.seconds
-        if now >= numbers[said + c.OTHERS_UNTIL]:
-            self._forget(said)
+        if now < numbers[said + c.OTHERS_UNTIL]:
+            later += place.under_way - 1  # what was under way already may have been counted later, too
+        elif counted <= place.under_way + since(now - rate.seconds) - since(place.at):
+            self._forget(said)  # as many as are likely ours
             return
-        maybe_not_counted = (place.under_way - 1) + (int(numbers[c.SENT]) - place.sent)
-        numbers[said + c.BUDGET] = numbers[c.SENT] + max(0, limit.remaining - maybe_not_counted)
+        numbers[said + c.BUDGET] = numbers[c.SENT] + max(0, limit.remaining - later)
         numbers[said + c.UNTIL] = now + limit.reset_s
         numbers[said + c.PROBED_AT] = 0.0
 

@@ -1,0 +1,118 @@
+"""An account and linkers on it without a network: everything waits on the virtual clock, nothing on a socket.
+
+What counts, refuses and tells is the sandbox's own limiter; what waits, sends and tries again is linker's own quota
+and retry stage. Only the pool between them is ours: a request takes so long to get there, and so long back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import cast
+
+import orjson
+
+from linker.api import Api, Request
+from linker.fetcher import Fetcher
+from linker.job import Kind, Target
+from linker.ledger import Ledger
+from linker.quota import Quota
+from linker.sandbox import Limit
+from linker.sandbox.limits import Limiter
+from linker.sessions import Outgoing, Reply, SessionPool
+from linker.settings import Rate, Settings
+
+SETTINGS = Settings(base_url="http://virtual", attempts=20, refusals=1000, state_dir=None)
+BODY = orjson.dumps({"feature": {"id": "1", "reference_num": "PRJ1-1", "custom_object_links": []}})
+
+
+class Account:
+    """The server's side: counts each request as it arrives, whoever it is from, and tells how it stands."""
+
+    def __init__(self, rates: Sequence[Rate], window: str) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._limiter = Limiter([Limit(rate.requests, rate.seconds) for rate in rates], window, self._clock)
+        self._numbers = count()
+        self.arrivals: list[float] = []
+        self.refused: list[float] = []
+        self.served: list[tuple[float, int]] = []
+        """Ours that were not refused: when, and which linker's."""
+
+    def others(self) -> None:
+        """Another client's request: whether it is refused is its own affair."""
+        self._limiter.admit()
+
+    def ours(self, linker: int) -> tuple[int, dict[str, str]]:
+        """A request of a linker: the status and the headers that it is answered with."""
+        now, verdict = self._clock(), self._limiter.admit()
+        self.arrivals.append(now)
+        assert verdict is not None
+        headers = {
+            "X-Ratelimit-Limit": str(verdict.limit),
+            "X-Ratelimit-Remaining": str(verdict.remaining),
+            "X-Ratelimit-Reset": str(verdict.frees_in_s),
+        }
+        if verdict.wait_s > 0:
+            self.refused.append(now)
+            return 429, {**headers, "Retry-After": str(math.ceil(verdict.wait_s))}
+        self.served.append((now, linker))
+        return 200, headers
+
+    def over(self, rate: Rate) -> list[tuple[float, float]]:
+        """Where more of ours than a rate allows arrived: the first and the last of one too many within its seconds."""
+        pairs = zip(self.arrivals, self.arrivals[rate.requests :], strict=False)
+        return [(first, last) for first, last in pairs if first + rate.seconds > last]
+
+
+class Pool:
+    """What `Api` needs of a `SessionPool`."""
+
+    def __init__(
+        self, account: Account, quota: Quota, ways: Iterator[tuple[float, float]], concurrency: int, linker: int
+    ) -> None:
+        self._account = account
+        self._quota = quota
+        self._ways = ways
+        self._leases = asyncio.Semaphore(concurrency)
+        self._linker = linker
+        self.stop = asyncio.Event()
+
+    async def exchange(self, choose: Callable[[float], Outgoing | None], *, first: bool = False) -> Reply | None:
+        """One request there and back. One that is cut off arrives no later than its connection is closed."""
+        async with self._leases, self._quota.turn(self.stop, first=first) as turn:
+            choose(turn.at)
+            there_s, back_s = next(self._ways)
+            try:
+                await asyncio.sleep(there_s)
+            finally:
+                status, headers = self._account.ours(self._linker)
+            await asyncio.sleep(back_s)
+            turn.hear(status, headers)
+            return Reply(status, headers, BODY, turn.at)
+
+
+class Client:
+    """One linker: its quota, and a retry stage that sends until there is an answer that counts."""
+
+    def __init__(
+        self,
+        account: Account,
+        rates: Sequence[Rate],
+        ways: Iterator[tuple[float, float]],
+        *,
+        concurrency: int = 40,
+        share: float = 1.0,
+        even: bool = False,
+        ledger: Ledger | None = None,
+        number: int = 0,
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        self.quota = Quota(rates, share=share, even=even, ledger=ledger, clock=clock)
+        self.pool = Pool(account, self.quota, ways, concurrency, number)
+        self._fetcher = Fetcher(SETTINGS, Api(cast("SessionPool", self.pool)), self.quota)
+
+    async def get(self) -> None:
+        """One read, to its end."""
+        await self._fetcher.fetch(Request(Target(Kind.FEATURE, "PRJ1-1")))
