@@ -7,29 +7,36 @@ async with linker.Linker(account="company", token=token) as aha:
 summary = linker.link("links.csv", account="company", token=token)  # plain, blocking
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from linker._version import __version__
-from linker.change import Change, FieldChange, Planned
-from linker.client import Linker, link
-from linker.errors import (
-    Error,
-    ErrorType,
-    ExportFailed,
-    InvalidJob,
-    LinkerError,
-    ResultsExist,
-    ResultsUnwritable,
-    Stopped,
-    TooManyRemovals,
-    Unauthorized,
-    UsageError,
-)
-from linker.job import Kind, LinkJob, Mode, Target
-from linker.plan import Plan
-from linker.results import Result, Status
-from linker.run import Run
-from linker.settings import Rate, Settings
-from linker.sources import JobFile, UndoFile
-from linker.summary import Summary
+
+if TYPE_CHECKING:
+    from linker.change import Change, FieldChange, Planned
+    from linker.client import Linker, link
+    from linker.errors import (
+        Error,
+        ErrorType,
+        ExportFailed,
+        InvalidJob,
+        LinkerError,
+        ResultsExist,
+        ResultsUnwritable,
+        Stopped,
+        TooManyRemovals,
+        Unauthorized,
+        UsageError,
+    )
+    from linker.job import Kind, LinkJob, Mode, Target
+    from linker.plan import Plan
+    from linker.results import Result, Status
+    from linker.run import Run
+    from linker.settings import Rate, Settings
+    from linker.sources import JobFile, UndoFile
+    from linker.summary import Summary
 
 __all__ = [
     "Change",
@@ -63,3 +70,47 @@ __all__ = [
     "__version__",
     "link",
 ]
+
+_WHERE: Final = {
+    "Change": "linker.change",
+    "FieldChange": "linker.change",
+    "Planned": "linker.change",
+    "Linker": "linker.client",
+    "link": "linker.client",
+    "Error": "linker.errors",
+    "ErrorType": "linker.errors",
+    "ExportFailed": "linker.errors",
+    "InvalidJob": "linker.errors",
+    "LinkerError": "linker.errors",
+    "ResultsExist": "linker.errors",
+    "ResultsUnwritable": "linker.errors",
+    "Stopped": "linker.errors",
+    "TooManyRemovals": "linker.errors",
+    "Unauthorized": "linker.errors",
+    "UsageError": "linker.errors",
+    "Kind": "linker.job",
+    "LinkJob": "linker.job",
+    "Mode": "linker.job",
+    "Target": "linker.job",
+    "Plan": "linker.plan",
+    "Result": "linker.results",
+    "Status": "linker.results",
+    "Run": "linker.run",
+    "Rate": "linker.settings",
+    "Settings": "linker.settings",
+    "JobFile": "linker.sources",
+    "UndoFile": "linker.sources",
+    "Summary": "linker.summary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for: aiohttp alone takes a tenth of a second (PEP 562)."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'linker' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_WHERE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
 __all__ = [
     "BATCH_READ",
@@ -47,6 +48,8 @@ class _Stderr:
 
 def configure(level: str, format: Literal["console", "json"]) -> None:
     """Log to stderr from `level` on ("debug", "info", "warning", "error"), one event a line."""
+    import structlog  # in each function: it brings rich along, and `linker --version` logs nothing
+
     renderer: structlog.typing.Processor
     if format == "json":
         import orjson
@@ -69,6 +72,8 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
 
 def is_json() -> bool:
     """Whether `configure` was told to log in JSON."""
+    import structlog
+
     return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
 
 
@@ -77,6 +82,8 @@ def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> 
     if not is_json():
         print(message, file=_Stderr(), flush=True)
         return
+    import structlog
+
     logger = structlog.wrap_logger(
         structlog.PrintLogger(cast("TextIO", _Stderr())), wrapper_class=structlog.make_filtering_bound_logger(0)
     )
@@ -85,6 +92,8 @@ def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """The logger of a run."""
+    import structlog
+
     if structlog.is_configured():
         return structlog.get_logger("linker")  # type: ignore[no-any-return]
     return structlog.wrap_logger(  # type: ignore[no-any-return]
