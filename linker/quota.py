@@ -52,32 +52,40 @@ class _Line:
     __slots__ = ("_first", "_others", "_taken")
 
     def __init__(self) -> None:
-        self._first: deque[asyncio.Future[None]] = deque()
-        self._others: deque[asyncio.Future[None]] = deque()
+        self._first: deque[asyncio.Future[list[Place] | None]] = deque()
+        self._others: deque[asyncio.Future[list[Place] | None]] = deque()
         self._taken = False
 
-    async def join(self, first: bool) -> None:
-        """Wait until the head of the line is the caller's."""
+    async def join(
+        self, first: bool, grant: Callable[[], list[Place] | None], back: Callable[[list[Place]], None]
+    ) -> list[Place] | None:
+        """Wait until the head of the line is the caller's (None), or until it is given its places on the way."""
         if not self._taken:
             self._taken = True
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return None
+        turn: asyncio.Future[list[Place] | None] = asyncio.get_running_loop().create_future()
         (self._first if first else self._others).append(turn)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave()  # it was this one's already
+                places = turn.result()
+                if places is None:
+                    self.leave(grant)  # the head was this one's already
+                else:
+                    back(places)
             raise
 
-    def leave(self) -> None:
-        """Make way for the next."""
+    def leave(self, grant: Callable[[], list[Place] | None]) -> None:
+        """Make way. Who can go at once goes, all in one go: woken one by one, they would stay a line for ever."""
         for waiting in (self._first, self._others):
             while waiting:
                 turn = waiting.popleft()
                 if not turn.done():
-                    turn.set_result(None)
-                    return
+                    places = grant()
+                    turn.set_result(places)
+                    if places is None:
+                        return
         self._taken = False
 
 
@@ -194,7 +202,12 @@ class Quota:
         try:
             while True:
                 wakes = self._wakes
-                await self._line.join(first)
+                places = await self._line.join(first, self._grant, self._give)
+                if places is not None:
+                    if stop.is_set():
+                        self._give(places)
+                        raise Closed
+                    return asyncio.get_running_loop().time(), places
                 try:
                     places = await self._wait_for_places(stop, wakes)
                     if places is None:
@@ -202,16 +215,21 @@ class Quota:
                     if self._pace is not None:
                         await self._pace.acquire()  # at once: the wait for it is over
                     # no await between here and the send: a turn that is parked goes stale and fires in a burst
-                    self._under_way += 1
-                    self.turns += 1
                     self._last_turn = asyncio.get_running_loop().time()
                     return self._last_turn, places
                 finally:
-                    self._line.leave()
+                    self._line.leave(self._grant)
         finally:
             self._waiting -= 1
 
-    def _give(self, places: list[Place], heard: Heard | None) -> None:
+    def _grant(self) -> list[Place] | None:
+        """Places for the next in line, where there is nothing to wait for."""
+        if self._pace is not None:
+            return None
+        places = self._places(0.0)
+        return places if isinstance(places, list) else None
+
+    def _give(self, places: list[Place], heard: Heard | None = None) -> None:
         self._under_way -= 1
         if heard is None:
             self.turns -= 1
@@ -262,6 +280,8 @@ class Quota:
                     other.give_back(place)
                 return taken
             places.append(taken)
+        self._under_way += 1
+        self.turns += 1
         return places
 
 

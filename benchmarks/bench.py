@@ -1,0 +1,159 @@
+"""`make bench`: linker against what people write instead, at a limit and without one; tables, JSON and plots.
+
+    python benchmarks/bench.py [--pairs 5] [--results benchmarks/results]
+
+Ratios, never absolute claims: everything is compared with a bound, or with a peer in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+from peers import LIMITS, RECORD
+from rich.console import Console
+from rich.table import Table
+from server import Seen, fast, limited
+
+WINDOWS = ("sliding", "fixed", "bucket")
+AT_A_LIMIT = ("linker", "two aiolimiters by hand", "aiometer + httpx", "stamina")
+TARGETS = 180
+NO_LIMIT_TARGETS = {"linker": 10_000, "bare aiohttp": 10_000, "aiometer + httpx": 2_000}
+
+
+def strict_bound_s(requests: int) -> float:
+    """When the last of so many requests can leave at the earliest, at no latency, within a sliding window."""
+    at: list[float] = []
+    for number in range(requests):
+        at.append(max((at[number - most] + seconds for most, seconds in LIMITS if number >= most), default=0.0))
+    return at[-1]
+
+
+async def run_peer(peer: str, url: str, targets: int, *options: str) -> dict[str, Any]:
+    """A peer in a process of its own, and what it says it took."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("peers.py")),
+        peer,
+        url,
+        str(targets),
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    stdout, _ = await process.communicate()
+    if process.returncode != 0:
+        raise SystemExit(f"{peer} failed")
+    took: dict[str, Any] = orjson.loads(stdout)
+    return took
+
+
+async def at_a_limit() -> list[dict[str, Any]]:
+    """All peers side by side on a sandbox each, one window after the other: they wait most of the time."""
+    rows: list[dict[str, Any]] = []
+    bound_s = strict_bound_s(TARGETS)
+    for window in WINDOWS:
+        with limited(len(AT_A_LIMIT), LIMITS, window, TARGETS, RECORD) as account:
+            took = await asyncio.gather(
+                *(run_peer(peer, url, TARGETS) for peer, url in zip(AT_A_LIMIT, account.urls, strict=True))
+            )
+            for peer, each, seen in zip(AT_A_LIMIT, took, account.seen(), strict=True):
+                rows.append(_row(window, peer, each, seen, bound_s))
+    return rows
+
+
+def _row(window: str, peer: str, took: dict[str, Any], seen: Seen, bound_s: float) -> dict[str, Any]:
+    requests = len(seen.arrivals)
+    a_second = Counter(int(at) for at in seen.arrivals)
+    return {
+        "window": window,
+        "peer": peer,
+        "seconds": took["seconds"],
+        "time_by_bound": took["seconds"] / bound_s,
+        "refused": seen.refused,
+        "requests": requests,
+        "lost": TARGETS - seen.linked,
+        "cpu_ms_a_request": 1000 * took["cpu_s"] / requests,
+        "memory_mib": took["memory_mib"],
+        "arrivals_a_second": [a_second[second] for second in range(max(a_second) + 1)],
+    }
+
+
+async def without_a_limit(pairs: int) -> dict[str, Any]:
+    """linker and the bare loop in turn, and aiometer + httpx once in each turn: microseconds a request."""
+    each_us: dict[str, list[float]] = {peer: [] for peer in NO_LIMIT_TARGETS}
+    memory: dict[str, float] = {}
+    with fast() as url:
+        for _ in range(pairs):
+            for peer, targets in NO_LIMIT_TARGETS.items():
+                took = await run_peer(peer, url, targets, "--no-limit")
+                each_us[peer].append(1e6 * took["seconds"] / targets)
+                memory[peer] = took["memory_mib"]
+
+    def ratio(peer: str) -> float:
+        pairs_us = zip(each_us[peer], each_us["linker"], strict=True)
+        return statistics.median(theirs / ours for theirs, ours in pairs_us)
+
+    return {
+        "microseconds_a_request": {peer: statistics.median(us) for peer, us in each_us.items()},
+        "linker_by_bare_aiohttp": ratio("bare aiohttp"),
+        "linker_by_aiometer_httpx": ratio("aiometer + httpx"),
+        "memory_mib": memory,
+    }
+
+
+def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
+    """The tables, as README and benchmarks/README.md have them."""
+    console = Console(width=110)
+    table = Table(title=f"{TARGETS} PUTs, 60/12s and 20/1s, 20 to 220 ms of latency")
+    for heading in ("window", "", "time ÷ bound", "429s", "requests", "lost", "CPU ms a request", "MiB"):
+        table.add_column(heading, justify="left" if heading in ("window", "") else "right")
+    for row in rows:
+        table.add_row(
+            row["window"],
+            row["peer"],
+            f"{row['time_by_bound']:.3f}",
+            str(row["refused"]),
+            str(row["requests"]),
+            str(row["lost"]),
+            f"{row['cpu_ms_a_request']:.2f}",
+            f"{row['memory_mib']:.0f}",
+            end_section=row["peer"] == AT_A_LIMIT[-1],
+        )
+    console.print(table)
+    table = Table(title="Without a limit: one link a body, 300-byte answers")
+    for heading in ("", "µs a request", "MiB"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for peer, us in no_limit["microseconds_a_request"].items():
+        table.add_row(peer, f"{us:.0f}", f"{no_limit['memory_mib'][peer]:.0f}")
+    console.print(table)
+    console.print(
+        f"linker's throughput, results written, quota and retry on: {no_limit['linker_by_bare_aiohttp']:.2f} × the bare "
+        f"aiohttp + uvloop loop's, {no_limit['linker_by_aiometer_httpx']:.1f} × aiometer + httpx's"
+    )
+
+
+def main() -> None:
+    """Measure, show, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"))
+    given = parser.parse_args()
+    rows = asyncio.run(at_a_limit())
+    no_limit = asyncio.run(without_a_limit(given.pairs))
+    show(rows, no_limit)
+    given.results.mkdir(exist_ok=True)
+    measured = {"bound_s": strict_bound_s(TARGETS), "at_a_limit": rows, "without_a_limit": no_limit}
+    (given.results / "bench.json").write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2))
+    from plots import draw
+
+    draw(measured, given.results)
+
+
+if __name__ == "__main__":
+    main()
