@@ -32,7 +32,9 @@ class Seen:
 
 
 @contextmanager
-def limited(count: int, limits: Sequence[tuple[int, float]], window: str, targets: int, record: str) -> Iterator[Limited]:
+def limited(
+    count: int, limits: Sequence[tuple[int, float]], window: str, targets: int, record: str
+) -> Iterator[Limited]:
     """So many sandboxes with the same limits, 20 to 220 ms of latency and features PRJ1-1 to PRJ1-`targets`."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(

@@ -177,6 +177,8 @@ def settle(
     `lost` are further jobs of the target that are rejected already or have failed. Half a list never becomes
     the list: a lost job takes the `replace` jobs of its fields with it, and those take others likewise.
     """
+    if len(jobs) == 1 and not lost:  # the common case: nothing that it could clash with
+        return Wish(target, tuple(jobs), wished(jobs)), []
     rejected = dict(_conflicts(jobs))
     broken: dict[str, str] = {}  # field -> the place of a lost job that had a part in it
     broken_all = next((loss.place for loss in lost if loss.fields is None), None)

@@ -29,7 +29,7 @@ from linker.cells import Keeper, Memory
 from linker.ratelimit import RateLimit
 from linker.settings import Rate
 
-__all__ = ["SILENCE", "Heard", "Ledger", "Place", "Places"]
+__all__ = ["ANSWER", "SILENCE", "Heard", "Ledger", "Place", "Places"]
 
 _BUSY_S: Final = 0.002
 """When to look again where another process has the lock."""
@@ -77,6 +77,7 @@ class Heard:
 
 
 SILENCE: Final = Heard(answered=False)
+ANSWER: Final = Heard(answered=True)
 
 
 class Ledger(Protocol):

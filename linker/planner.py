@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final, TypeGuard, TypeVar
 
 from linker.answers import Answer, Listed
@@ -34,6 +35,9 @@ R = TypeVar("R", Request, PageRequest)
 
 _AHEAD: Final = 8
 """Most reads under way at once: at 5 requests a second and 1 s of latency it takes five to use the quota."""
+
+_BLIND_AT_ONCE: Final = 100
+"""Targets that nobody looks at, given on together: a turn of the loop for each costs more than their planning."""
 
 _LITTLE: Final = 40
 """Works that wait for a worker, from which on no further page is read: eight seconds of work at 5 a second."""
@@ -87,8 +91,9 @@ class Planner:
     async def sights(self, *, blind: bool = False) -> AsyncGenerator[list[Sight], None]:
         """Everything that is to be done. Blind: nothing is read here, and two names are two targets."""
         if blind:
-            for wish, rejected in self._batch.wishes():
-                yield [Sight(wish, rejected)]
+            wishes = self._batch.wishes()
+            while group := [Sight(wish, rejected) for wish, rejected in islice(wishes, _BLIND_AT_ONCE)]:
+                yield group
             return
         for kind, targets in self._batch.by_kind().items():
             for listing, listed in _by_listing(kind, targets).items():

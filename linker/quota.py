@@ -29,8 +29,8 @@ from aiolimiter import AsyncLimiter
 
 from linker import log
 from linker.cells import MOST_SHARED, SharedFile
-from linker.ledger import SILENCE, Heard, Ledger, Place, Places
-from linker.ratelimit import rate_limit
+from linker.ledger import ANSWER, SILENCE, Heard, Ledger, Place, Places
+from linker.ratelimit import LIMIT, rate_limit
 from linker.settings import Rate, Settings
 
 __all__ = ["Closed", "Quota", "Turn"]
@@ -242,6 +242,8 @@ class Quota:
         self._changed.set()
 
     def _understand(self, status: int, headers: Mapping[str, str]) -> Heard:
+        if status != HTTPStatus.TOO_MANY_REQUESTS and LIMIT not in headers:
+            return ANSWER
         limit = rate_limit(headers, datetime.now(UTC))
         if limit is not None and limit.limit not in self._limits:
             self._limits.add(limit.limit)  # said once

@@ -13,7 +13,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["RateLimit", "rate_limit"]
+__all__ = ["LIMIT", "RateLimit", "rate_limit"]
+
+LIMIT: Final = "X-Ratelimit-Limit"
+"""The header without which there are none."""
 
 _EPOCH_S: Final = 1e9
 """From here on a Reset is a moment (2001 and later), below it a time from now (up to 31 years)."""
@@ -40,7 +43,7 @@ def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit | None:
         >>> rate_limit({"X-Ratelimit-Limit": "300", "X-Ratelimit-Remaining": "12", "X-Ratelimit-Reset": "30"}, now)
         RateLimit(limit=300, remaining=12, reset_s=30.0)
     """
-    told = headers.get("X-Ratelimit-Limit")
+    told = headers.get(LIMIT)
     if told is None:
         return None
     limit, remaining = _count(told), _count(headers.get("X-Ratelimit-Remaining", ""))

@@ -103,7 +103,8 @@ class SessionPool:
             timeout=aiohttp.ClientTimeout(
                 total=settings.timeout_s,
                 sock_connect=settings.connect_timeout_s,
-                sock_read=settings.read_timeout_s,
+                # a timer of its own for each request: only where it would end one sooner
+                sock_read=settings.read_timeout_s if settings.read_timeout_s < settings.timeout_s else None,
             ),
             headers={hdrs.USER_AGENT: _USER_AGENT},
             proxy=settings.proxy,

@@ -197,6 +197,8 @@ class Work:
         if self._mending is not None:
             assert self._mending.put is not None
             return self._mending.put
+        if self._jobs is self.wish.jobs:
+            return self._change.put
         wanted = {name for job in self._jobs for name in job.links}
         return {name: ids for name, ids in self._change.put.items() if name in wanted}
 

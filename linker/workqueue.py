@@ -37,7 +37,9 @@ class WorkQueue(Generic[T]):
     def __init__(self, maxsize: int) -> None:
         self._new: deque[T] = deque()
         self._again: deque[T] = deque()
-        self._room = asyncio.Semaphore(maxsize)
+        self._maxsize = maxsize
+        self._low = maxsize - max(1, maxsize // 10)  # who waits for room is woken for some at once
+        self._room = asyncio.Event()
         self._ready = asyncio.Semaphore(0)  # a permit for each item that waits, and one for ever at the end
         self._taken = asyncio.Event()
         self._unfinished = 0
@@ -64,9 +66,10 @@ class WorkQueue(Generic[T]):
 
     async def put(self, item: T) -> None:
         """Add new work, once there is room for it. A queue that is closed by then takes nothing in."""
-        await self._room.acquire()
+        while self._unfinished >= self._maxsize and not self._closed:
+            self._room.clear()
+            await self._room.wait()
         if self._closed:
-            self._room.release()
             return
         self._unfinished += 1
         self._new.append(item)
@@ -81,12 +84,14 @@ class WorkQueue(Generic[T]):
     def done(self) -> None:
         """An item that was taken needs no more work."""
         self._unfinished -= 1
-        self._room.release()
+        if self._unfinished <= self._low:
+            self._room.set()
         self._end_if_done()
 
     def close(self) -> None:
         """Nothing new comes; the iteration ends when all that was put is done."""
         self._closed = True
+        self._room.set()
         self._end_if_done()
 
     def drop(self) -> list[T]:
@@ -96,8 +101,7 @@ class WorkQueue(Generic[T]):
         self._again.clear()
         self._new.clear()
         self._unfinished -= len(waiting)
-        for _ in waiting:
-            self._room.release()
+        self._room.set()
         self._ready.release()
         return waiting
 
