@@ -133,8 +133,9 @@ def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
         table.add_row(peer, f"{us:.0f}", f"{no_limit['memory_mib'][peer]:.0f}")
     console.print(table)
     console.print(
-        f"linker's throughput, results written, quota and retry on: {no_limit['linker_by_bare_aiohttp']:.2f} × the bare "
-        f"aiohttp + uvloop loop's, {no_limit['linker_by_aiometer_httpx']:.1f} × aiometer + httpx's"
+        "linker's throughput, results written, quota and retry on: "
+        f"{no_limit['linker_by_bare_aiohttp']:.2f} × the bare aiohttp + uvloop loop's, "
+        f"{no_limit['linker_by_aiometer_httpx']:.1f} × aiometer + httpx's"
     )
 
 

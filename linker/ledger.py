@@ -29,7 +29,7 @@ from linker.cells import Keeper, Memory
 from linker.ratelimit import RateLimit
 from linker.settings import Rate
 
-__all__ = ["ANSWER", "SILENCE", "Heard", "Ledger", "Place", "Places"]
+__all__ = ["ANSWER", "SILENCE", "Heard", "Ledger", "Place", "Places", "Wait"]
 
 _BUSY_S: Final = 0.002
 """When to look again where another process has the lock."""
@@ -80,11 +80,22 @@ SILENCE: Final = Heard(answered=False)
 ANSWER: Final = Heard(answered=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No place is free: look again after so long; infinity for when something changes.
+
+    `own`: for nothing but requests of linkers that the account still counts; nobody else is in the way.
+    """
+
+    seconds: float
+    own: bool = False
+
+
 class Ledger(Protocol):
     """What the quota needs of a ledger. None of it waits: one on a server would lend out places from what it leased."""
 
-    def take(self) -> Place | float:
-        """A place of every rate; or the seconds after which it is worth another look, infinity for an answer."""
+    def take(self) -> Place | Wait:
+        """A place of every rate, or how long to wait before another look."""
 
     def give_back(self, place: Place) -> None:
         """Nothing was sent."""
@@ -135,10 +146,10 @@ class Places:
         self._swept_at = -math.inf
         self._deeds: list[Callable[[float], None]] = []
 
-    def take(self) -> Place | float:
+    def take(self) -> Place | Wait:
         """See `Ledger`."""
         if not self._keeper.lock():
-            return _BUSY_S
+            return Wait(_BUSY_S)
         try:
             now = self._clock()
             self._catch_up(now)
@@ -146,10 +157,12 @@ class Places:
                 self._sweep(now)
             row, numbers = self._my_row(now), self._numbers
             numbers[row + c.SEEN_AT] = now
-            wait_s = self._wait_s(now, row)
-            if wait_s > 0:
+            wait = self._wait(now, row)
+            if wait is not None:
                 numbers[row + c.WANTS_AT] = now
-                return min(wait_s, _LOOK_S if wait_s == math.inf else _REFRESH_S) if self._shared else wait_s
+                if not self._shared:
+                    return wait
+                return Wait(min(wait.seconds, _LOOK_S if wait.seconds == math.inf else _REFRESH_S), wait.own)
             numbers[row + c.WANTS_AT] = 0.0
             numbers[row + c.OUT] += 1
             for each in (c.SENT, c.TAKEN, c.UNDER_WAY):
@@ -230,22 +243,24 @@ class Places:
 
     # How long to wait: the longest of all reasons.
 
-    def _wait_s(self, now: float, row: int) -> float:
+    def _wait(self, now: float, row: int) -> Wait | None:
         numbers = self._numbers
-        wait_s = numbers[c.PAUSED_UNTIL] - now
-        if numbers[c.TRIAL] and numbers[c.TRIAL_PLACE] and now < numbers[c.TRIAL_AT] + self._timeout_s:
-            return math.inf  # one request finds out whether a pause is over
-        under_way = int(numbers[c.UNDER_WAY])
+        under_way, own = int(numbers[c.UNDER_WAY]), True
+        wait_s = said_wait_s = 0.0
         for rate, said in self._rates:
             needed = rate.requests - under_way
-            if needed <= 0:
-                return math.inf
-            wait_s = max(wait_s, self._cells.latest(needed) + rate.seconds - now)
+            wait_s = max(wait_s, self._cells.latest(needed) + rate.seconds - now if needed > 0 else math.inf)
             if numbers[said + c.BUDGET] >= 0:
-                wait_s = max(wait_s, self._said_wait_s(rate, said, now))
-        if wait_s <= 0 and self._shared and not self._is_fair(now, row):
-            return math.inf
-        return wait_s
+                own = False
+                said_wait_s = max(said_wait_s, self._said_wait_s(rate, said, now))
+        if numbers[c.TRIAL]:
+            own = False
+            if numbers[c.TRIAL_PLACE] and now < numbers[c.TRIAL_AT] + self._timeout_s:
+                wait_s = math.inf  # one request finds out whether a pause is over
+        wait_s = max(wait_s, said_wait_s, numbers[c.PAUSED_UNTIL] - now)
+        if wait_s > 0:
+            return Wait(wait_s, own)
+        return Wait(math.inf) if self._shared and not self._is_fair(now, row) else None
 
     def _said_wait_s(self, rate: Rate, said: int, now: float) -> float:
         """Seconds until the account has a place left, by its own word."""
@@ -296,8 +311,8 @@ class Places:
             numbers[said + c.OTHERS_UNTIL] = now + rate.seconds
         if now < numbers[said + c.OTHERS_UNTIL]:
             later += place.under_way - 1  # what was under way already may have been counted later, too
-        elif counted <= place.under_way + since(now - rate.seconds) - since(place.at):
-            self._forget(said)  # as many as are likely ours
+        elif counted <= place.under_way + since(place.at - rate.seconds) - since(place.at):
+            self._forget(said)  # no more than ours that left before it
             return
         numbers[said + c.BUDGET] = numbers[c.SENT] + max(0, limit.remaining - later)
         numbers[said + c.UNTIL] = now + limit.reset_s

@@ -3,9 +3,10 @@
 Who guarantees what:
 
 * **The ledger** makes the promise: never more requests at the account than it allows, whoever else is there.
-* **aiolimiter** paces: it spreads the shortest rate evenly, 20/1s as one each 50 ms and not as twenty at once; or,
-  where the pace is to be even, the slowest. Alone it would let nearly 600 requests into the first minute of
-  300/60s, since its bucket starts empty and drains while it fills.
+* **The pace** spreads the shortest rate evenly, 20/1s as one each 50 ms and not as twenty at once; a turn whose place
+  came late lets those behind it come sooner. Where the pace is to be even, aiolimiter spreads the slowest rate.
+  Alone it would let nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and drains
+  while it fills.
 * **The line** is fair: first come, first served, and what is tried again goes ahead of what is new.
 
 A 429's pause is waited for in the same await as the place: nobody holds a place through a pause. Until the first
@@ -29,7 +30,7 @@ from aiolimiter import AsyncLimiter
 
 from linker import log
 from linker.cells import MOST_SHARED, SharedFile
-from linker.ledger import ANSWER, SILENCE, Heard, Ledger, Place, Places
+from linker.ledger import ANSWER, SILENCE, Heard, Ledger, Place, Places, Wait
 from linker.ratelimit import LIMIT, rate_limit
 from linker.settings import Rate, Settings
 
@@ -37,6 +38,9 @@ __all__ = ["Closed", "Quota", "Turn"]
 
 _SHORTEST_PACE_S: Final = 0.001
 """A pace below the event loop's own grain cannot be kept, and costs two wake-ups a request."""
+
+_CATCH_UP_S: Final = 0.3
+"""A turn that came late, since its place did, lets those behind it come sooner, by so much."""
 
 _LEAST_WAIT_S: Final = 1e-6
 """What is left over by rounding is waited for once; a wait that a clock cannot tell from none would spin."""
@@ -152,14 +156,16 @@ class Quota:
         self._ledgers: list[Ledger] = [self._account]
         if share < 1:
             self._ledgers.insert(0, Places(ours, clock=clock))
-        self._pace = _pace(ours, even=even)
+        self._pace_s = _pace_s(ours, even=even)
+        self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
         self._limits = {rate.requests for rate in rates}
         self._line = _Line()
         self._changed = asyncio.Event()
         self._under_way = 0
         self._waiting = 0
         self._wakes = 0
-        self._last_turn = 0.0
+        self._next_turn = 0.0
+        self._late_since = math.inf  # since when the next turn has waited for our own places alone
         self._answered = False
         self._log = log.get_logger()
         self.turns = 0
@@ -212,11 +218,16 @@ class Quota:
                     places = await self._wait_for_places(stop, wakes)
                     if places is None:
                         continue  # to the end of the line: who stands behind may belong to the run that is stopped
-                    if self._pace is not None:
-                        await self._pace.acquire()  # at once: the wait for it is over
-                    # no await between here and the send: a turn that is parked goes stale and fires in a burst
-                    self._last_turn = asyncio.get_running_loop().time()
-                    return self._last_turn, places
+                    # no wait between here and the send: a turn that is parked goes stale and fires in a burst
+                    now = asyncio.get_running_loop().time()
+                    if self._even is not None:
+                        await self._even.acquire()  # at once: the wait for it is over
+                        self._next_turn = now + self._pace_s
+                    else:
+                        late_s = max(0.0, min(now - self._late_since, _CATCH_UP_S))
+                        self._next_turn = max(self._next_turn, now - late_s) + self._pace_s
+                    self._late_since = math.inf
+                    return now, places
                 finally:
                     self._line.leave(self._grant)
         finally:
@@ -224,7 +235,7 @@ class Quota:
 
     def _grant(self) -> list[Place] | None:
         """Places for the next in line, where there is nothing to wait for."""
-        if self._pace is not None:
+        if self._pace_s:
             return None
         places = self._places(0.0)
         return places if isinstance(places, list) else None
@@ -258,8 +269,9 @@ class Quota:
             if isinstance(taken, list):
                 return taken
             self._changed.clear()
+            wait_s = max(taken.seconds, _LEAST_WAIT_S)
             try:
-                async with asyncio.timeout(None if taken == math.inf else max(taken, _LEAST_WAIT_S)):
+                async with asyncio.timeout(None if wait_s == math.inf else wait_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -267,19 +279,21 @@ class Quota:
             raise Closed
         return None
 
-    def _places(self, now: float) -> list[Place] | float:
-        """A place of each ledger, or the seconds after which it is worth another look."""
+    def _places(self, now: float) -> list[Place] | Wait:
+        """A place of each ledger, or how long to wait before another look."""
         if not self._answered and self._under_way:
-            return math.inf
-        if self._pace is not None and not self._pace.has_capacity():
+            self._late_since = min(self._late_since, now)
+            return Wait(math.inf)
+        if now < self._next_turn or (self._even is not None and not self._even.has_capacity()):
             # never nothing: `acquire` would wait for what rounding has left over, and see no pause and no stop
-            return max(self._last_turn + self._pace.time_period - now, _LEAST_WAIT_S)
+            return Wait(self._next_turn - now)
         places: list[Place] = []
         for ledger in self._ledgers:
             taken = ledger.take()
-            if not isinstance(taken, Place):
+            if isinstance(taken, Wait):
                 for other, place in zip(self._ledgers, places, strict=False):
                     other.give_back(place)
+                self._late_since = min(self._late_since, now) if taken.own else math.inf
                 return taken
             places.append(taken)
         self._under_way += 1
@@ -301,11 +315,13 @@ def _shared_ledger(settings: Settings) -> Ledger | None:
         return None
 
 
-def _pace(rates: Sequence[Rate], *, even: bool) -> AsyncLimiter | None:
-    """The pace of the shortest rate, or of the slowest for an even one; None where the event loop cannot keep it."""
+def _pace_s(rates: Sequence[Rate], *, even: bool) -> float:
+    """Seconds between two turns by the shortest rate, or by the slowest; 0 where the event loop cannot keep it."""
     if not rates:
-        return None
-    paced = max if even else min
-    rate = paced(rates, key=lambda rate: (rate.seconds / rate.requests if even else rate.seconds, rate.requests))
-    seconds = rate.seconds / rate.requests
-    return AsyncLimiter(1, seconds) if seconds >= _SHORTEST_PACE_S else None
+        return 0.0
+    if even:
+        pace_s = max(rate.seconds / rate.requests for rate in rates)
+    else:
+        shortest = min(rates, key=lambda rate: (rate.seconds, rate.requests))
+        pace_s = shortest.seconds / shortest.requests
+    return pace_s if pace_s >= _SHORTEST_PACE_S else 0.0

@@ -72,12 +72,17 @@ def test_the_door_is_sorted_and_true() -> None:
     assert names == sorted(names)
     assert len(names) == len(set(names))
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    imported = {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))  # for type checkers: what the door opens to
+    checked = {
+        alias.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert set(names) == imported
+    assert checked == linker._WHERE
+    assert set(names) == {*checked, "__version__"}
     for name in names:
         assert getattr(linker, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        linker.nothing  # noqa: B018  looked at for its error
+    assert dir(linker) == names
 
 
 def test_imports_point_one_way() -> None:

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 from clock import run
+from conftest import Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual import Account, Client
 
 from linker.cells import Cells, SharedFile
-from linker.ledger import SILENCE, Places
+from linker.ledger import SILENCE, Place, Places, Wait
 from linker.quota import Quota
+from linker.sandbox import Sandbox
 from linker.sandbox.limits import WINDOWS
 from linker.settings import Rate, Settings
 
@@ -250,8 +252,8 @@ def test_what_a_dead_process_held_is_free_again_a_window_later_and_a_stuck_one_s
         other = Places(rates, page, timeout_s=30.0, clock=loop.time, pid=2, is_alive=lambda _: alive)
         dead.take()
         dead.take()
-        while isinstance(wait_s := other.take(), float):  # noqa: ASYNC110  what the quota does
-            await asyncio.sleep(wait_s)
+        while isinstance(wait := other.take(), Wait):  # noqa: ASYNC110  what the quota does
+            await asyncio.sleep(wait.seconds)
         return loop.time()
 
     assert 10.9 < run(free_after(alive=False)) < 11.5
@@ -266,10 +268,10 @@ def test_a_row_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
         ledgers = [Places([Rate(60, 5.0)], page, clock=loop.time) for _ in range(3 * ROWS)]
         for ledger in ledgers:
             place = ledger.take()
-            assert not isinstance(place, float)
+            assert isinstance(place, Place)
         assert ledgers[0].free() == [(Rate(60, 5.0), 60 - 3 * ROWS)]
         await asyncio.sleep(100)
-        assert not isinstance(ledgers[0].take(), float)
+        assert isinstance(ledgers[0].take(), Place)
         return sum(page.cells.numbers[row] > 0 for row in page.cells.rows), ROWS
 
     assert run(rows())[0] <= ROWS
@@ -288,8 +290,8 @@ def test_two_ledgers_on_one_file_share_their_places(path: Path) -> None:
     """What one takes, the other lacks; the file is its user's alone and holds no word."""
     ledgers = [Places([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0) for _ in range(2)]
     for _ in range(2):
-        assert not isinstance(ledgers[0].take(), float)
-    assert not isinstance(ledgers[1].take(), float)
+        assert isinstance(ledgers[0].take(), Place)
+    assert isinstance(ledgers[1].take(), Place)
     assert [ledger.free() for ledger in ledgers] == [[(Rate(5, 60.0), 2)]] * 2
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -301,7 +303,7 @@ def test_a_file_that_is_none_of_ours_is_begun_anew(path: Path, content: bytes) -
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     ledger = Places([Rate(5, 60.0)], SharedFile(path))
-    assert not isinstance(ledger.take(), float)
+    assert isinstance(ledger.take(), Place)
     assert ledger.free() == [(Rate(5, 60.0), 4)]
 
 
@@ -309,9 +311,9 @@ def test_after_a_boot_the_clock_starts_anew_and_so_does_the_file(path: Path) -> 
     """Times that are still to come are another boot's."""
     before = Places([Rate(1, 60.0)], SharedFile(path), clock=lambda: 1e9)
     place = before.take()
-    assert not isinstance(place, float)
+    assert isinstance(place, Place)
     before.answer(place, SILENCE)
-    assert not isinstance(Places([Rate(1, 60.0)], SharedFile(path)).take(), float)
+    assert isinstance(Places([Rate(1, 60.0)], SharedFile(path)).take(), Place)
 
 
 def test_where_the_file_cannot_be_the_quota_goes_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -337,3 +339,32 @@ def test_rates_that_are_none_or_high_are_not_shared(tmp_path: Path, rates: tuple
     """There the machine is the limit."""
     Quota.of(Settings(base_url="http://h", state_dir=tmp_path / "linker", rate=rates))  # type: ignore[arg-type]
     assert not (tmp_path / "linker").exists()
+
+
+async def test_linkers_that_are_killed_and_started_on_one_account_are_refused_nothing(tmp_path: Path) -> None:
+    """Real processes, killed for real in the middle of their requests, on a sandbox that counts."""
+    limits = [(30, 3.0), (10, 0.5)]
+    async with Sandbox(limits=limits, latency_ms=30, jitter_ms=30, keep_requests=True) as sandbox:
+        jobs = tmp_path / "links.jsonl"
+        jobs.write_text("".join(f'{{"id":"PRJ9-{n}","links":{{"customers":[]}}}}\n' for n in range(1, 400)))
+        command = Command(tmp_path, {"AHA_URL": sandbox.url, "AHA_TOKEN": sandbox.options.token})
+        rates = [word for requests, seconds in limits for word in ("--rate", f"{requests}/{seconds}s")]
+
+        async def until(requests: int) -> None:
+            while len(sandbox.requests) < requests:  # noqa: ASYNC110  the sandbox tells nobody
+                await asyncio.sleep(0.01)
+
+        started = []
+        for number in range(4):
+            started.append(
+                await command.start("run", str(jobs), "--blind", *rates, "--results", f"{number}.results.jsonl")
+            )
+            await until(12 * (number + 1))
+            if number == 1:
+                started[0].kill()
+        await until(70)
+        for process in started[1:]:
+            process.kill()
+        for process in started:
+            await process.communicate()
+        assert sandbox.stats.refused == 0

@@ -162,7 +162,7 @@ async def test_a_request_that_is_cancelled_closes_its_connection_and_keeps_its_p
             writer.write(OK)
 
     quota = Quota([Rate(3, 3600)])
-    quota._pace = None
+    quota._pace_s = 0.0
     async with Wire(answer) as wire, opened(wire.url, quota=quota, concurrency=1) as pool:
         await pool.send("GET", "/answered")
         send = asyncio.create_task(pool.send("PUT", "/", b"{}"))

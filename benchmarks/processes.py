@@ -1,0 +1,96 @@
+"""One to eight linkers on one account, started and killed at random: none is refused, all is used, nobody starves.
+
+    python benchmarks/processes.py [--seconds 120] [--seed 1] [--window sliding]
+
+Real processes, a real sandbox that counts, 60/12s and 20/1s. The command exits 1 where the sandbox refused a request,
+where less than 95 % of its windows was used, or where a linker had less than half of its part over three windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import signal
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from linker.sandbox import Sandbox
+
+LIMITS = [(60, 12.0), (20, 1.0)]
+WINDOW_S = 12.0
+TARGETS = 100_000
+MOST = 8
+
+
+async def start(url: str, token: str, jobs: Path, results: Path, state: Path) -> asyncio.subprocess.Process:
+    """A linker that writes blindly, for longer than it will live."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "linker", "run", str(jobs), "--blind", "--no-progress", "--log-level", "error"),
+        *("--results", str(results), "--rate", "60/12s", "--rate", "20/1s", "--url", url),
+        env={"AHA_TOKEN": token, "XDG_STATE_HOME": str(state), "PATH": ""},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def measure(seconds: float, seed: int, window: str, folder: Path) -> bool:
+    """Start and kill for so long; print what the sandbox saw."""
+    chance = random.Random(seed)
+    async with Sandbox(limits=LIMITS, window=window, latency_ms=20, jitter_ms=20, keep_requests=True) as sandbox:
+        running: dict[int, asyncio.subprocess.Process] = {}
+        lives: list[tuple[float, frozenset[int]]] = []
+        started, count = time.monotonic(), 0
+        while time.monotonic() < started + seconds:
+            if len(running) < 2 or (len(running) < MOST and chance.random() < 0.55):
+                count += 1
+                jobs = folder / f"{count}.jsonl"
+                # each linker's targets tell whose a request is
+                jobs.write_text("".join(f'{{"id":"L{count}-{n}","links":{{"customers":[]}}}}\n' for n in range(1, 500)))
+                running[count] = await start(
+                    sandbox.url, sandbox.options.token, jobs, folder / f"{count}.results.jsonl", folder / "state"
+                )
+            else:
+                number = chance.choice(sorted(running))
+                running.pop(number).send_signal(signal.SIGKILL)
+            lives.append((time.monotonic(), frozenset(running)))
+            await asyncio.sleep(chance.choice([0.7, 2.0, 45.0]))
+        lives.append((time.monotonic(), frozenset()))
+        for process in running.values():
+            process.kill()
+            await process.wait()
+    seen = sandbox.requests
+    first, last = seen[0].at, lives[-1][0]
+    used = len(seen) / (60 * ((last - first) / WINDOW_S + 1 - 1 / 12))
+    worst = 1.0
+    for (at, alive), (until, _) in pairwise(lives):
+        begin = at + WINDOW_S + 1  # it has started, and what the others held is free
+        while begin + 3 * WINDOW_S <= until:
+            whose = [each.path.split("/L")[1].split("-")[0] for each in seen if begin <= each.at < begin + 3 * WINDOW_S]
+            part = len(whose) / len(alive)
+            worst = min([worst, *(whose.count(str(number)) / part for number in alive)])
+            begin += 3.0
+    print(f"{window}: {count} linkers, {len(seen)} requests in {last - first:.0f} s, refused {sandbox.stats.refused}")
+    print(
+        f"  used {100 * used:.1f} % of what the windows allow; "
+        f"the least that a linker had over three of them: {100 * worst:.0f} % of its part"
+    )
+    return not sandbox.stats.refused and used >= 0.95 and worst >= 0.5
+
+
+def main() -> None:
+    """Measure, and say whether it is as promised."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--window", default="sliding", choices=["sliding", "fixed", "bucket"])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(0 if asyncio.run(measure(given.seconds, given.seed, given.window, Path(folder))) else 1)
+
+
+if __name__ == "__main__":
+    main()
