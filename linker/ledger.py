@@ -82,13 +82,9 @@ ANSWER: Final = Heard(answered=True)
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No place is free: look again after so long; infinity for when something changes.
-
-    `own`: for nothing but requests of linkers that the account still counts; nobody else is in the way.
-    """
+    """No place is free: look again after so long; infinity for when something changes."""
 
     seconds: float
-    own: bool = False
 
 
 class Ledger(Protocol):
@@ -108,6 +104,9 @@ class Ledger(Protocol):
 
     def paused_s(self) -> float:
         """Seconds for which nobody takes a place; 0 where there is no pause."""
+
+    def others(self) -> bool:
+        """Whether others are at the account, or were just now: by what it says, or since it refused a request."""
 
     def free(self) -> list[tuple[Rate, int]]:
         """The places that are free of each rate."""
@@ -162,7 +161,7 @@ class Places:
                 numbers[row + c.WANTS_AT] = now
                 if not self._shared:
                     return wait
-                return Wait(min(wait.seconds, _LOOK_S if wait.seconds == math.inf else _REFRESH_S), wait.own)
+                return Wait(min(wait.seconds, _LOOK_S if wait.seconds == math.inf else _REFRESH_S))
             numbers[row + c.WANTS_AT] = 0.0
             numbers[row + c.OUT] += 1
             for each in (c.SENT, c.TAKEN, c.UNDER_WAY):
@@ -211,6 +210,12 @@ class Places:
         """See `Ledger`."""
         return max(0.0, self._numbers[c.PAUSED_UNTIL] - self._clock())
 
+    def others(self) -> bool:
+        """See `Ledger`."""
+        now, numbers = self._clock(), self._numbers
+        paused_until = numbers[c.PAUSED_UNTIL] or -math.inf  # 0: never
+        return any(now < max(numbers[said + c.OTHERS_UNTIL], paused_until + rate.seconds) for rate, said in self._rates)
+
     def free(self) -> list[tuple[Rate, int]]:
         """See `Ledger`."""
         now, under_way = self._clock(), int(self._numbers[c.UNDER_WAY])
@@ -245,21 +250,18 @@ class Places:
 
     def _wait(self, now: float, row: int) -> Wait | None:
         numbers = self._numbers
-        under_way, own = int(numbers[c.UNDER_WAY]), True
+        under_way = int(numbers[c.UNDER_WAY])
         wait_s = said_wait_s = 0.0
         for rate, said in self._rates:
             needed = rate.requests - under_way
             wait_s = max(wait_s, self._cells.latest(needed) + rate.seconds - now if needed > 0 else math.inf)
             if numbers[said + c.BUDGET] >= 0:
-                own = False
                 said_wait_s = max(said_wait_s, self._said_wait_s(rate, said, now))
-        if numbers[c.TRIAL]:
-            own = False
-            if numbers[c.TRIAL_PLACE] and now < numbers[c.TRIAL_AT] + self._timeout_s:
-                wait_s = math.inf  # one request finds out whether a pause is over
+        if numbers[c.TRIAL] and numbers[c.TRIAL_PLACE] and now < numbers[c.TRIAL_AT] + self._timeout_s:
+            wait_s = math.inf  # one request finds out whether a pause is over
         wait_s = max(wait_s, said_wait_s, numbers[c.PAUSED_UNTIL] - now)
         if wait_s > 0:
-            return Wait(wait_s, own)
+            return Wait(wait_s)
         return Wait(math.inf) if self._shared and not self._is_fair(now, row) else None
 
     def _said_wait_s(self, rate: Rate, said: int, now: float) -> float:

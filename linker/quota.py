@@ -3,10 +3,9 @@
 Who guarantees what:
 
 * **The ledger** makes the promise: never more requests at the account than it allows, whoever else is there.
-* **The pace** spreads the shortest rate evenly, 20/1s as one each 50 ms and not as twenty at once; a turn whose place
-  came late lets those behind it come sooner. Where the pace is to be even, aiolimiter spreads the slowest rate.
-  Alone it would let nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and drains
-  while it fills.
+* **The pace** spreads the shortest rate: 20/1s not as twenty at once, but one each 50 ms, and each 30 ms where nobody
+  else is at the account. An even pace spreads the slowest rate, by aiolimiter; alone that would let nearly 600 requests
+  into the first minute of 300/60s, since its bucket starts empty and drains while it fills.
 * **The line** is fair: first come, first served, and what is tried again goes ahead of what is new.
 
 A 429's pause is waited for in the same await as the place: nobody holds a place through a pause. Until the first
@@ -39,8 +38,8 @@ __all__ = ["Closed", "Quota", "Turn"]
 _SHORTEST_PACE_S: Final = 0.001
 """A pace below the event loop's own grain cannot be kept, and costs two wake-ups a request."""
 
-_CATCH_UP_S: Final = 0.3
-"""A turn that came late, since its place did, lets those behind it come sooner, by so much."""
+_ALONE: Final = 0.6
+"""Of the even pace, where nobody else is at the account: what turns lose by waiting for places is made up."""
 
 _LEAST_WAIT_S: Final = 1e-6
 """What is left over by rounding is waited for once; a wait that a clock cannot tell from none would spin."""
@@ -165,7 +164,6 @@ class Quota:
         self._waiting = 0
         self._wakes = 0
         self._next_turn = 0.0
-        self._late_since = math.inf  # since when the next turn has waited for our own places alone
         self._answered = False
         self._log = log.get_logger()
         self.turns = 0
@@ -222,11 +220,9 @@ class Quota:
                     now = asyncio.get_running_loop().time()
                     if self._even is not None:
                         await self._even.acquire()  # at once: the wait for it is over
-                        self._next_turn = now + self._pace_s
-                    else:
-                        late_s = max(0.0, min(now - self._late_since, _CATCH_UP_S))
-                        self._next_turn = max(self._next_turn, now - late_s) + self._pace_s
-                    self._late_since = math.inf
+                    if self._pace_s:
+                        burst = self._even is None and not self._account.others()
+                        self._next_turn = now + self._pace_s * (_ALONE if burst else 1.0)
                     return now, places
                 finally:
                     self._line.leave(self._grant)
@@ -282,7 +278,6 @@ class Quota:
     def _places(self, now: float) -> list[Place] | Wait:
         """A place of each ledger, or how long to wait before another look."""
         if not self._answered and self._under_way:
-            self._late_since = min(self._late_since, now)
             return Wait(math.inf)
         if now < self._next_turn or (self._even is not None and not self._even.has_capacity()):
             # never nothing: `acquire` would wait for what rounding has left over, and see no pause and no stop
@@ -293,7 +288,6 @@ class Quota:
             if isinstance(taken, Wait):
                 for other, place in zip(self._ledgers, places, strict=False):
                     other.give_back(place)
-                self._late_since = min(self._late_since, now) if taken.own else math.inf
                 return taken
             places.append(taken)
         self._under_way += 1

@@ -110,15 +110,18 @@ def test_the_account_never_counts_more_than_the_rates_allow(
 
 
 def test_the_shortest_rate_is_spread_evenly() -> None:
-    """20/1s is one each 50 ms, not twenty at once; of two rates of one length the lower sets the pace."""
+    """20/1s is one each 30 ms, not twenty at once; of two rates of one length the lower sets the pace.
+
+    Faster than it would be for ever: what turns lose by waiting for places is made up, and the places keep the rate.
+    """
 
     async def gaps(*rates: Rate) -> list[float]:
         client = Client(rates)
         await asyncio.gather(*(client.send() for _ in range(10)))
         return [after - before for before, after in pairwise(client.turns)]
 
-    assert run(gaps(Rate(300, 60), Rate(20, 1))) == pytest.approx([0.05] * 9, abs=1e-3)
-    assert run(gaps(Rate(50, 1), Rate(10, 1))) == pytest.approx([0.1] * 9, abs=1e-3)
+    assert run(gaps(Rate(300, 60), Rate(20, 1))) == pytest.approx([0.03] * 9, abs=1e-3)
+    assert run(gaps(Rate(50, 1), Rate(10, 1))) == pytest.approx([0.06] * 9, abs=1e-3)
 
 
 def test_who_comes_first_goes_first() -> None:
@@ -192,7 +195,7 @@ def test_aiolimiter_alone_would_let_near_600_into_the_first_minute_and_the_log_l
     assert run(ours()) == 300
 
 
-@pytest.mark.parametrize(("latency_s", "seconds"), [(0.0, 134.95), (0.2, 138.5), (2.0, 169.0)])
+@pytest.mark.parametrize(("latency_s", "seconds"), [(0.0, 134.57), (0.2, 137.94), (2.0, 168.54)])
 def test_900_requests_at_ahas_own_rates_take_about_the_bound(latency_s: float, seconds: float) -> None:
     """Three minutes' worth leave in two windows and a third minute's burst; each answer's latency holds its place."""
 
