@@ -31,6 +31,9 @@ from linker.settings import Rate
 
 __all__ = ["ANSWER", "SILENCE", "Heard", "Ledger", "Place", "Places", "Wait"]
 
+_CLOCK_S: Final = 0.001
+"""By how much a place is held longer: clocks have a grain, and a server's may round."""
+
 _BUSY_S: Final = 0.002
 """When to look again where another process has the lock."""
 
@@ -140,6 +143,8 @@ class Places:
         self._is_alive = is_alive or _is_alive
         self._rates = [(rate, self._cells.rate(rate, clock())) for rate in rates]
         self._longest = max(rates, key=lambda rate: (rate.seconds, -rate.requests), default=None)
+        told = {rate.requests: rate for rate in sorted(rates, key=lambda rate: rate.seconds)}
+        self._told = set(told.values())  # of rates with one number the longest: what is said of it is true of that
         self._row = self._cells.rows.start
         self._id = 0.0
         self._swept_at = -math.inf
@@ -186,8 +191,9 @@ class Places:
         """See `Ledger`."""
 
         def deed(now: float) -> None:
-            for rate, numbers in self._rates:
-                self._hear(rate, numbers, place, heard, now)
+            for rate, said in self._rates:
+                if rate in self._told:
+                    self._hear(rate, said, place, heard, now)
             self._leave(place)
             self._cells.log(now, self._id)
             if heard.answered and not heard.refused and place.at >= self._numbers[c.PAUSED_UNTIL]:
@@ -254,7 +260,7 @@ class Places:
         wait_s = said_wait_s = 0.0
         for rate, said in self._rates:
             needed = rate.requests - under_way
-            wait_s = max(wait_s, self._cells.latest(needed) + rate.seconds - now if needed > 0 else math.inf)
+            wait_s = max(wait_s, self._cells.latest(needed) + rate.seconds + _CLOCK_S - now if needed > 0 else math.inf)
             if numbers[said + c.BUDGET] >= 0:
                 said_wait_s = max(said_wait_s, self._said_wait_s(rate, said, now))
         if numbers[c.TRIAL] and numbers[c.TRIAL_PLACE] and now < numbers[c.TRIAL_AT] + self._timeout_s:

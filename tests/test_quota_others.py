@@ -57,7 +57,7 @@ def test_next_to_others_what_is_left_is_used_and_a_429_is_not_followed_by_a_burs
     """Ten minutes next to a client that asks for half, a fifth or little of 300/60s and is refused at times.
 
     Whoever comes between an answer and the request that it let go may be one too many: one request finds that out,
-    seldom two, and never all that wait.
+    seldom more, where the other takes each place that comes free, and never all that wait.
     """
 
     async def traffic() -> tuple[Account, int]:
@@ -84,10 +84,13 @@ def test_next_to_others_what_is_left_is_used_and_a_429_is_not_followed_by_a_burs
     assert len(account.served) >= 0.95 * left
     assert len(account.refused) <= 0.04 * len(account.arrivals)
     refused = set(account.refused)
+    further = []  # in each episode, of those that left when the first had been refused
     for is_refused, group in groupby(account.arrivals, refused.__contains__):
         first, *others = group
-        if is_refused:  # what was under way when the first was refused had left already
-            assert sum(at > first + 0.21 for at in others) <= 2
+        if is_refused:
+            further.append(sum(at > first + 0.21 for at in others))
+    assert sum(further) <= len(further)
+    assert max(further, default=0) <= 3
 
 
 @settings(max_examples=100, deadline=None)
