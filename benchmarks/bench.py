@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from peers import LIMITS, RECORD
+from peers import LIMITS
 from rich.console import Console
 from rich.table import Table
 from server import Seen, fast, limited
@@ -58,7 +58,7 @@ async def at_a_limit() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     bound_s = strict_bound_s(TARGETS)
     for window in WINDOWS:
-        with limited(len(AT_A_LIMIT), LIMITS, window, TARGETS, RECORD) as account:
+        with limited(len(AT_A_LIMIT), LIMITS, window, TARGETS) as account:
             took = await asyncio.gather(
                 *(run_peer(peer, url, TARGETS) for peer, url in zip(AT_A_LIMIT, account.urls, strict=True))
             )

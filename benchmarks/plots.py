@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "linker"  # the same figures, the same file
+mpl.rcParams["svg.fonttype"] = "none"  # text as text
 
 COLOURS = {
     "linker": "#1b7f5c",

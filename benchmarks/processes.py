@@ -22,7 +22,6 @@ from linker.sandbox import Sandbox
 
 LIMITS = [(60, 12.0), (20, 1.0)]
 WINDOW_S = 12.0
-TARGETS = 100_000
 MOST = 8
 
 

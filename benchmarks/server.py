@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import cast
 
+from peers import TOKEN
+
 from linker.cli.drive import run_in_loop
 from linker.sandbox import Sandbox
 
-TOKEN = "sandbox-benchmark-token"
 _HEAD_END = b"\r\n\r\n"
 _ANSWER_BYTES = 300
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one sandbox saw: all arrivals (seconds from the first), requests refused, targets that hold the link."""
+    """What one sandbox saw: arrivals (seconds from the first), requests refused, targets of which a PUT was taken."""
 
     arrivals: list[float]
     refused: int
@@ -32,13 +33,11 @@ class Seen:
 
 
 @contextmanager
-def limited(
-    count: int, limits: Sequence[tuple[int, float]], window: str, targets: int, record: str
-) -> Iterator[Limited]:
+def limited(count: int, limits: Sequence[tuple[int, float]], window: str, targets: int) -> Iterator[Limited]:
     """So many sandboxes with the same limits, 20 to 220 ms of latency and features PRJ1-1 to PRJ1-`targets`."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_serve_limited, args=(theirs, count, limits, window, targets, record)
+        target=_serve_limited, args=(theirs, count, limits, window, targets)
     )
     process.start()
     try:
@@ -63,7 +62,7 @@ class Limited:
 
 
 def _serve_limited(
-    pipe: Connection, count: int, limits: Sequence[tuple[int, float]], window: str, targets: int, record: str
+    pipe: Connection, count: int, limits: Sequence[tuple[int, float]], window: str, targets: int
 ) -> None:
     async def main() -> None:
         sandboxes = [
@@ -83,14 +82,14 @@ def _serve_limited(
             await sandbox.__aenter__()
         pipe.send([sandbox.url for sandbox in sandboxes])
         while await asyncio.to_thread(pipe.recv):
-            pipe.send([_seen(sandbox, record) for sandbox in sandboxes])
+            pipe.send([_seen(sandbox) for sandbox in sandboxes])
         for sandbox in sandboxes:
             await sandbox.__aexit__(None, None, None)
 
     run_in_loop(main())
 
 
-def _seen(sandbox: Sandbox, record: str) -> Seen:
+def _seen(sandbox: Sandbox) -> Seen:
     arrivals = sorted(each.at for each in sandbox.requests)
     held = {each.path.rsplit("/", 1)[1] for each in sandbox.requests if each.method == "PUT" and each.status == 200}
     return Seen([at - arrivals[0] for at in arrivals], sandbox.stats.refused, len(held))

@@ -24,8 +24,8 @@ from linker.settings import Rate
 __all__ = ["MOST_SHARED", "Cells", "Memory", "SharedFile"]
 
 # the head
-MARK, SENT, TAKEN, ANSWERED, UNDER_WAY, PAUSED_UNTIL, TRIAL, TRIAL_PLACE, TRIAL_AT, JOINED = range(10)
-_HEAD: Final = 10
+MARK, SENT, TAKEN, ANSWERED, PAUSED_UNTIL, TRIAL, TRIAL_PLACE, TRIAL_AT, JOINED = range(9)
+_HEAD: Final = 9
 
 # what the account said of one rate
 REQUESTS, SECONDS, USED_AT, BUDGET, UNTIL, READ_AT, OTHERS_UNTIL, PROBED_AT = range(8)
@@ -66,6 +66,10 @@ class Cells:
     def length(rows: int, log: int) -> int:
         """How many numbers there are with so many rows and so long a log."""
         return _HEAD + _RATES * _RATE + rows * _ROW + 2 * log
+
+    def under_way(self) -> int:
+        """Requests of all rows: summed up, so that no process that is killed while it writes leaves it wrong."""
+        return int(sum(self.numbers[self.rows.start + OUT : self._log : _ROW]))
 
     def rate(self, rate: Rate, now: float) -> int:
         """Where the numbers of a rate are; the one that was used longest ago makes way for a new one."""
@@ -185,8 +189,10 @@ class SharedFile:
 
     def _clear(self, size: int) -> None:
         # written and not just made longer: a full disk must be an error here, not a SIGBUS in the mapping
+        done = 0
+        while done < size:
+            done += os.pwrite(self._file, bytes(size - done), done)
         os.ftruncate(self._file, size)
-        os.pwrite(self._file, bytes(size), 0)
 
     def _is_sound(self, now: float) -> bool:
         """Whether the file is ours and of this boot: the clock starts anew at each."""

@@ -65,6 +65,7 @@ class Place:
     """A place taken, and how the account's requests stood then, this one included."""
 
     at: float
+    owner: float
     number: int
     sent: int
     under_way: int
@@ -141,7 +142,7 @@ class Places:
         self._timeout_s = timeout_s
         self._pid = pid or os.getpid()
         self._is_alive = is_alive or _is_alive
-        self._rates = [(rate, self._cells.rate(rate, clock())) for rate in rates]
+        self._rates = [(rate, 0) for rate in rates]  # each with where its numbers are, once there is a row
         self._longest = max(rates, key=lambda rate: (rate.seconds, -rate.requests), default=None)
         told = {rate.requests: rate for rate in sorted(rates, key=lambda rate: rate.seconds)}
         self._told = set(told.values())  # of rates with one number the longest: what is said of it is true of that
@@ -169,9 +170,10 @@ class Places:
                 return Wait(min(wait.seconds, _LOOK_S if wait.seconds == math.inf else _REFRESH_S))
             numbers[row + c.WANTS_AT] = 0.0
             numbers[row + c.OUT] += 1
-            for each in (c.SENT, c.TAKEN, c.UNDER_WAY):
-                numbers[each] += 1
-            place = Place(now, int(numbers[c.TAKEN]), int(numbers[c.SENT]), int(numbers[c.UNDER_WAY]))
+            numbers[c.SENT] += 1
+            numbers[c.TAKEN] += 1
+            under_way = self._cells.under_way()
+            place = Place(now, self._id, int(numbers[c.TAKEN]), int(numbers[c.SENT]), under_way)
             if numbers[c.TRIAL]:
                 numbers[c.TRIAL_PLACE], numbers[c.TRIAL_AT] = place.number, now
             return place
@@ -194,8 +196,8 @@ class Places:
             for rate, said in self._rates:
                 if rate in self._told:
                     self._hear(rate, said, place, heard, now)
+            self._cells.log(now, place.owner)  # before it leaves: who is killed between the two holds it twice
             self._leave(place)
-            self._cells.log(now, self._id)
             if heard.answered and not heard.refused and place.at >= self._numbers[c.PAUSED_UNTIL]:
                 self._numbers[c.TRIAL] = 0.0
 
@@ -224,7 +226,7 @@ class Places:
 
     def free(self) -> list[tuple[Rate, int]]:
         """See `Ledger`."""
-        now, under_way = self._clock(), int(self._numbers[c.UNDER_WAY])
+        now, under_way = self._clock(), self._cells.under_way()
         return [
             (rate, max(0, rate.requests - under_way - self._cells.answers_since(now - rate.seconds)))
             for rate, _ in self._rates
@@ -246,9 +248,8 @@ class Places:
 
     def _leave(self, place: Place) -> None:
         numbers = self._numbers
-        if numbers[self._row + c.ID] == self._id and numbers[self._row + c.OUT] > 0:  # not swept away meanwhile
+        if numbers[self._row + c.ID] == place.owner and numbers[self._row + c.OUT] > 0:  # not swept away meanwhile
             numbers[self._row + c.OUT] -= 1
-            numbers[c.UNDER_WAY] -= 1
         if numbers[c.TRIAL_PLACE] == place.number:
             numbers[c.TRIAL_PLACE] = 0.0
 
@@ -256,7 +257,7 @@ class Places:
 
     def _wait(self, now: float, row: int) -> Wait | None:
         numbers = self._numbers
-        under_way = int(numbers[c.UNDER_WAY])
+        under_way = self._cells.under_way()
         wait_s = said_wait_s = 0.0
         for rate, said in self._rates:
             needed = rate.requests - under_way
@@ -314,7 +315,7 @@ class Places:
         numbers[said + c.READ_AT] = place.at
         counted, since = rate.requests - limit.remaining, self._cells.answers_since
         later = int(numbers[c.SENT]) - place.sent
-        if counted > int(numbers[c.UNDER_WAY]) + since(place.at - rate.seconds):
+        if counted > self._cells.under_way() + since(place.at - rate.seconds):
             # more than all of ours that can have been counted: others are there, and that will not change at once
             numbers[said + c.OTHERS_UNTIL] = now + rate.seconds
         if now < numbers[said + c.OTHERS_UNTIL]:
@@ -347,6 +348,7 @@ class Places:
         self._row, self._id = row, numbers[c.JOINED]
         for each, value in enumerate((self._id, self._pid, 0.0, now, 0.0, self._timeout_s, 0.0)):
             numbers[row + each] = value
+        self._rates = [(rate, self._cells.rate(rate, now)) for rate, _ in self._rates]
         return row
 
     def _sweep(self, now: float) -> None:
@@ -371,7 +373,6 @@ class Places:
         numbers = self._numbers
         for _ in range(int(numbers[row + c.OUT])):
             self._cells.log(now, numbers[row + c.ID])
-            numbers[c.UNDER_WAY] -= 1
         numbers[row + c.OUT] = numbers[row + c.ID] = 0.0
 
 

@@ -31,15 +31,12 @@ from linker import log
 from linker.cells import MOST_SHARED, SharedFile
 from linker.ledger import ANSWER, SILENCE, Heard, Ledger, Place, Places, Wait
 from linker.ratelimit import LIMIT, rate_limit
-from linker.settings import Rate, Settings
+from linker.settings import PACE_ALONE, Rate, Settings
 
 __all__ = ["Closed", "Quota", "Turn"]
 
 _SHORTEST_PACE_S: Final = 0.001
 """A pace below the event loop's own grain cannot be kept, and costs two wake-ups a request."""
-
-_ALONE: Final = 0.6
-"""Of the even pace, where nobody else is at the account: what turns lose by waiting for places is made up."""
 
 _LEAST_WAIT_S: Final = 1e-6
 """What is left over by rounding is waited for once; a wait that a clock cannot tell from none would spin."""
@@ -222,7 +219,7 @@ class Quota:
                         await self._even.acquire()  # at once: the wait for it is over
                     if self._pace_s:
                         burst = self._even is None and not self._account.others()
-                        self._next_turn = now + self._pace_s * (_ALONE if burst else 1.0)
+                        self._next_turn = now + self._pace_s * (PACE_ALONE if burst else 1.0)
                     return now, places
                 finally:
                     self._line.leave(self._grant)
@@ -245,7 +242,8 @@ class Quota:
         else:
             self._answered = self._answered or heard.answered
             for ledger, place in zip(self._ledgers, places, strict=True):
-                ledger.answer(place, heard)
+                # the account's limit is not that of a part of it
+                ledger.answer(place, heard if ledger is self._account else SILENCE)
         self._changed.set()
 
     def _understand(self, status: int, headers: Mapping[str, str]) -> Heard:
@@ -301,7 +299,7 @@ def _shared_ledger(settings: Settings) -> Ledger | None:
     if settings.state_dir is None or not 0 < most <= MOST_SHARED:
         return None
     account = hashlib.sha256(settings.base_url.lower().encode()).hexdigest()[:16]
-    path = settings.state_dir / f"quota-{account}"
+    path = settings.state_dir / f"quota-1-{account}"  # 1: how the file is laid out
     try:
         return Places(settings.rate, SharedFile(path), timeout_s=settings.timeout_s)
     except OSError as error:

@@ -21,6 +21,9 @@ LIMIT: Final = "X-Ratelimit-Limit"
 _EPOCH_S: Final = 1e9
 """From here on a Reset is a moment (2001 and later), below it a time from now (up to 31 years)."""
 
+_FURTHEST_S: Final = 86_400.0
+"""A Reset that is further away is nonsense: no account is limited by more than the day."""
+
 _SAME_CLOCK_S: Final = 2.0
 """Up to here the two clocks are taken for one: a Date has whole seconds, and took its way."""
 
@@ -57,7 +60,7 @@ def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit | None:
         # a moment that has just passed is now: the answer took its way, and clocks differ a little
         reset_s -= _server_time(headers.get("Date"), now).timestamp()
         reset_s = 0.0 if -_SAME_CLOCK_S <= reset_s < 0 else reset_s
-    return RateLimit(limit, remaining, reset_s) if reset_s >= 0 else None
+    return RateLimit(limit, remaining, reset_s) if 0 <= reset_s <= _FURTHEST_S else None
 
 
 def _count(text: str) -> int | None:

@@ -12,7 +12,7 @@ from linker.errors import InvalidJob, UsageError
 from linker.job import Mode, parse_mode
 from linker.state import state_dir
 
-__all__ = ["DEFAULT_RATES", "Rate", "Settings", "base_url"]
+__all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url"]
 
 _RATE = re.compile(r"(?P<requests>[0-9]+)/(?P<seconds>[0-9]+(?:\.[0-9]+)?)s?")
 _ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
@@ -46,6 +46,9 @@ class Rate:
             raise UsageError(f"rate {text!r} is not understood; write it as 300/60s: requests / seconds")
         return cls(int(match["requests"]), float(match["seconds"]))
 
+
+PACE_ALONE: Final = 0.6
+"""Of the shortest rate's even pace, where nobody else is at the account: what waiting for places loses is made up."""
 
 # What Aha! allows an account, whoever its clients are (the vendor's API page).
 DEFAULT_RATES: Final = (Rate(300, 60.0), Rate(20, 1.0))
@@ -169,11 +172,14 @@ class Settings:
 
     def least_s(self, requests: float) -> float:
         """Seconds that so many requests take at the least."""
-        even_s = 0.0 if self.pace == "burst" else float("inf")
-        paced_s = max(even_s, min((rate.seconds for rate in self.parts), default=0.0))
-        # what is paced is spread from the start; of other rates, the first window's are let through at once
-        windows = ((rate.seconds, requests / rate.requests - (rate.seconds > paced_s)) for rate in self.parts)
-        return max(0.0, *(seconds * count for seconds, count in windows), 0.0)
+        shortest = min((rate.seconds for rate in self.parts), default=0.0)
+        least_s = 0.0
+        for rate in self.parts:
+            windows = requests / rate.requests
+            if self.pace == "burst":  # the first window's are let through at once, by the shortest rate at its pace
+                windows = max(windows - 1, windows * PACE_ALONE if rate.seconds == shortest else 0.0)
+            least_s = max(least_s, rate.seconds * windows)
+        return least_s
 
 
 def _is_http(url: str) -> bool:

@@ -197,10 +197,8 @@ class Work:
         if self._mending is not None:
             assert self._mending.put is not None
             return self._mending.put
-        if self._jobs is self.wish.jobs:
-            return self._change.put
-        wanted = {name for job in self._jobs for name in job.links}
-        return {name: ids for name, ids in self._change.put.items() if name in wanted}
+        whole, wanted = self._change.put, {name for job in self._jobs for name in job.links}
+        return {name: ids for name, ids in whole.items() if name in wanted} if whole.keys() - wanted else whole
 
     def _leave_page(self) -> None:
         if self.page is not None:

@@ -277,6 +277,28 @@ def test_a_row_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
     assert run(rows())[0] <= ROWS
 
 
+def test_the_answer_of_a_place_that_was_swept_away_frees_no_other() -> None:
+    """Who was taken for dead (stopped for longer than its timeout, say) comes back with requests under way."""
+
+    async def free() -> list[int]:
+        loop, page, rates = asyncio.get_running_loop(), Page(), [Rate(5, 1000.0)]
+        stopped, other = (
+            Places(rates, page, timeout_s=1.0, clock=loop.time, pid=pid, is_alive=lambda _: True) for pid in (1, 2)
+        )
+        old = stopped.take()
+        await asyncio.sleep(10)
+        other.take()
+        new = stopped.take()
+        assert isinstance(old, Place)
+        assert isinstance(new, Place)
+        stopped.answer(old, SILENCE)  # held twice, which is safe: in the log since the sweep, and now once more
+        counts = [page.cells.under_way()]
+        stopped.answer(new, SILENCE)
+        return [*counts, page.cells.under_way(), other.free()[0][1]]
+
+    assert run(free()) == [2, 1, 1]
+
+
 # The file.
 
 
