@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from linker.batch import Links
@@ -23,8 +23,7 @@ _MESSAGE_DEPTH: Final = 8
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A target as an answer shows it, alone or in a list.
 
     `links` is what it holds by this answer: a field that is left out is empty; None where the answer shows no
@@ -36,16 +35,14 @@ class Listed:
     links: Links | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """One page of a list; `pages` is how many the list has by its own word, None where it says nothing."""
 
     items: tuple[Listed, ...]
     pages: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An answer of the account, whatever its status; `message` is the server's own word on an error."""
 
     status: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 import orjson
 
 from linker.answers import Answer, understand_target
@@ -21,8 +21,7 @@ _SLIM: Final = "?fields=custom_object_links,reference_num,id"
 _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One thing asked of one target. `put` None reads it. `whole`: without `fields=`, the whole answer."""
 
     target: Target

@@ -7,7 +7,6 @@ the order of the jobs means nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,8 +22,7 @@ Links: TypeAlias = Mapping[str, frozenset[str]]
 _NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """A link job in its place in the batch: `number` from 0, and where its line stands."""
 
     number: int
@@ -41,16 +39,14 @@ class Job:
         return self.source if self.line is None else f"{self.source} line {self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """A job that will not be sent, as far as its siblings care. `fields` None: it may have been any of them."""
 
     place: str
     fields: Collection[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class WishedLinks:
+class WishedLinks(msgspec.Struct, frozen=True):
     """What all jobs of one target ask of one field. `replace` None: no job says the whole list."""
 
     replace: frozenset[str] | None = None
@@ -63,8 +59,7 @@ class WishedLinks:
         return None if base is None else (base | self.add) - self.remove
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What the batch asks of one target, and the jobs that ask it."""
 
     target: Target

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from linker.batch import Job, Links, Wish
 from linker.job import Target, sorted_ids
 
@@ -19,8 +21,7 @@ class FieldChange:
     removed: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What a batch comes to for one target, field by field. `before` None: not known.
 
     `held` is what the target holds now, where that is not `before`: a PUT of ours that was sent before, and whose
@@ -89,8 +90,7 @@ class Change:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True):
     """What a run would do to one target, and the jobs that ask it. Nothing was written."""
 
     change: Change

@@ -105,8 +105,7 @@ def _kind_of(reference: str) -> Kind | None:
     return _LETTERS.get(letters) if sub is None else None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, order=True, gc=False):
     """One Aha! resource. `id` is a number without leading zeros or an upper-case reference number.
 
     Example:

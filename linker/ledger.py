@@ -20,9 +20,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+import msgspec
 
 from linker import cells as c
 from linker.cells import Keeper, Memory
@@ -60,8 +61,7 @@ _RESET_SLACK_S: Final = 2.0
 """A Reset may be later than a whole window by what whole seconds and clocks make of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A place taken, and how the account's requests stood then, this one included."""
 
     at: float
@@ -71,8 +71,7 @@ class Place:
     under_way: int
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """What came of a request: whether the account answered, whether with 429, and what it said of its limit."""
 
     answered: bool
@@ -84,8 +83,7 @@ SILENCE: Final = Heard(answered=False)
 ANSWER: Final = Heard(answered=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True, gc=False):
     """No place is free: look again after so long; infinity for when something changes."""
 
     seconds: float

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from linker.batch import Job, Links, Lost, Wish, settle
 from linker.change import Change
@@ -17,8 +18,7 @@ __all__ = ["Told", "failure", "holds", "unchanged", "without_before", "written"]
 _NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What the results of one target's jobs have in common."""
 
     change: Change | None

@@ -15,9 +15,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeGuard, TypeVar
+
+import msgspec
 
 from linker.answers import Answer, Listed
 from linker.api import Request
@@ -49,8 +50,7 @@ _WORTH_A_PAGE: Final = 3
 """Targets from which on a list's first page is looked at: it may waste one request; for two it would save one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """One target as the planner leaves it: its wish, and what is known of it.
 
     `names` is by how many the batch had it. `links` None: it is still to be read, by itself. `error`: it could not be
@@ -159,7 +159,7 @@ class Planner:
                 async for sight in self._settled(kind, [each for each in more if each in self._batch], unread):
                     yield sight
             for target in filter(self._batch.__contains__, unread):
-                yield replace(self._unread(target), error=unread[target])
+                yield msgspec.structs.replace(self._unread(target), error=unread[target])
         for target in targets:
             if target in self._batch:
                 yield self._unread(target)

@@ -6,8 +6,9 @@ Exponential backoff with full jitter: before try n + 1 the wait is anything from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import msgspec
 
 from linker.answers import Answer
 from linker.errors import Error, ErrorType, RequestFailed
@@ -25,30 +26,26 @@ _TYPES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(msgspec.Struct, frozen=True):
     """The answer counts."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(msgspec.Struct, frozen=True, gc=False):
     """Try again after anything between `least_s` and `most_s` seconds; this try has used up an attempt."""
 
     least_s: float
     most_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True, gc=False):
     """The whole account has to wait so long (429); no attempt is used up."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """It will not be tried again."""
 
     error: Error

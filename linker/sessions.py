@@ -12,11 +12,11 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 import aiohttp
+import msgspec
 from aiohttp import hdrs
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -38,8 +38,7 @@ Outgoing: TypeAlias = tuple[str, str, bytes | None]
 """Method, path and body of a request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What came back, not understood yet. `sent_at` is the loop time at which the request left."""
 
     status: int

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from linker.errors import InvalidJob
 from linker.job import LinkJob, Target, check_key, is_field, parse_links, parse_mode
 
@@ -32,8 +34,7 @@ class Rejection:
     key: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One line of input: where it stands, and what it says. Lines count from 1."""
 
     source: str
