@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True):
         if self.put is None:
             return None
         links = {field: sorted_ids(ids) for field, ids in self.put.items()}
-        return orjson.dumps({self.target.kind.value: {"custom_object_links": links}})
+        return orjson.dumps({str(self.target.kind): {"custom_object_links": links}})
 
     def __str__(self) -> str:
         fields = f" {', '.join(self.put)}" if self.put else ""
@@ -74,18 +74,12 @@ class Api:
             RequestFailed: there was no answer of Aha!'s.
             quota.Closed: the run is being stopped; nothing was sent.
         """
-        chosen: Request | PageRequest | None = None
-
-        def outgoing(now: float) -> tuple[str, str, bytes | None] | None:
-            nonlocal chosen
-            chosen = choose(now)
-            return None if chosen is None else (chosen.method, chosen.path, chosen.body)
-
-        reply = await self._pool.exchange(outgoing, first=first)
-        if reply is None or chosen is None:
+        sent: tuple[Request | PageRequest, Reply] | None = await self._pool.exchange(choose, first=first)
+        if sent is None:
             return None
+        request, reply = sent
         try:
-            return chosen.understand(reply)
+            return request.understand(reply)
         except BadAnswer as error:
             error.sent_at = reply.sent_at
             raise

@@ -223,11 +223,11 @@ def wished(jobs: Sequence[Job]) -> dict[str, WishedLinks]:
     """What jobs of one target ask of each field."""
     if len(jobs) == 1:  # the common case, without the sets in between
         job = jobs[0]
-        return {field: WishedLinks(**{job.mode.value: frozenset(ids)}) for field, ids in job.links.items()}
+        return {field: WishedLinks(**{str(job.mode): frozenset(ids)}) for field, ids in job.links.items()}
     gathered: dict[str, dict[str, set[str]]] = {}
     for job in jobs:
         for field, ids in job.links.items():
-            gathered.setdefault(field, {}).setdefault(job.mode.value, set()).update(ids)
+            gathered.setdefault(field, {}).setdefault(str(job.mode), set()).update(ids)
     return {
         field: WishedLinks(**{mode: frozenset(ids) for mode, ids in modes.items()}) for field, modes in gathered.items()
     }

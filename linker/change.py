@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -13,8 +12,7 @@ from linker.job import Target, sorted_ids
 __all__ = ["Change", "FieldChange", "Planned", "plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(msgspec.Struct, frozen=True):
     """What one PUT does to one field; ids sorted as numbers."""
 
     added: list[str]

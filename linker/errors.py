@@ -19,8 +19,9 @@ What becomes of a *job* is never an exception but a `Result`, whose `Error.type`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 __all__ = [
     "BadAnswer",
@@ -108,8 +109,7 @@ class ErrorType(StrEnum):
     UNKNOWN_RECORD = "unknown_record"
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(msgspec.Struct, frozen=True):
     """Why a job failed or was rejected. `retryable`: the same job may well succeed later."""
 
     type: ErrorType

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     @property
     def plural(self) -> str:
         """The kind as it stands in a path: `features`."""
-        return f"{self.value}s"
+        return f"{self}s"
 
     @classmethod
     def parse(cls, text: str) -> Kind:

@@ -158,9 +158,9 @@ class Places:
             self._catch_up(now)
             if self._shared:
                 self._sweep(now)
-            row, numbers = self._my_row(now), self._numbers
+            row, numbers, under_way = self._my_row(now), self._numbers, self._cells.under_way()
             numbers[row + c.SEEN_AT] = now
-            wait = self._wait(now, row)
+            wait = self._wait(now, row, under_way)
             if wait is not None:
                 numbers[row + c.WANTS_AT] = now
                 if not self._shared:
@@ -170,8 +170,7 @@ class Places:
             numbers[row + c.OUT] += 1
             numbers[c.SENT] += 1
             numbers[c.TAKEN] += 1
-            under_way = self._cells.under_way()
-            place = Place(now, self._id, int(numbers[c.TAKEN]), int(numbers[c.SENT]), under_way)
+            place = Place(now, self._id, int(numbers[c.TAKEN]), int(numbers[c.SENT]), under_way + 1)
             if numbers[c.TRIAL]:
                 numbers[c.TRIAL_PLACE], numbers[c.TRIAL_AT] = place.number, now
             return place
@@ -231,18 +230,22 @@ class Places:
         ]
 
     def _do(self, deed: Callable[[float], None]) -> None:
-        self._deeds.append(deed)
-        if self._keeper.lock():
-            try:
-                self._catch_up(self._clock())
-            finally:
-                self._keeper.unlock()
+        if not self._keeper.lock():
+            self._deeds.append(deed)
+            return
+        try:
+            now = self._clock()
+            self._catch_up(now)
+            deed(now)
+        finally:
+            self._keeper.unlock()
 
     def _catch_up(self, now: float) -> None:
         """Do what the lock was wanted for; later than it happened, which frees no place too early."""
-        for deed in self._deeds:
-            deed(now)
-        self._deeds.clear()
+        if self._deeds:
+            for deed in self._deeds:
+                deed(now)
+            self._deeds.clear()
 
     def _leave(self, place: Place) -> None:
         numbers = self._numbers
@@ -253,9 +256,8 @@ class Places:
 
     # How long to wait: the longest of all reasons.
 
-    def _wait(self, now: float, row: int) -> Wait | None:
+    def _wait(self, now: float, row: int, under_way: int) -> Wait | None:
         numbers = self._numbers
-        under_way = self._cells.under_way()
         wait_s = said_wait_s = 0.0
         for rate, said in self._rates:
             needed = rate.requests - under_way

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -34,8 +34,29 @@ _SECRET_FROM: Final = 16
 _USER_AGENT: Final = f"aha-linker/{__version__}"
 
 
-Outgoing: TypeAlias = tuple[str, str, bytes | None]
-"""Method, path and body of a request."""
+class Outgoing(Protocol):
+    """What can be sent. `path` is a URL's, with its query."""
+
+    @property
+    def method(self) -> str:
+        """The request's HTTP method."""
+
+    @property
+    def path(self) -> str:
+        """Where it goes, below the account's base URL."""
+
+    @property
+    def body(self) -> bytes | None:
+        """JSON, or nothing."""
+
+
+R = TypeVar("R", bound=Outgoing)
+
+
+class _Plain(msgspec.Struct, frozen=True):
+    method: str
+    path: str
+    body: bytes | None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -80,6 +101,7 @@ class SessionPool:
         self._quota = quota
         self._stop = stop
         self._token = token
+        self._token_bytes = token.encode()
         # with each request and not in the session, whose headers aiohttp sends to a proxy too, outside of TLS
         self._headers = {
             hdrs.AUTHORIZATION: f"Bearer {token}",
@@ -123,31 +145,33 @@ class SessionPool:
             RequestFailed: no answer came, or no whole one.
             quota.Closed: the run is being stopped; nothing was sent.
         """
-        reply = await self.exchange(lambda _: (method, path, body))
-        assert reply is not None
-        return reply
+        sent = await self.exchange(lambda _: _Plain(method, path, body))
+        assert sent is not None
+        return sent[1]
 
-    async def exchange(self, choose: Callable[[float], Outgoing | None], *, first: bool = False) -> Reply | None:
-        """The same for a request that is chosen when its turn has come; where there is none, the turn is given back."""
+    async def exchange(self, choose: Callable[[float], R | None], *, first: bool = False) -> tuple[R, Reply] | None:
+        """The same for a request that is chosen when its turn has come, by the loop's time, and what came back for it.
+
+        Where there is nothing to send any more, None, the turn is given back.
+        """
         assert self._session is not None, "the pool is not open"
         async with self._leases, self._quota.turn(self._stop, first=first) as turn:
             chosen = choose(turn.at)
             if chosen is None:
                 turn.give_back()
                 return None
-            method, path, body = chosen
             self.requests += 1
             try:
                 async with self._session.request(
-                    method,
-                    URL(self._settings.base_url + path, encoded=True),
-                    data=body,
+                    chosen.method,
+                    URL(self._settings.base_url + chosen.path, encoded=True),
+                    data=chosen.body,
                     headers=self._headers,
                     allow_redirects=False,
                     middlewares=(_SendOnce(),),
                 ) as response:
                     turn.hear(response.status, response.headers)
-                    return self._reply(response, await response.read(), turn.at)
+                    return chosen, self._reply(response, await response.read(), turn.at)
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
                 failure = _ours(error, self._settings)
             failure.sent_at = turn.at
@@ -157,8 +181,8 @@ class SessionPool:
         """What came back, without the token, which a proxy's error or a debugging page may repeat."""
         token, headers = self._token, response.headers
         if len(token) >= _SECRET_FROM:
-            body = body.replace(token.encode(), b"[token]")
-            if any(token in text for text in headers.values()):
+            body = body.replace(self._token_bytes, b"[token]")
+            if token in "\n".join(headers.values()):
                 hidden = ((key, text.replace(token, "[token]")) for key, text in headers.items())
                 headers = CIMultiDictProxy(CIMultiDict(hidden))
         return Reply(response.status, headers, body, sent_at)

@@ -8,7 +8,7 @@ answer makes of it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -43,6 +43,8 @@ class Step(Enum):
     WRITE = auto()
     CHECK = auto()
     CHECK_WHOLE = auto()
+
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python
 
 
 @dataclass(eq=False, slots=True)
@@ -126,7 +128,7 @@ class Work:
         self._seen = True  # whether a GET of this target can be expected to show links
         self._sent: set[str] = set()  # fields of PUTs that were taken, or may have been: their answers were lost
         self._sending: set[str] = set()  # those that the PUT in hand has brought in
-        self._tries: Counter[Step | None] = Counter()
+        self._tries: defaultdict[Step | None, int] = defaultdict(int)
         if blind and not dry and not wish.needs_before:
             self._change = plan(wish, None)
             self.step = Step.WRITE
@@ -177,13 +179,14 @@ class Work:
             return None
         self._leave_page()
         self._tries[self.step] += 1
-        if self.step is Step.WRITE:
+        asked = self.asked
+        if asked.put is not None:
             self.looks = 0
-            self._sending = self._put.keys() - self._sent
+            self._sending = asked.put.keys() - self._sent
             self._sent |= self._sending
             if self._number is None:
                 self._number = self._number_change()
-        return self.asked
+        return asked
 
     @property
     def asked(self) -> Request:

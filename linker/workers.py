@@ -73,7 +73,7 @@ class Workers:
                     work.sent_at = outcome.sent_at
                 planning = work.step is not Step.WRITE
                 judged = verdict(outcome, work.attempt, work.refusal, self._settings)
-                if self._waits(work, judged, outcome):
+                if not isinstance(judged, Accept) and self._waits(work, judged, outcome):
                     return False
                 await self._recorder.take(self._settle(work, judged, loop.time()))
                 if planning and not await self._admission.admit([work]):

@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import cast
+from typing import TypeVar, cast
 
 import orjson
 
@@ -23,6 +23,8 @@ from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
 from linker.sessions import Outgoing, Reply, SessionPool
 from linker.settings import Rate, Settings
+
+R = TypeVar("R", bound=Outgoing)
 
 SETTINGS = Settings(base_url="http://virtual", attempts=20, refusals=1000, state_dir=None)
 BODY = orjson.dumps({"feature": {"id": "1", "reference_num": "PRJ1-1", "custom_object_links": []}})
@@ -79,10 +81,13 @@ class Pool:
         self._linker = linker
         self.stop = asyncio.Event()
 
-    async def exchange(self, choose: Callable[[float], Outgoing | None], *, first: bool = False) -> Reply | None:
+    async def exchange(self, choose: Callable[[float], R | None], *, first: bool = False) -> tuple[R, Reply] | None:
         """One request there and back. One that is cut off arrives no later than its connection is closed."""
         async with self._leases, self._quota.turn(self.stop, first=first) as turn:
-            choose(turn.at)
+            request = choose(turn.at)
+            if request is None:
+                turn.give_back()
+                return None
             there_s, back_s = next(self._ways)
             try:
                 await asyncio.sleep(there_s)
@@ -90,7 +95,7 @@ class Pool:
                 status, headers = self._account.ours(self._linker)
             await asyncio.sleep(back_s)
             turn.hear(status, headers)
-            return Reply(status, headers, BODY, turn.at)
+            return request, Reply(status, headers, BODY, turn.at)
 
 
 class Client:
