@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import orjson
 
 from linker.change import Planned
@@ -165,7 +166,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
 def _json(outcome: Outcome) -> list[str]:
     if isinstance(outcome, Result):
         return [outcome.to_json().decode()]
-    return [orjson.dumps(_change(outcome)).decode()]
+    return [orjson.dumps(_change(outcome), default=msgspec.structs.asdict).decode()]
 
 
 def _change(planned: Planned) -> dict[str, Any]:
