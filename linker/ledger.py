@@ -242,10 +242,9 @@ class Places:
 
     def _catch_up(self, now: float) -> None:
         """Do what the lock was wanted for; later than it happened, which frees no place too early."""
-        if self._deeds:
-            for deed in self._deeds:
-                deed(now)
-            self._deeds.clear()
+        for deed in self._deeds:
+            deed(now)
+        self._deeds.clear()
 
     def _leave(self, place: Place) -> None:
         numbers = self._numbers

@@ -17,6 +17,7 @@ from linker.backoff import Backoff
 from linker.batch import Batch, Lost
 from linker.errors import Stopped, TooManyRemovals, UsageError
 from linker.fetcher import Fetcher
+from linker.freshness import PageSeen
 from linker.guard import Admission, Guard
 from linker.listing import Listing, PageRequest
 from linker.mirror import MIRROR, clears
@@ -28,7 +29,7 @@ from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Rejection, Source
 from linker.summary import Summary
-from linker.work import Outcome, PageSeen, Step, Work
+from linker.work import Outcome, Step, Work
 from linker.workers import Workers
 from linker.workqueue import WorkQueue
 
@@ -236,7 +237,7 @@ class Pipeline:
         now = asyncio.get_running_loop().time()
         outcomes: list[Outcome] = []
         works: list[Work] = []
-        pages: dict[PageRequest, PageSeen] = {}
+        pages: dict[PageRequest, PageSeen[Work]] = {}
         for sight in group:
             outcomes += [Result.rejected(job, error) for job, error in sight.rejected]
             self._workers.targets_done += sight.names - 1

@@ -10,29 +10,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
 
 from linker.answers import Answer, Listed
 from linker.api import Request
 from linker.batch import Job, Links, Wish
 from linker.change import Change, Planned, plan
 from linker.errors import Error, ErrorType
-from linker.listing import PageRequest
+from linker.freshness import Freshness, PageSeen
 from linker.mending import Mending
 from linker.outcome import Told, failure, holds, unchanged, without_before, written
 from linker.results import Result
 
-__all__ = ["Outcome", "PageSeen", "Step", "Work"]
+__all__ = ["Outcome", "Step", "Work"]
 
 Outcome = Result | Planned
 
 _INVALID = (400, 422)
 _NONE: frozenset[str] = frozenset()
-
-_LOOK_S: Final = 1.0
-"""How long a look that was taken for a PUT counts at the least; it doubles with each further one."""
 
 
 class Step(Enum):
@@ -45,18 +40,6 @@ class Step(Enum):
     CHECK_WHOLE = auto()
 
     __hash__ = object.__hash__  # Enum's own hashes the name, in Python
-
-
-@dataclass(eq=False, slots=True)
-class PageSeen:
-    """A page of a list that several works were planned from; where it gets old, it is read again for all of them.
-
-    `unsent` are its works that have not been written yet, `parked` those of them that found it too old and wait.
-    """
-
-    request: PageRequest
-    unsent: set[Work] = field(default_factory=set)
-    parked: list[Work] = field(default_factory=list)
 
 
 class Work:
@@ -74,13 +57,11 @@ class Work:
         "_change",
         "_dry",
         "_jobs",
-        "_max_age_s",
         "_mending",
         "_number",
         "_number_change",
         "_put_answer",
         "_put_attempts",
-        "_read_at",
         "_read_status",
         "_refusal",
         "_refused_status",
@@ -90,7 +71,7 @@ class Work:
         "_tries",
         "admitted",
         "charged",
-        "looks",
+        "freshness",
         "page",
         "refusal",
         "sent_at",
@@ -104,16 +85,15 @@ class Work:
         self.wish = wish
         self.refusal = 0
         self.sent_at: float | None = None
-        self.page: PageSeen | None = None
+        self.page: PageSeen[Work] | None = None
         self.charged = 0
         """Removals that the guard has counted already."""
-        self.looks = 0
-        """How often what it goes by was read again for the PUT to come."""
+        self.freshness = Freshness(max_age_s)
+        """Of what its PUT goes by."""
         self.admitted = False
         """It may be written."""
         self.step: Step | None = Step.READ
         self._jobs: Sequence[Job] = wish.jobs
-        self._max_age_s = max_age_s
         self._dry = dry
         self._change: Change | None = None
         self._mending: Mending | None = None
@@ -121,7 +101,6 @@ class Work:
         self._number_change = number_change
         self._put_answer: Answer | None = None  # the last PUT that was taken
         self._put_attempts = 0
-        self._read_at: float | None = None
         self._read_status = 200
         self._refusal: tuple[Links, str] | None = None  # a blind PUT that was refused, and the server's words on it
         self._refused_status: int | None = None
@@ -154,16 +133,12 @@ class Work:
 
     def is_old(self, now: float) -> bool:
         """Whether what its PUT goes by was read too long ago."""
-        if self.step is not Step.WRITE or self._read_at is None:
-            return False
-        # a look that was taken for this very PUT counts for longer, else one whose turn is slow would look for ever
-        max_age_s = max(self._max_age_s, _LOOK_S) * 2.0 ** (self.looks - 1) if self.looks else self._max_age_s
-        return now - self._read_at > max_age_s
+        return self.step is Step.WRITE and self.freshness.is_old(now)
 
     @property
     def goes_first(self) -> bool:
         """The request in hand goes ahead of others: it is tried again, or what it goes by was read for it."""
-        return self.attempt > 0 or self.refusal > 0 or (self.looks > 0 and self.step is Step.WRITE)
+        return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
 
     def request(self, now: float) -> Request | None:
         """What to send at this very moment, a try counted; None where another look at its page is due, or nothing.
@@ -174,14 +149,14 @@ class Work:
             if self.page is not None and len(self.page.unsent) > 1:
                 return None
             self.step = Step.READ
-            self.looks += 1
+            self.freshness.looks += 1
         if self.step is None:
             return None
         self._leave_page()
         self._tries[self.step] += 1
         asked = self.asked
         if asked.put is not None:
-            self.looks = 0
+            self.freshness.looks = 0
             self._sending = asked.put.keys() - self._sent
             self._sent |= self._sending
             if self._number is None:
@@ -225,7 +200,7 @@ class Work:
                 self.step = Step.READ_WHOLE
                 return []
             case Step.READ | Step.READ_WHOLE:
-                self.looks = max(self.looks, 1)
+                self.freshness.looks = max(self.freshness.looks, 1)
                 return self.see(answer.links, answer.status, answer.sent_at, now, attempts)
             case Step.WRITE:
                 self._tries[step] = 0
@@ -286,7 +261,7 @@ class Work:
         if before is not None and self._change is not None:
             before = self._change.since(before, self._sent)
         self._change = plan(self.wish, before, held)
-        self._read_at = read_at if before is not None else None
+        self.freshness.read_at = read_at if before is not None else None
         if self._dry:
             self.step = None
             return [*outcomes, Planned(self._change, tuple(self._jobs))]
@@ -341,7 +316,7 @@ class Work:
             self._put_answer = Answer(http_status, Listed(links=links))
             mending.taken(shown)
         mending.look(shown)
-        self._read_at, self.step = read_at, Step.WRITE
+        self.freshness.read_at, self.step = read_at, Step.WRITE
         return self._mended(now)
 
     def _mended(self, now: float) -> list[Outcome]:

@@ -13,12 +13,13 @@ from linker.api import Api
 from linker.backoff import Backoff
 from linker.errors import RequestFailed
 from linker.fetcher import Fetcher
+from linker.freshness import PageSeen
 from linker.guard import Admission
 from linker.quota import Closed
 from linker.recorder import Recorder
 from linker.retry import Accept, Again, GiveUp, Pause, Verdict, verdict
 from linker.settings import Settings
-from linker.work import Outcome, PageSeen, Step, Work
+from linker.work import Outcome, Step, Work
 from linker.workqueue import WorkQueue
 
 __all__ = ["Workers"]
@@ -73,7 +74,7 @@ class Workers:
                     work.sent_at = outcome.sent_at
                 planning = work.step is not Step.WRITE
                 judged = verdict(outcome, work.attempt, work.refusal, self._settings)
-                if not isinstance(judged, Accept) and self._waits(work, judged, outcome):
+                if self._waits(work, judged, outcome):
                     return False
                 await self._recorder.take(self._settle(work, judged, loop.time()))
                 if planning and not await self._admission.admit([work]):
@@ -113,13 +114,13 @@ class Workers:
             case _:
                 return []
 
-    def _park(self, work: Work, page: PageSeen, owner: asyncio.TaskGroup) -> None:
+    def _park(self, work: Work, page: PageSeen[Work], owner: asyncio.TaskGroup) -> None:
         """What its page said is too old: the page is read again, once, for all of its works that are not written."""
         page.parked.append(work)
         if len(page.parked) == 1:
             owner.create_task(self._refresh(page))
 
-    async def _refresh(self, page: PageSeen) -> None:
+    async def _refresh(self, page: PageSeen[Work]) -> None:
         answer = await self._fetcher.fetch(page.request)
         now = asyncio.get_running_loop().time()
         items = answer.page.items if isinstance(answer, Answer) and answer.page is not None else ()
@@ -136,5 +137,5 @@ class Workers:
         await self._admission.admit(list(page.unsent))
         parked, page.parked = page.parked, []
         for work in parked:
-            work.looks += 1
+            work.freshness.looks += 1
             self._queue.again(work)

@@ -34,6 +34,7 @@ ORDER = (
     "api",
     "retry",
     "results",
+    "freshness",
     "work",
     "pipeline",
     "client",

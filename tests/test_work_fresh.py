@@ -13,9 +13,10 @@ from linker import Error, ErrorType, LinkJob, Mode, Planned, Result, Status
 from linker.answers import Answer, Listed
 from linker.batch import Batch
 from linker.change import FieldChange
+from linker.freshness import PageSeen
 from linker.job import Kind
 from linker.listing import Listing
-from linker.work import PageSeen, Step, Work
+from linker.work import Step, Work
 
 LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)
 
@@ -138,7 +139,7 @@ def test_what_somebody_else_did_between_a_lost_put_and_the_next_is_not_ours() ->
 
 def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     """Who waits with others sends nothing; who is the last of the page reads by itself."""
-    page = PageSeen(Listing(Kind.FEATURE).page(1))
+    page: PageSeen[Work] = PageSeen(Listing(Kind.FEATURE).page(1))
     works = [work_of(("add", "1"), id=f"PRJ1-{number}") for number in range(1, 4)]
     for work in works:
         assert work.see({"c": frozenset({"8"})}, 200, 0.0, 0.0) == []
