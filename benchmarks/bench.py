@@ -1,6 +1,7 @@
 """`make bench`: linker against what people write instead, at a limit and without one; tables, JSON and plots.
 
     python benchmarks/bench.py [--pairs 5] [--results benchmarks/results]
+    python benchmarks/bench.py --profile
 
 Ratios, never absolute claims: everything is compared with a bound, or with a peer in the same run.
 """
@@ -139,12 +140,32 @@ def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
     )
 
 
+async def profile() -> None:
+    """Calls of functions a request without a limit, by where they are, linker's beside the bare loop's."""
+    peers = ("bare aiohttp", "linker")
+    with fast() as url:
+        counted = [await run_peer(peer, url, NO_LIMIT_TARGETS[peer], "--no-limit", "--profile") for peer in peers]
+    table = Table("calls a request", *peers)
+    for part in ["all", *sorted(counted[1], key=lambda part: -counted[1][part])]:
+        calls = [
+            (sum(each.values()) if part == "all" else each.get(part, 0)) / NO_LIMIT_TARGETS[peer]
+            for peer, each in zip(peers, counted, strict=True)
+        ]
+        if max(calls) >= 1:
+            table.add_row(part, *(f"{each:.0f}" for each in calls))
+    Console(width=110).print(table)
+
+
 def main() -> None:
     """Measure, show, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"))
+    parser.add_argument("--profile", action="store_true", help="only count what a request calls")
     given = parser.parse_args()
+    if given.profile:
+        asyncio.run(profile())
+        return
     rows = asyncio.run(at_a_limit())
     no_limit = asyncio.run(without_a_limit(given.pairs))
     show(rows, no_limit)

@@ -1,27 +1,32 @@
 """The same work by linker and by what people write instead: each peer is one function, run in a process of its own.
 
-    python benchmarks/peers.py PEER URL TARGETS [--no-limit]
+    python benchmarks/peers.py PEER URL TARGETS [--no-limit] [--profile]
 
 Links record 640362830 to the features PRJ1-1 to PRJ1-TARGETS, one PUT each, within 60/12s and 20/1s or without a limit,
-tries again what is answered 429, and prints what it took as JSON.
+tries again what is answered 429, and prints what it took as JSON; profiled, the calls of functions by where they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import importlib
+import pstats
 import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import orjson
 
+import linker as package
 from linker.cli.drive import run_in_loop
 
+PACKAGE = Path(package.__file__).parent
 RECORD = "640362830"
 LIMITS = ((60, 12.0), (20, 1.0))
 CONNECTIONS = 40
@@ -155,6 +160,24 @@ PEERS: dict[str, tuple[Callable[..., Awaitable[None]], tuple[str, ...]]] = {
 """Each peer, and what it imports: before the clock starts."""
 
 
+def calls_by_part(profile: cProfile.Profile) -> Counter[str]:
+    """Calls of functions by linker's file or the library that they are in; built-in ones by who calls them."""
+    counted: Counter[str] = Counter()
+    for (path, _, _), (_, calls, _, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        if path != "~":
+            counted[_part(path)] += calls
+        for (caller, _, _), (_, calls_from_it, _, _) in callers.items() if path == "~" else ():
+            counted[_part(caller)] += calls_from_it
+    return counted
+
+
+def _part(path: str) -> str:
+    file = Path(path)
+    if "site-packages" in file.parts:
+        return file.parts[file.parts.index("site-packages") + 1].removesuffix(".py")
+    return str(file.relative_to(PACKAGE.parent)) if PACKAGE in file.parents else "Python"
+
+
 def main() -> None:
     """One peer, once."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -162,6 +185,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("targets", type=int)
     parser.add_argument("--no-limit", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     peer, modules = PEERS[given.peer]
     for module in modules:
@@ -177,7 +201,12 @@ def main() -> None:
         rss = after.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return {"seconds": seconds, "cpu_s": cpu_s, "memory_mib": rss / 2**20}
 
-    sys.stdout.buffer.write(orjson.dumps(run_in_loop(timed())))
+    profile = cProfile.Profile()
+    if given.profile:
+        profile.enable()
+    took = run_in_loop(timed())
+    profile.disable()
+    sys.stdout.buffer.write(orjson.dumps(calls_by_part(profile) if given.profile else took))
 
 
 if __name__ == "__main__":
