@@ -6,7 +6,7 @@ the order of the jobs means nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -94,6 +94,8 @@ class Batch:
         self._mode = mode
         self._jobs: dict[Target, list[bytes]] = {}
         self._lost: dict[Target, list[Lost]] = {}
+        self._aside: dict[Target, list[bytes]] = {}  # passed over
+        self._forms_aside: set[tuple[Kind, bool]] = set()
         self._sources: list[str] = []
         self.jobs = 0
         """Jobs that were added."""
@@ -141,6 +143,29 @@ class Batch:
             grouped.setdefault(target.kind, []).append(target)
         return grouped
 
+    def pass_over(self, done: Callable[[Target, Sequence[Job]], bool]) -> int:
+        """Take out the targets that need not be done, and tell how many jobs that were.
+
+        One that may be another name of a target that is left (a number, where that goes by its reference) comes back
+        when the account says that it is.
+        """
+        passed = 0
+        for target, packed in list(self._jobs.items()):
+            if target not in self._lost and done(target, [self._unpack(target, each) for each in packed]):
+                self._aside[target] = self._jobs.pop(target)
+                passed += len(packed)
+        self.targets -= len(self._aside)
+        left = {(name.kind, name.id.isdigit()) for name in self.all_names()}
+        self._aside = {
+            name: packed for name, packed in self._aside.items() if (name.kind, not name.id.isdigit()) in left
+        }
+        self._forms_aside = {(name.kind, name.id.isdigit()) for name in self._aside}
+        return passed
+
+    def may_be_aside(self, target: Target) -> bool:
+        """Whether a target that was passed over may be this one by its other name."""
+        return (target.kind, not target.id.isdigit()) in self._forms_aside
+
     def wishes(self) -> Iterator[tuple[Wish | None, list[tuple[Job, Error]]]]:
         """Take out all targets, each by its one name, in the order in which they were first named."""
         for target in list(self._jobs):
@@ -155,6 +180,7 @@ class Batch:
         held = [(name, self._jobs.pop(name)) for name in names if name in self._jobs]
         if not held:
             raise KeyError(names)
+        held += [(name, self._aside.pop(name)) for name in names if name in self._aside]
         jobs = [self._unpack(name, packed) for name, each in held for packed in each]
         lost = [loss for name in names for loss in self._lost.pop(name, ())]
         return settle(held[0][0], jobs, lost)

@@ -17,7 +17,7 @@ from linker.job import LinkJob
 from linker.listing import Listing
 from linker.plan import Plan
 from linker.quota import Quota
-from linker.results import ResultsFile
+from linker.resultsfile import ResultsFile
 from linker.run import Confirm, Run
 from linker.settings import Settings, base_url
 from linker.sources import Jobs, sources_of
@@ -25,7 +25,9 @@ from linker.summary import Summary
 
 __all__ = ["Linker", "link"]
 
-_RUN_OPTIONS: Final = frozenset({"blind", "empty_clears", "limit", "max_age", "max_removals", "mirror", "mode", "yes"})
+_RUN_OPTIONS: Final = frozenset(
+    {"blind", "durability", "empty_clears", "limit", "max_age", "max_removals", "mirror", "mode", "yes"}
+)
 
 
 class Linker:
@@ -86,6 +88,8 @@ class Linker:
         results: str | Path | None = None,
         *,
         overwrite: bool = False,
+        resume: bool = False,
+        failed_only: bool = False,
         confirm: Confirm | None = None,
         **options: Any,
     ) -> Run:
@@ -95,6 +99,8 @@ class Linker:
             jobs: a path or several, or an (async) iterable of `LinkJob`s or dicts of a job file's keys.
             results: the results file; without one nothing is kept, and the run can be neither resumed nor undone.
             overwrite: keep a results file that exists under a dated name, and start anew.
+            resume: go on from the results file, where there is one: what is done is passed over.
+            failed_only: of a resume, do just the targets with a job that failed or was rejected.
             confirm: awaited with the removals and the links read where there are more of them than `max_removals`
                 lets through; True goes on. Without it, the run stops.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
@@ -105,9 +111,15 @@ class Linker:
             TooManyRemovals: in the iteration: more links would go than may.
             Stopped: in the iteration, where the run ended early; what was done is in the results.
         """
-        file = ResultsFile(Path(results), overwrite=overwrite) if results is not None else None
+        resume = resume or failed_only
+        if resume and (results is None or overwrite):
+            raise UsageError("to resume takes the results file of the runs before" + " and no overwrite" * overwrite)
+        settings, file = self._with(options), None
+        if results is not None:
+            file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
+        sources = sources_of(jobs)
         return self._started(
-            Run(self._with(options), self._token, self._quota, sources_of(jobs), file, confirm=confirm)
+            Run(settings, self._token, self._quota, sources, file, failed_only=failed_only, confirm=confirm)
         )
 
     def dry_run(self, jobs: Jobs, **options: Any) -> Run:
@@ -157,6 +169,8 @@ def link(
     *,
     results: str | Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    failed_only: bool = False,
     **options: Any,
 ) -> Summary:
     """Run a batch and wait for its end: the plain, blocking form of `Linker(...).run(...)`.
@@ -181,7 +195,7 @@ def link(
 
     async def whole() -> Summary:
         async with Linker(account, token, **options) as aha:
-            run = aha.run(jobs, results, overwrite=overwrite)
+            run = aha.run(jobs, results, overwrite=overwrite, resume=resume, failed_only=failed_only)
             async for _ in run:
                 pass
             return run.summary

@@ -89,16 +89,17 @@ class Fetcher:
     def pause(self, request: Request | PageRequest, seconds: float) -> None:
         """A 429 pauses the whole account."""
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
-        if seconds > self._settings.max_wait_s:
-            self._end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
+        if seconds > self._settings.max_wait:
+            self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
         else:
             self._quota.pause(seconds)
 
     def unauthorized(self, message: str) -> None:
         """A 401 ends the run."""
-        self._end(Unauthorized(f"the account did not take the token ({message}); nothing more is sent"))
+        self.end(Unauthorized(f"the account did not take the token ({message}); nothing more is sent"))
 
-    def _end(self, why: Stopped) -> None:
+    def end(self, why: Stopped) -> None:
+        """The run must end. Raises that, where nobody else is told."""
         if self._stop is None:
             raise why
         self._stop(why)

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH_READ",
+    "BROKEN_LINE",
     "GAVE_UP",
+    "LEFT_OPEN",
+    "MENDED",
     "NOT_SHARED",
     "OTHER_LIMIT",
     "PAUSED",
+    "RESUMED",
     "RETRY",
     "STOPPING",
     "configure",
@@ -28,6 +32,10 @@ __all__ = [
 ]
 
 BATCH_READ: Final = "batch_read"
+BROKEN_LINE: Final = "broken_line"
+LEFT_OPEN: Final = "left_open"
+MENDED: Final = "mended"
+RESUMED: Final = "resumed"
 RETRY: Final = "retry"
 PAUSED: Final = "paused"
 GAVE_UP: Final = "gave_up"

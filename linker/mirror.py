@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 from linker.answers import Answer
@@ -25,9 +25,11 @@ async def clears(
     scope: Listing,
     field: str,
     fetch: Fetch,
+    is_open: Callable[[Target], bool],
 ) -> AsyncIterator[LinkJob]:
     """A clear for each target of the scope that holds something in the field and that the batch does not name.
 
+    So is one that holds nothing where an earlier run of the results file has not ended with it (`is_open`).
     Nothing is yielded before every target that the batch names there has been seen under both of its names.
 
     Raises:
@@ -45,7 +47,7 @@ async def clears(
                     raise UsageError(f"--mirror: the list of {scope} shows no {what}; nothing is cleared")
                 names = {Target(scope.kind, name) for name in (item.reference, item.id) if name}
                 unseen -= names
-                if item.links.get(field) and not any(map(batch.names, names)):
+                if (item.links.get(field) or any(map(is_open, names))) and not any(map(batch.names, names)):
                     unnamed[item.id] = item.reference or item.id
     for target in unseen:
         answer = await fetch(Request(target))

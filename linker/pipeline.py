@@ -14,17 +14,21 @@ from dataclasses import dataclass
 from linker import log
 from linker.api import Api
 from linker.backoff import Backoff
-from linker.batch import Batch, Lost
+from linker.batch import Batch, Job, Lost, Wish
 from linker.errors import Stopped, TooManyRemovals, UsageError
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission, Guard
+from linker.job import Target
+from linker.journal import Intent
 from linker.listing import Listing, PageRequest
 from linker.mirror import MIRROR, clears
 from linker.planner import Planner, Sight
 from linker.quota import Quota
 from linker.recorder import Recorder
-from linker.results import Result, ResultsFile
+from linker.results import Result
+from linker.resultsfile import ResultsFile
+from linker.resume import Done, read_done
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Rejection, Source
@@ -55,6 +59,7 @@ class Pipeline:
     Args:
         deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
         dry: plan only: no PUT is ever sent.
+        failed_only: do just the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
     """
 
@@ -68,6 +73,7 @@ class Pipeline:
         deliver: Callable[[list[Outcome]], Awaitable[None]],
         *,
         dry: bool = False,
+        failed_only: bool = False,
         confirm: Callable[[int, int], Awaitable[bool]] | None = None,
     ) -> None:
         self._settings = settings
@@ -75,6 +81,9 @@ class Pipeline:
         self._sources = sources
         self._file = results
         self._dry = dry
+        self._failed_only = failed_only
+        self._left: dict[Target, Intent] = {}
+        self._done = Done()
         self._blind = settings.blind and not dry  # a plan is what is read
         self._stop = asyncio.Event()
         self._pool = SessionPool(settings, token, quota, self._stop)
@@ -94,7 +103,14 @@ class Pipeline:
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
         self._fetcher = Fetcher(settings, api, quota, self.stop)
         self._workers = Workers(
-            settings, api, self._fetcher, self._queue, self._backoff, self._admission, self._recorder
+            settings,
+            api,
+            self._fetcher,
+            self._queue,
+            self._backoff,
+            self._admission,
+            self._recorder,
+            results.journal if results is not None else None,
         )
 
     def __repr__(self) -> str:
@@ -192,6 +208,8 @@ class Pipeline:
 
     async def _read_input(self) -> None:
         """Read all input: a batch is declarative, and nothing is sent before its last line is known."""
+        if self._file is not None and self._file.resume:
+            await self._resume(self._file)
         for source in self._sources:
             async for entries in source.entries(empty_clears=self._settings.empty_clears):
                 rejected: list[Outcome] = []
@@ -210,18 +228,37 @@ class Pipeline:
         if self._settings.mirror is not None:
             scope, field = self._settings.mirror
             await self._mirror(Listing.parse(scope), field)
+        if self._done.lines:
+            self.summary.passed_over = await asyncio.to_thread(self._batch.pass_over, self._is_done)
+            self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
         self._read = True
         self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
+
+    async def _resume(self, file: ResultsFile) -> None:
+        """Learn what earlier runs have done."""
+        self._done = await asyncio.to_thread(read_done, file.path)
+        if self._failed_only and not self._done.lines:
+            raise UsageError(f"--failed-only: {file.path} has no results of an earlier run")
+        file.run = self._done.last_run + 1 if self._done.lines else 0
+        self._left = dict(file.left)
+
+    def _is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
+        if self._failed_only:
+            return not self._done.failed(target)
+        return target not in self._left and self._done.holds(target, jobs)
 
     async def _mirror(self, scope: Listing, field: str) -> None:
         """Add a clear for each target of the scope that the file does not name."""
         if self._untold:
             lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
-        added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch)]
+        added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch, self._is_open)]
         for job in added:
             self._batch.add(self._jobs, MIRROR, None, job)
             self._jobs += 1
+
+    def _is_open(self, target: Target) -> bool:
+        return target in self._left or self._done.failed(target)
 
     async def _feed(self, owner: asyncio.TaskGroup) -> None:
         """From the batch to the queue: what is seen together is counted together, before its first PUT."""
@@ -250,6 +287,7 @@ class Pipeline:
                 number_change=self._number_change,
                 blind=self._blind,
                 dry=self._dry,
+                left=self._left_of(sight.wish),
             )
             if sight.error is not None:
                 outcomes += work.failed(sight.error.error, sight.error.http_status, now)
@@ -259,12 +297,20 @@ class Pipeline:
                 work.page = pages.setdefault(sight.page, PageSeen(sight.page))
                 work.page.unsent.add(work)
             works.append(work)
-        await self._recorder.take(outcomes)
-        self._workers.targets_done += sum(work.step is None for work in works)
+        ended = [work for work in works if work.step is None]
+        await self._recorder.take(outcomes, [target for work in ended for target in work.targets])
+        self._workers.targets_done += len(ended)
         for work in await self._admission.admit(works):
             if work.step is not None:
                 await self._queue.put(work)
 
+    def _left_of(self, wish: Wish) -> Intent | None:
+        """The last PUT that an earlier run has left open, by whichever name of the target."""
+        if not self._left:
+            return None
+        names = {wish.target, *(job.target for job in wish.jobs)}
+        return next((intent for target, intent in reversed(self._left.items()) if target in names), None)
+
     def _number_change(self) -> int:
         self.summary.puts += 1
-        return self.summary.puts - 1
+        return self._done.next_change + self.summary.puts - 1

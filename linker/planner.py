@@ -145,13 +145,17 @@ class Planner:
     async def _by_themselves(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Sight, None]:
         """Targets that no list showed. Where some go by number and some by reference, that is settled first.
 
-        A rejected line counts with its name: it holds back the list that it has a part in by whichever name.
+        A rejected line counts with its name: it holds back the list that it has a part in by whichever name. Where an
+        earlier run has done what may be one of them by its other name, all are settled.
         """
         lost = [target for target in self._batch.lost_names() if target.kind is kind and target not in self._batch]
         numbered = [target for target in (*targets, *lost) if target.id.isdigit()]
         others = [target for target in (*targets, *lost) if not target.id.isdigit()]
-        if targets and numbered and others:
-            fewer, more = sorted((numbered, others), key=len)
+        fewer, more = sorted((numbered, others), key=len)
+        resumed = any(map(self._batch.may_be_aside, targets))
+        if resumed:
+            fewer, more = [*fewer, *more], []
+        if targets and fewer and (more or resumed):
             unread: dict[Target, GiveUp] = {}
             async for sight in self._settled(kind, fewer, unread):
                 yield sight

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
+import msgspec
+
 from linker.errors import ResultsUnwritable
-from linker.results import Result, ResultsFile
+from linker.job import Target
+from linker.results import Result
+from linker.resultsfile import ResultsFile
 from linker.summary import Summary
 from linker.work import Outcome
 
 __all__ = ["Recorder"]
 
 _AT_ONCE: Final = 256
+
+
+class _Lot(msgspec.Struct):
+    outcomes: list[Outcome]
+    ended: Collection[Target]
 
 
 class Recorder:
@@ -35,17 +44,22 @@ class Recorder:
         self._file = file
         self._summary = summary
         self._deliver = deliver
-        self._lots: asyncio.Queue[list[Outcome] | None] = asyncio.Queue(waiting)
-        self._late: list[Outcome] = []  # of tasks that were cancelled while there was no room for them
+        self._lots: asyncio.Queue[_Lot | None] = asyncio.Queue(waiting)
+        self._late: list[_Lot] = []  # of tasks that were cancelled while there was no room for them
 
-    async def take(self, outcomes: list[Outcome]) -> None:
-        """Take outcomes, once there is room; where that is cut off, they are written all the same."""
+    async def take(self, outcomes: list[Outcome], ended: Collection[Target] = ()) -> None:
+        """Take outcomes, once there is room; where that is cut off, they are written all the same.
+
+        Args:
+            ended: targets that have no outcomes to come.
+        """
         if not outcomes:
             return
+        lot = _Lot(outcomes, ended)
         try:
-            await self._lots.put(outcomes)
+            await self._lots.put(lot)
         except asyncio.CancelledError:
-            self._late += outcomes
+            self._late.append(lot)
             raise
 
     async def end(self) -> None:
@@ -58,36 +72,62 @@ class Recorder:
         Raises:
             ResultsUnwritable: it cannot be written.
         """
-        ended = False
-        while not ended:
+        more = True
+        while more:
+            lots: list[_Lot] = []
             outcomes: list[Outcome] = []
             lot = await self._lots.get()
             while lot is not None:
-                outcomes += lot
+                lots.append(lot)
+                outcomes += lot.outcomes
                 if len(outcomes) >= _AT_ONCE or self._lots.empty():
                     break
                 lot = self._lots.get_nowait()
-            ended = lot is None
-            if ended:
-                outcomes += self._rest()
-            if outcomes:
-                self._write(outcomes)
+            if lot is None:
+                more = False
+                rest = self._rest()
+                lots += rest
+                outcomes += [outcome for lot in rest for outcome in lot.outcomes]
+            if lots:
+                results = self._write(outcomes)
+                try:
+                    if self._file is not None:
+                        await self._file.sync()
+                except asyncio.CancelledError:
+                    self._count(results)  # they are written
+                    raise
+                self._count(results)
+                self._settle(lots)
                 await self._deliver(outcomes)
 
     def flush(self) -> None:
         """Write what came after the end, or all that is there where the writer was cut off."""
+        lots = self._rest()
         with suppress(ResultsUnwritable):
-            self._write(self._rest())
+            results = self._write([outcome for lot in lots for outcome in lot.outcomes])
+            if self._file is not None:
+                self._file.sync_now()
+            self._count(results)
+            self._settle(lots)
 
-    def _write(self, outcomes: list[Outcome]) -> None:
+    def _write(self, outcomes: Sequence[Outcome]) -> list[Result]:
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
         if self._file is not None and results:
             self._file.write(results)
+        return results
+
+    def _count(self, results: Sequence[Result]) -> None:
         for result in results:
             self._summary.add(result)
 
-    def _rest(self) -> list[Outcome]:
+    def _settle(self, lots: Sequence[_Lot]) -> None:
+        if self._file is not None:
+            self._file.settle(target for lot in lots for target in lot.ended)
+
+    def _rest(self) -> list[_Lot]:
         rest, self._late = self._late, []
         while not self._lots.empty():
-            rest += self._lots.get_nowait() or ()
+            lot = self._lots.get_nowait()
+            if lot is not None:
+                rest.append(lot)
         return rest

@@ -1,13 +1,10 @@
-"""What became of each job, as data: the results file, one JSON line a job, written by one writer."""
+"""What became of each job, as data: a line of the results file."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -15,10 +12,10 @@ import orjson
 
 from linker.batch import Job
 from linker.change import FieldChange
-from linker.errors import Error, ErrorType, ResultsExist, ResultsUnwritable, UsageError
+from linker.errors import Error, ErrorType
 from linker.sources import Entry, Rejection
 
-__all__ = ["Result", "ResultsFile", "Status"]
+__all__ = ["Result", "Status"]
 
 
 class Status(StrEnum):
@@ -113,83 +110,3 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class ResultsFile:
-    """The one writer of a results file: whole lines only, one `write` for all that are there.
-
-    Example:
-        >>> with ResultsFile(Path("links.results.jsonl")) as results:
-        ...     results.write([result])
-    """
-
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self.path = path
-        self._overwrite = overwrite
-        self._old: Path | None = None
-        self._discarded = False
-        self._size = 0
-        self._fd = -1
-
-    def __repr__(self) -> str:
-        return f"<ResultsFile {self.path}, {self._size:,} bytes>"
-
-    def __enter__(self) -> Self:
-        """Make the file.
-
-        Raises:
-            ResultsExist: it is there, and `overwrite` does not say to keep the old one under a dated name.
-            UsageError: it cannot be made.
-        """
-        try:
-            if self._overwrite and self.path.is_file():
-                self._old = self.path.rename(_dated(self.path))
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        except FileExistsError:
-            message = f"results file {self.path} exists; --overwrite keeps it under a dated name and starts anew"
-            raise ResultsExist(message) from None
-        except OSError as error:
-            raise UsageError(f"results file {self.path}: {error.strerror}") from None
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Close the file; one in which nothing was written does not outlive an error, and the old one is put back."""
-        os.close(self._fd)
-        if self._discarded or (error is not None and not self._size):
-            self.path.unlink(missing_ok=True)
-            if self._old is not None:
-                self._old.rename(self.path)
-
-    def discard(self) -> None:
-        """Leave no file behind when it is closed: the run came to nothing."""
-        self._discarded = True
-
-    def write(self, results: Sequence[Result]) -> None:
-        """Append a line for each result.
-
-        Raises:
-            ResultsUnwritable: not all of it could be written; what was is cut back to whole lines.
-        """
-        data = b"".join([line for result in results for line in (result.to_json(), b"\n")])
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
-        except OSError as error:
-            written = len(data) - len(rest)
-            whole = data.rfind(b"\n", 0, written) + 1
-            os.ftruncate(self._fd, self._size + whole)
-            self._size += whole
-            raise ResultsUnwritable(f"results file {self.path}: {error.strerror}; nothing more was sent") from None
-        self._size += len(data)
-
-
-def _dated(path: Path) -> Path:
-    """A free name beside `path` that tells when the file was last written: `links.results.20260101T000000Z.jsonl`."""
-    stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
-    dated = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
-    count = 1
-    while dated.exists():
-        count += 1
-        dated = path.with_name(f"{path.stem}.{stamp}-{count}{path.suffix}")
-    return dated

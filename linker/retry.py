@@ -70,7 +70,7 @@ def verdict(outcome: Answer | RequestFailed, attempt: int, refusal: int, setting
         # refused again after the wait that was asked for: whoever else uses the account needs longer than that
         return Pause(max(outcome.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
     if status in _TRANSIENT and attempt < settings.attempts:
-        least_s = min(outcome.retry_after_s or 0.0, settings.max_wait_s)
+        least_s = min(outcome.retry_after_s or 0.0, settings.max_wait)
         return Again(least_s, least_s + backoff_s(attempt, settings))
     retryable = status in _TRANSIENT or status == 429
     message = f"{status}: {outcome.message}" + (f", {_tries(attempt)}" if retryable else "")

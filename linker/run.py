@@ -10,7 +10,8 @@ from typing import Final, TypeAlias, cast
 from linker.errors import LinkerError, UsageError
 from linker.pipeline import Pipeline, Progress
 from linker.quota import Quota
-from linker.results import Result, ResultsFile
+from linker.results import Result
+from linker.resultsfile import ResultsFile
 from linker.settings import Settings
 from linker.sources import Source
 from linker.summary import Summary
@@ -41,9 +42,20 @@ class Run:
         results: ResultsFile | None = None,
         *,
         dry: bool = False,
+        failed_only: bool = False,
         confirm: Confirm | None = None,
     ) -> None:
-        self._pipeline = Pipeline(settings, token, quota, sources, results, self._deliver, dry=dry, confirm=confirm)
+        self._pipeline = Pipeline(
+            settings,
+            token,
+            quota,
+            sources,
+            results,
+            self._deliver,
+            dry=dry,
+            failed_only=failed_only,
+            confirm=confirm,
+        )
         self._task: asyncio.Task[None] | None = None
         self._ready: deque[Outcome] = deque()
         self._more = asyncio.Event()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from linker.errors import InvalidJob, UsageError
+from linker.files import Durability
 from linker.job import Mode, parse_mode
 from linker.state import state_dir
 
@@ -52,6 +54,21 @@ PACE_ALONE: Final = 0.6
 
 # What Aha! allows an account, whoever its clients are (the vendor's API page).
 DEFAULT_RATES: Final = (Rate(300, 60.0), Rate(20, 1.0))
+
+
+_BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = (
+    (("concurrency", "attempts", "refusals", "queue_size", "limit"), lambda value: value >= 1, "1 or more"),
+    (
+        ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"),
+        lambda value: value > 0,
+        "more than 0",
+    ),
+    (("max_age", "max_wait"), lambda value: value >= 0, "0 or more seconds"),
+    (("max_removals",), lambda value: value >= 0, "0 or more"),
+    (("share",), lambda value: 0 < value <= 1, "more than 0 and at most 1"),
+    (("pace",), lambda value: value in ("burst", "even"), "burst or even"),
+    (("durability",), lambda value: value in ("flush", "fsync"), "flush or fsync"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +133,8 @@ class Settings:
     refusals: int = 20
     """How often one request may be answered 429 in a row. A refusal uses up no attempt, but not for ever."""
 
-    max_wait_s: float = 600.0
-    """Longest `Retry-After` that is sat out; beyond it the run stops, to be taken up later."""
+    max_wait: float = 600.0
+    """Seconds: the longest `Retry-After`, and the longest outage, that is sat out; beyond it the run stops."""
 
     connect_timeout_s: float = 10.0
     """For the TCP and TLS handshakes."""
@@ -130,6 +147,10 @@ class Settings:
 
     drain_s: float = 10.0
     """What requests under way get to end in when a run is stopped."""
+
+    durability: Durability = "fsync"
+    """What results and journal survive once they are said to be on disk: `flush` the end of the process, `fsync` a
+    loss of power."""
 
     queue_size: int = 1000
     """Targets in work at once, those that wait for a retry included: a minute of them at 20 a second is 1,200."""
@@ -146,22 +167,11 @@ class Settings:
         each = (written,) if isinstance(written, Rate | str) else written
         rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in each)
         object.__setattr__(self, "rate", rates)
-        for name in ("concurrency", "attempts", "refusals", "queue_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("connect_timeout_s", "read_timeout_s", "timeout_s", "backoff_base_s", "backoff_cap_s"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} must be more than 0, not {getattr(self, name)}")
-        if not 0 < self.share <= 1:
-            raise UsageError(f"share must be more than 0 and at most 1, not {self.share}")
-        if self.pace not in ("burst", "even"):
-            raise UsageError(f"pace must be burst or even, not {self.pace!r}")
-        if not self.max_age >= 0:
-            raise UsageError(f"max_age must be 0 or more seconds, not {self.max_age}")
-        if self.max_removals is not None and self.max_removals < 0:
-            raise UsageError(f"max_removals must be 0 or more, not {self.max_removals}")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"limit must be 1 or more, not {self.limit}")
+        for names, is_fit, what in _BOUNDS:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not is_fit(value):
+                    raise UsageError(f"{name} must be {what}, not {value!r}")
         if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
 

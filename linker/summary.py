@@ -36,6 +36,8 @@ class Summary:
     """Targets that were written to."""
     limited: bool = False
     """The run ended as its `limit` says, before its last job."""
+    passed_over: int = 0
+    """Jobs that an earlier run of the results file has done."""
     stopped: bool = False
     """The run ended before its last job."""
     _statuses: Counter[Status] = field(default_factory=Counter)

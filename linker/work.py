@@ -8,8 +8,7 @@ answer makes of it.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum, auto
 
 from linker.answers import Answer, Listed
@@ -18,9 +17,11 @@ from linker.batch import Job, Links, Wish
 from linker.change import Change, Planned, plan
 from linker.errors import Error, ErrorType
 from linker.freshness import Freshness, PageSeen
+from linker.journal import Intent
 from linker.mending import Mending
 from linker.outcome import Told, failure, holds, unchanged, without_before, written
 from linker.results import Result
+from linker.tries import Tries
 
 __all__ = ["Outcome", "Step", "Work"]
 
@@ -51,13 +52,16 @@ class Work:
         blind: do not read what need not be read.
         dry: plan only; nothing is ever written.
         number_change: called once when the target's first PUT leaves; gives the change its number.
+        left: the last PUT of an earlier run, of which it is not known whether it arrived.
     """
 
     __slots__ = (
         "_change",
         "_dry",
         "_jobs",
+        "_left",
         "_mending",
+        "_noted",
         "_number",
         "_number_change",
         "_put_answer",
@@ -76,11 +80,19 @@ class Work:
         "refusal",
         "sent_at",
         "step",
+        "targets",
         "wish",
     )
 
     def __init__(
-        self, wish: Wish, *, max_age_s: float, number_change: Callable[[], int], blind: bool = False, dry: bool = False
+        self,
+        wish: Wish,
+        *,
+        max_age_s: float,
+        number_change: Callable[[], int],
+        blind: bool = False,
+        dry: bool = False,
+        left: Intent | None = None,
     ) -> None:
         self.wish = wish
         self.refusal = 0
@@ -90,11 +102,15 @@ class Work:
         """Removals that the guard has counted already."""
         self.freshness = Freshness(max_age_s)
         """Of what its PUT goes by."""
+        self.targets = {wish.target} | ({left.target} if left is not None else set())
+        """By which names its intents are noted."""
         self.admitted = False
         """It may be written."""
         self.step: Step | None = Step.READ
         self._jobs: Sequence[Job] = wish.jobs
         self._dry = dry
+        self._left = left
+        self._noted: object = None  # what stood for the PUT in hand when its intent was told
         self._change: Change | None = None
         self._mending: Mending | None = None
         self._number: int | None = None
@@ -107,7 +123,7 @@ class Work:
         self._seen = True  # whether a GET of this target can be expected to show links
         self._sent: set[str] = set()  # fields of PUTs that were taken, or may have been: their answers were lost
         self._sending: set[str] = set()  # those that the PUT in hand has brought in
-        self._tries: defaultdict[Step | None, int] = defaultdict(int)
+        self._tries: Tries[Step | None] = Tries()
         if blind and not dry and not wish.needs_before:
             self._change = plan(wish, None)
             self.step = Step.WRITE
@@ -118,7 +134,16 @@ class Work:
     @property
     def attempt(self) -> int:
         """How often the request in hand has been tried."""
-        return self._tries[self.step]
+        return self._tries.made(self.step)
+
+    @property
+    def spent(self) -> int:
+        """How many of these tries count: not those of an outage."""
+        return self._tries.spent(self.step)
+
+    def forgive(self) -> None:
+        """The tries so far of the request in hand count for nothing."""
+        self._tries.forgive(self.step)
 
     @property
     def removals(self) -> int:
@@ -153,7 +178,7 @@ class Work:
         if self.step is None:
             return None
         self._leave_page()
-        self._tries[self.step] += 1
+        self._tries.add(self.step)
         asked = self.asked
         if asked.put is not None:
             self.freshness.looks = 0
@@ -168,6 +193,34 @@ class Work:
         """The request in hand, without a try of it."""
         whole = self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE)
         return Request(self.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
+
+    @property
+    def intent(self) -> Intent:
+        """The PUT in hand, as it is to be noted before it leaves."""
+        assert self._change is not None
+        put, change, mending = self._put, self._change, self._mending
+        self._noted = self._stands
+        if change.before is None:
+            return Intent(self.wish.target, put)
+        before, held = change.before, change.held
+        if mending is not None:
+            before, held = mending.before, mending.held
+        fields = put.keys() | self._sent
+        return Intent(
+            self.wish.target,
+            put,
+            {field: before[field] for field in fields},
+            {field: held[field] for field in fields} if held is not None and held != before else None,
+        )
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether the PUT in hand is still the one whose intent was told last."""
+        return self._noted is self._stands
+
+    @property
+    def _stands(self) -> object:
+        return self._mending.put if self._mending is not None else self._change
 
     @property
     def _put(self) -> Links:
@@ -185,7 +238,7 @@ class Work:
 
     def refused(self) -> None:
         """The account refused the request for its rate (429): that try counts for nothing."""
-        self._tries[self.step] -= 1
+        self._tries.refuse(self.step)
         if self.step is Step.WRITE:
             self._sent -= self._sending
         self.refusal += 1
@@ -193,8 +246,7 @@ class Work:
     def answered(self, answer: Answer, now: float) -> list[Outcome]:
         """Take the answer (200 to 299) of the request in hand; the results that it settles."""
         step, attempts, self.refusal = self.step, self.attempt, 0
-        if step is not Step.WRITE:
-            self._tries[step] = 0
+        self._tries.begin(step)
         match step:
             case Step.READ if answer.links is None:
                 self.step = Step.READ_WHOLE
@@ -203,7 +255,6 @@ class Work:
                 self.freshness.looks = max(self.freshness.looks, 1)
                 return self.see(answer.links, answer.status, answer.sent_at, now, attempts)
             case Step.WRITE:
-                self._tries[step] = 0
                 self._put_attempts, self._put_answer = self._put_attempts + attempts, answer
                 if self._mending is not None:
                     self._mending.taken(answer.links)
@@ -225,10 +276,16 @@ class Work:
         self._leave_page()
         if self._mending is not None:
             return self._broken_off(self._mending, error, http_status, now)
-        told = self._told(http_status, self.attempt, now)
+        self._not_applied(http_status)
         idle = self._idle if self.step is Step.WRITE else ()
+        told = self._told(http_status, self.attempt, now, assuming=self._sent)
         self.step = None
         return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self._jobs]
+
+    def _not_applied(self, http_status: int | None) -> None:
+        """A PUT that was refused for good has changed nothing; any other may have, whatever became of its answer."""
+        if self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408:
+            self._sent -= self._sending
 
     def unchecked(self, now: float) -> list[Outcome]:
         """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
@@ -258,7 +315,9 @@ class Work:
         else:
             before = {name: links.get(name, _NONE) for name in self.wish.fields}
         held = before
-        if before is not None and self._change is not None:
+        if before is not None and self._left is not None:
+            before = self._resumed(self._left, before, links or {})
+        elif before is not None and self._change is not None:
             before = self._change.since(before, self._sent)
         self._change = plan(self.wish, before, held)
         self.freshness.read_at = read_at if before is not None else None
@@ -271,7 +330,7 @@ class Work:
         outcomes += [self._unchanged(job, now) for job in idle if going.isdisjoint(job.links)]
         self._jobs = [job for job in self._jobs if not going.isdisjoint(job.links)]
         if self._jobs and not put:  # the PUT was taken, and its answer lost
-            self._put_attempts += self._tries[Step.WRITE]
+            self._put_attempts += self._tries.begin(Step.WRITE)
             self._put_answer = Answer(http_status, Listed(links=held))
             return outcomes + self._done(held, now)
         self.step = Step.WRITE if self._jobs else None
@@ -282,6 +341,15 @@ class Work:
                 outcomes += self._mended(now)
         return outcomes
 
+    def _resumed(self, left: Intent, held: Links, links: Links) -> Links | None:
+        """What the target held before an earlier run, as far as that run's last PUT is to be seen in what it holds."""
+        self._left, done = None, left.done(links)
+        sent = done.after.keys() & self.wish.fields.keys() if done is not None else _NONE
+        if done is None or not sent or (done.before is None and self.wish.needs_before):
+            return held
+        self._sent, self._put_attempts, self._number = set(sent), 1, self._number_change()
+        return done.since(held, sent) if done.before is not None else None
+
     def read_again(self) -> None:
         """What its page said is too old, and the page shows it no more: it is read by itself."""
         self._leave_page()
@@ -290,7 +358,7 @@ class Work:
     def _invalid(self, message: str, http_status: int | None, now: float) -> list[Outcome]:
         """The PUT in hand, which several jobs share, was refused: it is mended."""
         assert self._change is not None
-        self._put_attempts, self._tries[Step.WRITE] = self._put_attempts + self.attempt, 0
+        self._put_attempts += self._tries.begin(Step.WRITE)
         self._refused_status = http_status
         self._sent -= self._sending
         if self._mending is not None:
@@ -311,8 +379,8 @@ class Work:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
             return self._broken_off(mending, error, http_status, now)
         shown = {name: links.get(name, _NONE) for name in mending.before}
-        if self._tries[Step.WRITE] and mending.arrived(shown):
-            self._put_attempts, self._tries[Step.WRITE] = self._put_attempts + self._tries[Step.WRITE], 0
+        if self._tries.made(Step.WRITE) and mending.arrived(shown):
+            self._put_attempts += self._tries.begin(Step.WRITE)
             self._put_answer = Answer(http_status, Listed(links=links))
             mending.taken(shown)
         mending.look(shown)
@@ -372,6 +440,7 @@ class Work:
     def _unchanged(self, job: Job, now: float) -> Result:
         return unchanged(job, self._told(self._read_status, 0, now))
 
-    def _told(self, http_status: int | None, attempts: int, now: float) -> Told:
+    def _told(self, http_status: int | None, attempts: int, now: float, assuming: Collection[str] = ()) -> Told:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
-        return Told(self._change, http_status, self._number, attempts, elapsed_ms)
+        change = self._change.assuming(assuming) if self._change is not None and assuming else self._change
+        return Told(change, http_status, self._number, attempts, elapsed_ms)

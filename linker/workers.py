@@ -9,12 +9,13 @@ import asyncio
 
 from linker import log
 from linker.answers import Answer
-from linker.api import Api
+from linker.api import Api, Request
 from linker.backoff import Backoff
-from linker.errors import RequestFailed
+from linker.errors import RequestFailed, ResultsUnwritable
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission
+from linker.journal import Journal
 from linker.quota import Closed
 from linker.recorder import Recorder
 from linker.retry import Accept, Again, GiveUp, Pause, Verdict, verdict
@@ -37,6 +38,7 @@ class Workers:
         backoff: Backoff[Work],
         admission: Admission,
         recorder: Recorder,
+        journal: Journal | None,
     ) -> None:
         self._settings = settings
         self._api = api
@@ -45,6 +47,7 @@ class Workers:
         self._backoff = backoff
         self._admission = admission
         self._recorder = recorder
+        self._journal = journal
         self._log = log.get_logger()
         self.targets_done = 0
 
@@ -63,12 +66,10 @@ class Workers:
         while work.step is not None:
             outcome: Answer | RequestFailed | None
             try:
-                outcome = await self._api.send(work.request, first=work.goes_first)
-            except Closed:
-                await self._recorder.take(work.unchecked(loop.time()))
+                outcome = await self._send(work)
+            except (Closed, ResultsUnwritable):
+                await self._take(work, work.unchecked(loop.time()))
                 return True
-            except RequestFailed as failure:
-                outcome = failure
             if outcome is not None:
                 if work.sent_at is None:
                     work.sent_at = outcome.sent_at
@@ -76,7 +77,7 @@ class Workers:
                 judged = verdict(outcome, work.attempt, work.refusal, self._settings)
                 if self._waits(work, judged, outcome):
                     return False
-                await self._recorder.take(self._settle(work, judged, loop.time()))
+                await self._take(work, self._settle(work, judged, loop.time()))
                 if planning and not await self._admission.admit([work]):
                     return True
                 if isinstance(judged, GiveUp) and judged.http_status == 401:
@@ -85,6 +86,35 @@ class Workers:
                 self._park(work, work.page, owner)
                 return False
         return True
+
+    async def _send(self, work: Work) -> Answer | RequestFailed | None:
+        """What comes of a work's request; None where there was nothing to send any more.
+
+        A PUT is noted before it takes its turn, for nothing may come between a turn and its request: where another
+        plan has taken its place by then, it does not leave.
+        """
+        choose = work.request
+        if self._journal is not None and work.step is Step.WRITE:
+            if not work.is_noted:
+                await self._note(self._journal, work)
+
+            def choose(now: float) -> Request | None:
+                return work.request(now) if work.is_noted else None
+
+        try:
+            return await self._api.send(choose, first=work.goes_first)
+        except RequestFailed as failure:
+            return failure
+
+    async def _note(self, journal: Journal, work: Work) -> None:
+        try:
+            await journal.note(work.intent)
+        except ResultsUnwritable as error:
+            self._fetcher.end(error)
+            raise
+
+    async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
+        await self._recorder.take(outcomes, work.targets if work.step is None else ())
 
     def _waits(self, work: Work, judged: Verdict, outcome: Answer | RequestFailed) -> bool:
         """Whether a work is not done with its request, and where it waits meanwhile."""
@@ -132,8 +162,9 @@ class Workers:
                 work.read_again()
             else:
                 outcomes += work.see(item.links, 200, answer.sent_at, now)
+        ended = [work for work in page.unsent if work.step is None]
         page.unsent = {work for work in page.unsent if work.step is Step.WRITE}
-        await self._recorder.take(outcomes)
+        await self._recorder.take(outcomes, [target for work in ended for target in work.targets])
         await self._admission.admit(list(page.unsent))
         parked, page.parked = page.parked, []
         for work in parked:

@@ -87,7 +87,8 @@ async def test_results_that_exist_are_refused(command: Command, sandbox: Sandbox
     finished = await command("run", "links.jsonl")
     assert (finished.code, finished.stdout) == (2, "")
     assert finished.stderr == (
-        "linker: results file links.results.jsonl exists; --overwrite keeps it under a dated name and starts anew\n"
+        "linker: results file links.results.jsonl exists; --resume goes on with it, "
+        "--overwrite keeps it under a dated name and starts anew\n"
     )
     assert results.read_text() == "mine\n"
     assert sandbox.stats.requests == 0
@@ -152,7 +153,7 @@ async def test_a_full_disk_exits_3_with_whole_lines(command: Command, sandbox: S
     arguments = (sys.executable, "-m", "linker", "run", links.name, "--rate", "1000/1s", "--concurrency", "2")
     finished = await command.program("sh", "-c", script, "sh", *arguments)
     assert finished.code == 3
-    assert "results file links.results.jsonl: File too large; nothing more was sent" in finished.stderr
+    assert "results file links.results.jsonl: File too large; nothing more is sent" in finished.stderr
     ids = {line["id"] for line in lines_of(command.folder / "links.results.jsonl")}
     assert 1 < len(ids) <= sandbox.stats.methods["PUT"] < 100
 

@@ -61,7 +61,7 @@ async def test_a_second_undo_finds_everything_undone(run: Before, command: Comma
     await command("undo", RESULTS, "--yes")
     refused = await command("undo", RESULTS)  # and nobody is asked about what cannot be
     assert refused.code == 2
-    assert "results file links.undo.jsonl exists; --overwrite keeps it under a dated name" in refused.stderr
+    assert "results file links.undo.jsonl exists; --resume goes on with it, --overwrite" in refused.stderr
     again = await command("undo", RESULTS, "--yes", "--results", "again.jsonl")
     assert again.code == 0
     assert "unchanged         2" in again.stdout

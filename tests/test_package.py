@@ -22,6 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # What stands further right may know what stands further left, never the other way round.
 ORDER = (
     "errors",
+    "files",
     "job",
     "sources",
     "batch",
@@ -35,6 +36,9 @@ ORDER = (
     "retry",
     "results",
     "freshness",
+    "journal",
+    "resultsfile",
+    "resume",
     "work",
     "pipeline",
     "client",

@@ -17,7 +17,8 @@ from linker.batch import Job
 from linker.change import FieldChange
 from linker.errors import Error, ErrorType, ResultsExist, UsageError
 from linker.job import Kind, Mode, Target
-from linker.results import Result, ResultsFile, Status
+from linker.results import Result, Status
+from linker.resultsfile import ResultsFile
 from linker.sources import Entry, Rejection
 
 KEYS = [
@@ -115,7 +116,8 @@ def test_a_file_that_is_there_is_refused_and_left_alone(tmp_path: Path) -> None:
     """The message says what would do; a link that leads nowhere is a file that is there, too."""
     path = tmp_path / "results.jsonl"
     path.write_text("mine\n")
-    with pytest.raises(ResultsExist, match=r"results\.jsonl exists; --overwrite keeps it"), ResultsFile(path):
+    why = r"results\.jsonl exists; --resume goes on with it, --overwrite keeps it"
+    with pytest.raises(ResultsExist, match=why), ResultsFile(path):
         pytest.fail("it was opened")
     assert path.read_text() == "mine\n"
     dangling = tmp_path / "link.jsonl"
@@ -183,7 +185,8 @@ from pathlib import Path
 from linker.batch import Job
 from linker.errors import ResultsUnwritable
 from linker.job import Kind, Mode, Target
-from linker.results import Result, ResultsFile, Status
+from linker.results import Result, Status
+from linker.resultsfile import ResultsFile
 
 path, limit, at_once = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -204,7 +207,8 @@ def test_a_full_disk_leaves_whole_lines_and_says_so(tmp_path: Path, limit: int, 
     path = tmp_path / "results.jsonl"
     arguments = [sys.executable, "-W", "error", "-c", FULL_DISK, str(path), str(limit), str(at_once)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout == f"results file {path}: File too large; nothing more was sent\n"
+    why = "File too large; nothing more is sent; mend that, and go on with --resume"
+    assert done.stdout == f"results file {path}: {why}\n"
     if limit == 100:
         assert not path.exists()
         return

@@ -130,8 +130,8 @@ def test_a_retry_after_is_the_least_wait_and_the_jitter_comes_on_top(status: int
 
 
 def test_a_retry_after_of_one_request_is_sat_out_up_to_the_longest_wait() -> None:
-    """A server that says a day keeps one request for `max_wait_s`, not for a day."""
-    longest = SETTINGS.max_wait_s
+    """A server that says a day keeps one request for `max_wait`, not for a day."""
+    longest = SETTINGS.max_wait
     assert verdict(Answer(503, retry_after_s=86_400.0), 1, 0, SETTINGS) == Again(longest, longest + 0.5)
 
 
@@ -151,7 +151,7 @@ SECONDS = st.floats(0.001, 1e4)
             backoff_base_s=base,
             backoff_cap_s=cap,
             attempts=attempts,
-            max_wait_s=longest,
+            max_wait=longest,
         ),
         SECONDS,
         SECONDS,
@@ -174,7 +174,7 @@ def test_every_wait_is_within_its_bounds(
     asked_s = 0.0 if isinstance(outcome, RequestFailed) else outcome.retry_after_s or 0.0
     if isinstance(said, Again):
         assert attempt < knobs.attempts
-        assert said.least_s == min(asked_s, knobs.max_wait_s)
+        assert said.least_s == min(asked_s, knobs.max_wait)
         assert 0.0 < said.most_s - said.least_s <= knobs.backoff_cap_s * (1 + 1e-9) + 1e-6
     elif isinstance(said, Pause):
         assert refusal < knobs.refusals

@@ -9,7 +9,7 @@ import pytest
 from runs import ACME, ZANE, eager, features, lines_of, read_into, results_of, write_jobs
 
 from linker import ErrorType, Kind, Result, Status, TooManyRemovals, UndoFile, UsageError
-from linker.change import Planned
+from linker.change import FieldChange, Planned
 from linker.sandbox import Sandbox
 
 CONTRACT = "7036045937940700101"
@@ -213,15 +213,21 @@ async def test_a_line_without_a_delta_is_named_and_left(sandbox: Sandbox, path: 
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-2") == {}
 
 
-async def test_a_put_of_which_nobody_knows_whether_it_arrived_is_named(sandbox: Sandbox, path: Path) -> None:
-    """Its job has failed, and may have been written all the same: the undo says so, and leaves it."""
-    sandbox.faults.script(None, "reset_after")
+@pytest.mark.parametrize("what", ["reset_after", "reset", 502])
+async def test_of_a_put_that_may_have_arrived_what_is_there_is_taken_back(
+    sandbox: Sandbox, path: Path, what: str | int
+) -> None:
+    """Its job has failed, and its line says what was asked: the undo takes away what is there of it."""
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ZANE])
+    sandbox.faults.script(None, what)
     async with eager(sandbox, attempts=1) as aha:
         (failed,) = await results_of(aha.run(features(1), path))
     assert failed.status is Status.FAILED
-    assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ACME]
-    (named,) = await undo(sandbox, path)
-    assert (named.status, named.id) == (Status.REJECTED, "PRJ1-1")
+    assert failed.changes == {"customers": FieldChange([ACME], [ZANE])}
+    assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ACME if what == "reset_after" else ZANE]
+    undone = await undo(sandbox, path)
+    assert {result.status for result in undone} == {Status.LINKED if what == "reset_after" else Status.UNCHANGED}
+    assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ZANE]
 
 
 async def test_what_was_refused_for_good_is_nothing_to_undo(sandbox: Sandbox, path: Path) -> None:

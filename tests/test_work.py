@@ -346,13 +346,14 @@ def test_a_read_that_fails_fails_all_jobs_of_its_target(reads: list[Answer]) -> 
 
 
 def test_a_write_that_fails_fails_the_jobs_that_are_left() -> None:
-    """What was so already stays unchanged; what the PUT did is not known, so changes is null."""
+    """What was so already stays unchanged; whether the PUT arrived is not known, so changes says what was asked."""
     work = work_of(job(a="1"), job("add", b="2"))
     assert summed(answer(work, shows(a="1", b="3"))) == ["0 unchanged"]
     tried(work, 6)
     [result] = failed(work, Error(ErrorType.TIMEOUT, "no answer", retryable=True), None, 0.0)
     assert summed([result]) == ["1 failed timeout"]
-    assert (result.before, result.after, result.change, result.changes) == ({"b": ["3"]}, None, 7, None)
+    assert (result.before, result.after, result.change) == ({"b": ["3"]}, None, 7)
+    assert result.changes == {"b": FieldChange(["2"], [])}
     assert (result.http_status, result.attempts) == (None, 6)
     assert work.step is None
 

@@ -57,7 +57,7 @@ async def _demo() -> int:
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
             access = Access(Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), sandbox.options.token)
-            code = await carry_out(access, [JobFile(jobs)], results, overwrite=False)
+            code = await carry_out(access, [JobFile(jobs)], results, how={})
         click.echo("\nOne line a job in the results, for example:\n")
         shown = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
         for status in (b'"linked"', b'"rejected"'):

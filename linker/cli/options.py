@@ -30,6 +30,7 @@ __all__ = [
     "mirror_options",
     "pace_options",
     "progress_options",
+    "results_options",
     "takes_access",
 ]
 
@@ -70,6 +71,19 @@ batch_options = _all(
     ),
     click.option("--empty-clears", is_flag=True, help="An empty record_ids cell of a CSV clears the field."),
     click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
+)
+
+results_options = _all(
+    click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, start anew."),
+    click.option("--resume", is_flag=True, help="Go on from the results file, if there is one: what is done stays."),
+    click.option("--failed-only", is_flag=True, help="Resume just the targets with a job that failed or was rejected."),
+    click.option(
+        "--durability",
+        type=click.Choice(["flush", "fsync"]),
+        default="fsync",
+        show_default=True,
+        help="What results survive at once: flush the end of the process, fsync a loss of power.",
+    ),
 )
 
 mirror_options = _all(
@@ -114,6 +128,14 @@ pace_options = _all(
         default=6,
         show_default=True,
         help="Tries of one request, the first included.",
+    ),
+    click.option(
+        "--max-wait",
+        metavar="S",
+        type=click.FloatRange(min=0),
+        default=600.0,
+        show_default=True,
+        help="Seconds of Retry-After, or of an outage, that are sat out; after more the run stops, exit 3.",
     ),
 )
 

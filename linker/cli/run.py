@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from linker.cli.options import (
     mirror_options,
     pace_options,
     progress_options,
+    results_options,
     takes_access,
 )
 from linker.cli.progress import Progress
@@ -37,6 +38,7 @@ Examples:
   linker run links.jsonl --account company
   linker run crm.csv --mode add --results runs/today.jsonl
   linker run links.csv --limit 20
+  linker run links.csv --resume
   linker run crm.csv --mirror --field customers --scope feature:PRJ1
   zcat links.jsonl.gz | linker run - --url http://127.0.0.1:8765
 
@@ -50,7 +52,8 @@ or a link a row (CSV, rows of one target and field add up):
 \b
 Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
 2 nothing was written: the command is wrong, or too many links would be removed,
-3 stopped early, 130 interrupted. What was written can be undone: linker undo RESULTS.
+3 stopped early, 130 interrupted: go on with --resume. What was written can be undone:
+linker undo RESULTS.
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
@@ -61,7 +64,7 @@ Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
     type=click.Path(path_type=Path),
     help="One JSON line a job. Default: the first file's stem with .results.jsonl, here.",
 )
-@click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, and start anew.")
+@results_options
 @batch_options
 @click.option(
     "--blind", is_flag=True, help="Write without reading first: half the requests, no `before`, no `unchanged`."
@@ -90,8 +93,8 @@ def command(
     access: Access,
     files: tuple[str, ...],
     results: Path | None,
-    overwrite: bool,
     format: str | None,
+    **how: bool,
 ) -> int:
     """Make the account hold the links that FILEs ask for.
 
@@ -102,7 +105,7 @@ def command(
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
-    return run_in_loop(carry_out(access, sources, path, overwrite=overwrite))
+    return run_in_loop(carry_out(access, sources, path, how=how))
 
 
 async def carry_out(
@@ -110,15 +113,19 @@ async def carry_out(
     sources: Sequence[JobFile] | UndoFile,
     path: Path,
     *,
-    overwrite: bool,
+    how: Mapping[str, bool],
     doing: str = "linking",
     each: Callable[[Outcome], None] | None = None,
 ) -> int:
-    """Run a batch, show what it came to, and tell the exit code."""
+    """Run a batch, show what it came to, and tell the exit code.
+
+    Args:
+        how: what to do about a results file that is there: `overwrite`, `resume`, `failed_only`.
+    """
     view = Progress(access.settings, visible=access.progress, doing=doing)
     async with Linker(token=access.token, settings=access.settings) as aha:
         confirm = view.confirm if may_ask() else None
-        run = aha.run(sources, path, overwrite=overwrite, confirm=confirm)
+        run = aha.run(sources, path, **how, confirm=confirm)
         code = await follow(run, view, each)
         show_summary(run.summary)
         return code or (0 if run.summary.ok else 1)

@@ -10,7 +10,14 @@ from typing import Final
 import click
 
 from linker.cli.drive import run_in_loop
-from linker.cli.options import Access, account_options, pace_options, progress_options, takes_access
+from linker.cli.options import (
+    Access,
+    account_options,
+    pace_options,
+    progress_options,
+    results_options,
+    takes_access,
+)
 from linker.cli.question import may_ask
 from linker.cli.run import carry_out
 from linker.cli.screen import counted
@@ -48,7 +55,7 @@ does not tell what its PUT changed (blind, no answer), and so was left.
     type=click.Path(path_type=Path),
     help="One JSON line a job of the undo. Default: RESULTS' stem with .undo.jsonl, here.",
 )
-@click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, and start anew.")
+@results_options
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
 @pace_options
 @progress_options
@@ -57,8 +64,8 @@ def command(
     access: Access,
     results: Path,
     undone: Path | None,
-    overwrite: bool,
     sure: bool,
+    **how: bool,
 ) -> int:
     """Take back what the run of RESULTS changed: remove what it added, add again what it removed.
 
@@ -71,7 +78,7 @@ def command(
     if path.exists():
         if path.samefile(results):
             raise UsageError(f"{path} is to be read and to be written; give --results another name")
-        sure = sure or not overwrite  # it will be refused: no need to ask
+        sure = sure or not any(how.values())  # it will be refused: no need to ask
     todo = run_in_loop(_todo(source))
     if not todo.targets:
         return _nothing_to_do(todo)
@@ -89,7 +96,7 @@ def command(
             if name in before and frozenset(ids) != before[name]:
                 others_work[target, name] = None
 
-    code = run_in_loop(carry_out(access, source, path, overwrite=overwrite, doing="undoing", each=compare))
+    code = run_in_loop(carry_out(access, source, path, doing="undoing", each=compare, how=how))
     if others_work:
         shown = [f"{target} {name}" for target, name in others_work]
         click.echo(f"others wrote since, and their work was kept: {_some(shown)}")

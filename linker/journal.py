@@ -1,0 +1,194 @@
+"""What PUTs are about to change, on disk before they leave: so that a run that was cut off knows what it did.
+
+A file beside the results, `links.results.jsonl.journal`, one JSON line each: which process writes, what a PUT is to
+make of which target, and which targets have all their results on disk since. Where nothing is left open when the run
+ends, it is removed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from linker import log
+from linker.change import Change
+from linker.errors import ResultsUnwritable
+from linker.files import Disk, Durability, Lines
+from linker.job import Target
+
+__all__ = ["Intent", "Journal", "journal_of", "writer_of"]
+
+_Ids = frozenset[str]
+_NONE: Final[_Ids] = frozenset()
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A PUT that is about to leave, and what the target held.
+
+    `before` is what it held before this run's first PUT to it, None where that is not known; `held` is what it held
+    since then, where that differs: earlier PUTs of the run, which were answered.
+    """
+
+    target: Target
+    put: Mapping[str, _Ids]
+    before: Mapping[str, _Ids] | None = None
+    held: Mapping[str, _Ids] | None = None
+
+    def done(self, now: Mapping[str, _Ids]) -> Change | None:
+        """What the run has changed by this PUT and those before it, where the target shows `now`; None: nothing.
+
+        The PUT has arrived where all is there that it was to add, and nothing of what it was to take away. `before`
+        of the change is None where that is not known.
+        """
+        held = self.held or self.before
+        if held is None:
+            arrived = all(now.get(field, _NONE) == ids for field, ids in self.put.items())
+            return Change(self.target, None, self.put) if arrived else None
+        assert self.before is not None
+        after = dict(held)
+        if all(_arrived(held.get(field, _NONE), ids, now.get(field, _NONE)) for field, ids in self.put.items()):
+            after |= self.put
+        fields = [field for field, ids in after.items() if ids != self.before.get(field, _NONE)]
+        if not fields:
+            return None
+        before = {field: self.before.get(field, _NONE) for field in fields}
+        return Change(self.target, before, {field: after[field] for field in fields})
+
+
+def _arrived(held: _Ids, put: _Ids, now: _Ids) -> bool:
+    return now.issuperset(put - held) and now.isdisjoint(held - put)
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    process: int | None = None
+    intent: Intent | None = None
+    done: tuple[Target, ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class Journal:
+    """The one writer of a journal.
+
+    Example:
+        >>> journal.open(anew=True)
+        >>> await journal.note(intent)  # durable: the PUT may leave
+        >>> journal.settle([intent.target])  # its results are on disk
+        >>> journal.close()
+    """
+
+    def __init__(self, path: Path, disk: Disk, durability: Durability) -> None:
+        self.path = path
+        self._disk = disk
+        self._durability = durability
+        self._lines: Lines | None = None
+        self._open: set[Target] = set()
+        self._done: list[Target] = []  # not written yet: that a target is done may be forgotten, at the cost of a look
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path}, {len(self._open)} open>"
+
+    def open(self, *, anew: bool) -> dict[Target, Intent]:
+        """Begin one, or go on with the one that is there: what earlier runs have left open.
+
+        Raises:
+            OSError: it cannot be written, or is there where there should be none.
+            Locked: another run has it.
+        """
+        lines = Lines(self.path, self._disk, self._durability, os.O_CREAT | (os.O_EXCL if anew else 0))
+        try:
+            left = self._begin(lines)
+        except BaseException:
+            self._lines = None
+            if anew:
+                with suppress(OSError):
+                    self._disk.unlink(self.path)
+            lines.close()
+            raise
+        self._open.update(left)
+        return left
+
+    def _begin(self, lines: Lines) -> dict[Target, Intent]:
+        lines.mend()
+        left: dict[Target, Intent] = {}
+        for line in _read(self.path):
+            if line.intent is not None:
+                left.pop(line.intent.target, None)  # to the end: who comes last was last
+                left[line.intent.target] = line.intent
+            for target in line.done:
+                left.pop(target, None)
+        if not left and lines.size:
+            lines.clear()
+        self._lines = lines
+        self._append(_Line(process=os.getpid()))
+        return left
+
+    async def note(self, intent: Intent) -> None:
+        """Let what a PUT is about to change be on disk; it is when this returns.
+
+        Raises:
+            ResultsUnwritable: it is not, so the PUT must not leave.
+        """
+        assert self._lines is not None
+        self._open.add(intent.target)
+        try:
+            self._append(_Line(intent=intent))
+            await self._lines.sync()
+        except OSError as error:
+            message = f"journal {self.path}: {error.strerror}; nothing more is sent"
+            raise ResultsUnwritable(message) from None
+
+    def settle(self, targets: Iterable[Target]) -> None:
+        """Targets that have all their results on disk."""
+        done = [target for target in targets if target in self._open]
+        self._open.difference_update(done)
+        self._done += done
+
+    def close(self) -> None:
+        """Close it; it is removed where nothing is left open."""
+        if self._lines is None:
+            return
+        with suppress(OSError):
+            if self._open:
+                self._append(_Line())
+            else:
+                self._disk.unlink(self.path)
+        self._lines.close()
+        self._lines = None
+
+    def _append(self, line: _Line) -> None:
+        assert self._lines is not None
+        line.done, self._done = tuple(self._done), []
+        self._lines.append(_encode(line) + b"\n")
+
+
+def journal_of(results: Path) -> Path:
+    """Where the journal of a results file is."""
+    return results.with_name(f"{results.name}.journal")
+
+
+def writer_of(path: Path) -> int | None:
+    """The process that a journal's last run is, or was."""
+    processes = [line.process for line in _read(path) if line.process is not None]
+    return processes[-1] if processes else None
+
+
+def _read(path: Path) -> Iterator[_Line]:
+    """The whole lines of a journal; a broken one costs its target a look, as if it had never been there."""
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    yield _decode(line)
+                except msgspec.MsgspecError:
+                    if line.endswith(b"\n"):
+                        log.get_logger().warning(log.BROKEN_LINE, file=str(path), line=number)
+    except FileNotFoundError:
+        return
