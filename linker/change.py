@@ -8,8 +8,11 @@ import msgspec
 
 from linker.batch import Job, Links, Wish
 from linker.job import Target, sorted_ids
+from linker.journal import Intent
 
-__all__ = ["Change", "FieldChange", "Planned", "plan"]
+__all__ = ["Change", "FieldChange", "Planned", "arrived", "plan"]
+
+_NONE: frozenset[str] = frozenset()
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -93,6 +96,24 @@ class Change(msgspec.Struct, frozen=True):
             field: FieldChange(sorted_ids(held - self.before[field]), sorted_ids(self.before[field] - held))
             for field, held in self.held.items()
         }
+
+
+def arrived(intent: Intent, now: Links) -> Change | None:
+    """What a run has changed by a PUT and by those before it, where the target shows `now`; None: nothing.
+
+    The PUT has arrived where all is there that it was to add, and nothing of what it was to take away: others may
+    have been at work since. `before` of the change is None where that is not known.
+    """
+    if intent.before is None:
+        there = all(now.get(field, _NONE) == ids for field, ids in intent.put.items())
+        return Change(intent.target, None, intent.put) if there else None
+    held = intent.held or intent.before
+    steps = ((held.get(field, _NONE), ids, now.get(field, _NONE)) for field, ids in intent.put.items())
+    there = all(shown.issuperset(ids - had) and shown.isdisjoint(had - ids) for had, ids, shown in steps)
+    after = {**held, **intent.put} if there else held
+    before = {field: intent.before.get(field, _NONE) for field in after}
+    fields = [field for field, ids in after.items() if ids != before[field]]
+    return Change(intent.target, before, after).only(fields) if fields else None
 
 
 class Planned(msgspec.Struct, frozen=True):

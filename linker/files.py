@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 import orjson
 
-__all__ = ["DISK", "Disk", "Durability", "Lines", "Locked"]
+__all__ = ["DISK", "Disk", "Durability", "Lines", "Locked", "is_locked"]
 
 Durability: TypeAlias = Literal["flush", "fsync"]
 """What a line survives once it is said to be on disk: `flush` the end of the process, `fsync` a loss of power."""
@@ -56,6 +56,18 @@ _BLOCK: Final = 65_536
 
 class Locked(Exception):
     """Another run has the file."""
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a run writes to a file just now."""
+    with path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 class Lines:

@@ -16,12 +16,11 @@ from typing import Final
 import msgspec
 
 from linker import log
-from linker.change import Change
 from linker.errors import ResultsUnwritable
 from linker.files import Disk, Durability, Lines
 from linker.job import Target
 
-__all__ = ["Intent", "Journal", "journal_of", "writer_of"]
+__all__ = ["Intent", "Journal", "by_process", "journal_of", "left_open"]
 
 _Ids = frozenset[str]
 _NONE: Final[_Ids] = frozenset()
@@ -39,29 +38,16 @@ class Intent(msgspec.Struct, frozen=True):
     before: Mapping[str, _Ids] | None = None
     held: Mapping[str, _Ids] | None = None
 
-    def done(self, now: Mapping[str, _Ids]) -> Change | None:
-        """What the run has changed by this PUT and those before it, where the target shows `now`; None: nothing.
+    @property
+    def asked(self) -> dict[str, tuple[_Ids, _Ids]] | None:
+        """Per field what was held at first and what is to be held, this PUT and those before it counted together.
 
-        The PUT has arrived where all is there that it was to add, and nothing of what it was to take away. `before`
-        of the change is None where that is not known.
+        None where what was held is not known.
         """
-        held = self.held or self.before
-        if held is None:
-            arrived = all(now.get(field, _NONE) == ids for field, ids in self.put.items())
-            return Change(self.target, None, self.put) if arrived else None
-        assert self.before is not None
-        after = dict(held)
-        if all(_arrived(held.get(field, _NONE), ids, now.get(field, _NONE)) for field, ids in self.put.items()):
-            after |= self.put
-        fields = [field for field, ids in after.items() if ids != self.before.get(field, _NONE)]
-        if not fields:
+        if self.before is None:
             return None
-        before = {field: self.before.get(field, _NONE) for field in fields}
-        return Change(self.target, before, {field: after[field] for field in fields})
-
-
-def _arrived(held: _Ids, put: _Ids, now: _Ids) -> bool:
-    return now.issuperset(put - held) and now.isdisjoint(held - put)
+        after = {**(self.held or self.before), **self.put}
+        return {field: (self.before.get(field, _NONE), ids) for field, ids in after.items()}
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -117,13 +103,7 @@ class Journal:
 
     def _begin(self, lines: Lines) -> dict[Target, Intent]:
         lines.mend()
-        left: dict[Target, Intent] = {}
-        for line in _read(self.path):
-            if line.intent is not None:
-                left.pop(line.intent.target, None)  # to the end: who comes last was last
-                left[line.intent.target] = line.intent
-            for target in line.done:
-                left.pop(target, None)
+        left = left_open(self.path)
         if not left and lines.size:
             lines.clear()
         self._lines = lines
@@ -174,10 +154,22 @@ def journal_of(results: Path) -> Path:
     return results.with_name(f"{results.name}.journal")
 
 
-def writer_of(path: Path) -> int | None:
-    """The process that a journal's last run is, or was."""
-    processes = [line.process for line in _read(path) if line.process is not None]
-    return processes[-1] if processes else None
+def left_open(path: Path) -> dict[Target, Intent]:
+    """The last PUT of each target whose results are not all on disk, in the order in which they were noted."""
+    left: dict[Target, Intent] = {}
+    for line in _read(path):
+        if line.intent is not None:
+            left.pop(line.intent.target, None)
+            left[line.intent.target] = line.intent
+        for target in line.done:
+            left.pop(target, None)
+    return left
+
+
+def by_process(results: Path) -> str:
+    """Who writes to a results file, for people: ` (process 123)`, nothing where that is not known."""
+    processes = [line.process for line in _read(journal_of(results)) if line.process is not None]
+    return f" (process {processes[-1]})" if processes else ""
 
 
 def _read(path: Path) -> Iterator[_Line]:

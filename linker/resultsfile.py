@@ -14,7 +14,7 @@ from linker import log
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.files import DISK, Disk, Durability, Lines, Locked
 from linker.job import Target
-from linker.journal import Intent, Journal, journal_of, writer_of
+from linker.journal import Intent, Journal, by_process, journal_of
 from linker.results import Result
 
 __all__ = ["ResultsFile"]
@@ -139,8 +139,7 @@ class ResultsFile:
         return ResultsUnwritable(f"results file {self.path}: {error.strerror}; {_GO_ON}")
 
     def _in_use(self) -> str:
-        process = writer_of(self.journal.path)
-        whose = f" (process {process})" if process is not None else ""
+        whose = by_process(self.path)
         return f"results file {self.path}: a run is writing to it{whose}; wait for its end, or name another file"
 
     def _exists(self) -> str:

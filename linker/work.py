@@ -14,7 +14,7 @@ from enum import Enum, auto
 from linker.answers import Answer, Listed
 from linker.api import Request
 from linker.batch import Job, Links, Wish
-from linker.change import Change, Planned, plan
+from linker.change import Change, Planned, arrived, plan
 from linker.errors import Error, ErrorType
 from linker.freshness import Freshness, PageSeen
 from linker.journal import Intent
@@ -343,7 +343,7 @@ class Work:
 
     def _resumed(self, left: Intent, held: Links, links: Links) -> Links | None:
         """What the target held before an earlier run, as far as that run's last PUT is to be seen in what it holds."""
-        self._left, done = None, left.done(links)
+        self._left, done = None, arrived(left, links)
         sent = done.after.keys() & self.wish.fields.keys() if done is not None else _NONE
         if done is None or not sent or (done.before is None and self.wish.needs_before):
             return held

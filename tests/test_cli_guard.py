@@ -103,7 +103,7 @@ async def test_a_pilot_changes_so_many_targets(clears: str, command: Command, sa
     piloted = await command("run", clears, "--limit", "2")
     assert (piloted.code, piloted.stderr) == (0, "")
     assert "linked            2\n" in piloted.stdout
-    assert "\nthe pilot is over: jobs without a line have not been done\n" in piloted.stdout
+    assert "\nthe pilot is over\n" in piloted.stdout
     assert (still_linked(sandbox), sandbox.stats.methods["PUT"]) == (3, 2)
     assert len(lines_of(command.folder / "clears.results.jsonl")) == 2
     whole = await command("run", clears, "--limit", "3", "--overwrite")

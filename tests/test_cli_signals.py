@@ -55,7 +55,7 @@ async def test_an_interrupted_run_ends_in_order(
     assert returned == code
     assert stderr.splitlines() == [
         "linker: stopping when what is under way has ended; once more stops at once",
-        "linker: interrupted; jobs without a line in the results have not been done",
+        "linker: interrupted; what was under way has ended",
     ]
     lines = lines_of(command.folder / "links.results.jsonl")
     assert {line["status"] for line in lines} == {"linked"}

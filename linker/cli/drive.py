@@ -16,7 +16,7 @@ from linker.work import Outcome
 
 __all__ = ["follow", "run_in_loop"]
 
-_LEFT = "jobs without a line in the results have not been done"
+_LEFT = "what was under way has ended"
 
 T = TypeVar("T")
 

@@ -53,10 +53,14 @@ def _print_summary(console: Console, summary: Summary) -> None:
         console.print("commonest errors")
     for error in errors:
         console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
+    if summary.passed_over:
+        console.print(f"{counted(summary.passed_over, 'job')} had been done by an earlier run, and stayed")
     if summary.limited:
-        console.print("the pilot is over: jobs without a line have not been done")
+        console.print("the pilot is over")
     if summary.results is not None and summary.results.exists():  # an empty one is not kept
         console.print(f"results in {summary.results}")
+        if summary.stopped or summary.limited:
+            console.print("what has no line there is to be done yet: go on with the same command and --resume")
 
 
 def duration(seconds: float) -> str:

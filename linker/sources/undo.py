@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 
 from linker.errors import InvalidJob, UsageError
+from linker.files import is_locked
 from linker.job import LinkJob, Mode, Target, record_id
+from linker.journal import Intent, by_process, journal_of, left_open
 from linker.sources.entry import Entry, Rejection
 
 __all__ = ["UndoFile"]
@@ -44,6 +46,8 @@ class UndoFile:
         """Notice beforehand that the file cannot be read. Raises `UsageError` where it is so."""
         if not self._path.is_file():
             raise UsageError(f"{self.name}: no such results file")
+        if is_locked(self._path):
+            raise UsageError(f"{self.name}: a run is writing to it{by_process(self._path)}; wait for its end")
 
     async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
         """The jobs of the undo, and rejections of the lines that cannot be undone.
@@ -65,15 +69,25 @@ class UndoFile:
                         entries.append(entry)
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
+        for intent in left_open(journal_of(self._path)).values():
+            self._take_back(intent, was_there)
         if entries:
             yield entries
         for target, fields in was_there.items():
             undone = [
-                Entry(self.name, lines[target], LinkJob(target.id, links, kind=target.kind, mode=mode))
+                Entry(self.name, lines.get(target, 0), LinkJob(target.id, links, kind=target.kind, mode=mode))
                 for mode, links in _links(fields)
             ]
             if undone:
                 yield undone
+
+    def _take_back(self, intent: Intent, was_there: dict[Target, dict[str, dict[str, bool]]]) -> None:
+        """A PUT of a run that was cut off: whether it arrived is not known, and what is there of it is taken back."""
+        for field, (before, after) in (intent.asked or {}).items():
+            self.before.setdefault(intent.target, {}).setdefault(field, before)
+            touched = was_there.setdefault(intent.target, {}).setdefault(field, {})
+            for id in before ^ after:
+                touched.setdefault(id, id in before)
 
     def _read(
         self, number: int, line: bytes, was_there: dict[Target, dict[str, dict[str, bool]]], lines: dict[Target, int]
