@@ -7,6 +7,8 @@
     ├─ Stopped                  the run ended early, what is done is in the results  (exit 3)
     │  ├─ Unauthorized          the account did not take the token
     │  ├─ ResultsUnwritable     the results could not be written (a full disk)
+    │  ├─ InputChanged          a job file is no more what it was when it was read
+    │  ├─ OutOfDescriptors      no more files or connections can be opened here
     │  ├─ ExportFailed          a list of the account could not be read to its end
     │  └─ TooManyRemovals       the guard: more links would go than may without a word
     └─ RequestFailed            one try of one request had no answer; the retry stage's business
@@ -29,8 +31,10 @@ __all__ = [
     "Error",
     "ErrorType",
     "ExportFailed",
+    "InputChanged",
     "InvalidJob",
     "LinkerError",
+    "OutOfDescriptors",
     "RequestFailed",
     "ResultsExist",
     "ResultsUnwritable",
@@ -68,6 +72,14 @@ class Unauthorized(Stopped):
 
 class ResultsUnwritable(Stopped):
     """The results could not be written, so nothing more is sent."""
+
+
+class InputChanged(Stopped):
+    """A job file is no more what it was when it was read."""
+
+
+class OutOfDescriptors(Stopped):
+    """This process may open no more files or connections."""
 
 
 class ExportFailed(Stopped):
@@ -131,9 +143,10 @@ class ConnectionFailed(RequestFailed):
 
 
 class TimedOut(RequestFailed):
-    """No answer within the settings' time."""
+    """No answer within the settings' time. `suspended`: this process did not run meanwhile; it counts for nothing."""
 
     type = ErrorType.TIMEOUT
+    suspended = False
 
 
 class BadAnswer(RequestFailed):

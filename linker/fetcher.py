@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
 
 from linker import log
 from linker.answers import Answer
 from linker.api import Api, Request
-from linker.errors import RequestFailed, Stopped, Unauthorized
+from linker.breaker import Breaker
+from linker.errors import OutOfDescriptors, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.listing import PAGE_SIZE, Listing, PageRequest
 from linker.quota import Closed, Quota
 from linker.retry import Accept, Again, GiveUp, Pause, verdict
 from linker.settings import Settings
 
 __all__ = ["Fetch", "Fetcher", "every_page"]
+
+_A_YEAR_S: Final = 365 * 86400.0
 
 Fetch: TypeAlias = Callable[[Request | PageRequest], Coroutine[Any, Any, Answer | GiveUp]]
 """Sends a request until there is an answer that counts, or none will come."""
@@ -34,9 +38,9 @@ class Fetcher:
         self, settings: Settings, api: Api, quota: Quota, stop: Callable[[Stopped], None] | None = None
     ) -> None:
         self._settings = settings
-        self._api = api
         self._quota = quota
         self._stop = stop
+        self.breaker = Breaker(settings, api, self.end)
         self._log = log.get_logger()
 
     async def fetch(self, request: Request | PageRequest) -> Answer | GiveUp:
@@ -48,14 +52,12 @@ class Fetcher:
         attempt = refusal = 0
         while True:
             attempt += 1
-            outcome: Answer | RequestFailed | None
-            try:
-                outcome = await self._api.send(lambda _: request)
-            except Closed:
-                raise asyncio.CancelledError from None
-            except RequestFailed as failure:
-                outcome = failure
-            assert outcome is not None
+            outcome = await self._send(request)
+            if outcome is None:
+                attempt = 0
+                continue
+            if isinstance(outcome, TimedOut) and outcome.suspended:
+                attempt -= 1
             match verdict(outcome, attempt, refusal, self._settings):
                 case Accept(answer):
                     return answer
@@ -71,6 +73,16 @@ class Fetcher:
                 case Pause(seconds):
                     attempt, refusal = attempt - 1, refusal + 1
                     self.pause(request, seconds)
+
+    async def _send(self, request: Request | PageRequest) -> Answer | RequestFailed | None:
+        """What comes of it; None where there is an outage."""
+        try:
+            return await self.breaker.send(lambda _: request)
+        except Closed:
+            raise asyncio.CancelledError from None
+        except OutOfDescriptors as error:
+            self.end(error)
+            raise asyncio.CancelledError from None
 
     def delay(
         self,
@@ -90,7 +102,8 @@ class Fetcher:
         """A 429 pauses the whole account."""
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
         if seconds > self._settings.max_wait:
-            self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on then"))
+            at = datetime.now(UTC) + timedelta(seconds=min(seconds, _A_YEAR_S))
+            self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on after {at:%Y-%m-%d %H:%M:%S} UTC"))
         else:
             self._quota.pause(seconds)
 

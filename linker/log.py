@@ -21,6 +21,8 @@ __all__ = [
     "MENDED",
     "NOT_SHARED",
     "OTHER_LIMIT",
+    "OUTAGE",
+    "OUTAGE_OVER",
     "PAUSED",
     "RESUMED",
     "RETRY",
@@ -38,6 +40,8 @@ MENDED: Final = "mended"
 RESUMED: Final = "resumed"
 RETRY: Final = "retry"
 PAUSED: Final = "paused"
+OUTAGE: Final = "outage"
+OUTAGE_OVER: Final = "outage_over"
 GAVE_UP: Final = "gave_up"
 NOT_SHARED: Final = "quota_not_shared"
 OTHER_LIMIT: Final = "other_limit"

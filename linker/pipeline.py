@@ -15,7 +15,7 @@ from linker import log
 from linker.api import Api
 from linker.backoff import Backoff
 from linker.batch import Batch, Job, Lost, Wish
-from linker.errors import Stopped, TooManyRemovals, UsageError
+from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission, Guard
@@ -104,7 +104,6 @@ class Pipeline:
         self._fetcher = Fetcher(settings, api, quota, self.stop)
         self._workers = Workers(
             settings,
-            api,
             self._fetcher,
             self._queue,
             self._backoff,
@@ -122,6 +121,7 @@ class Pipeline:
         self.summary.stopped = True
         self._stop.set()
         self._quota.wake()
+        self._fetcher.breaker.wake()
 
     def _too_many(self, error: TooManyRemovals) -> None:
         if not error.written and self._file is not None:
@@ -173,6 +173,9 @@ class Pipeline:
                     self._file.discard()
             if self._why_stopped is not None:
                 raise self._why_stopped
+            changed = next((source.name for source in self._sources if source.changed()), None)
+            if changed is not None and not self._dry and not self.summary.stopped:
+                raise InputChanged(f"{changed} was written to since it was read; what it said then is done")
 
     async def _drain(self, stages: asyncio.Task[None]) -> None:
         """When the run is stopped, give what is under way its time."""
@@ -203,6 +206,7 @@ class Pipeline:
         await self._stop.wait()
         stage.cancel()
         now = asyncio.get_running_loop().time()
+        await self._workers.settle_held()
         for work in [*self._queue.drop(), *self._backoff.drop()]:
             await self._recorder.take(work.unchecked(now))
 
@@ -231,6 +235,9 @@ class Pipeline:
         if self._done.lines:
             self.summary.passed_over = await asyncio.to_thread(self._batch.pass_over, self._is_done)
             self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
+        for source in self._sources:
+            if source.changed():
+                self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
         self._read = True
         self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
 

@@ -40,7 +40,7 @@ class Again(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pause(msgspec.Struct, frozen=True, gc=False):
-    """The whole account has to wait so long (429); no attempt is used up."""
+    """The whole account has to wait so long (429, or longer than `max_wait`); no attempt is used up."""
 
     seconds: float
 
@@ -69,8 +69,10 @@ def verdict(outcome: Answer | RequestFailed, attempt: int, refusal: int, setting
             return Pause(backoff_s(refusal + 1, settings))
         # refused again after the wait that was asked for: whoever else uses the account needs longer than that
         return Pause(max(outcome.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
+    if status in _TRANSIENT and (outcome.retry_after_s or 0.0) > settings.max_wait:
+        return Pause(outcome.retry_after_s or 0.0)
     if status in _TRANSIENT and attempt < settings.attempts:
-        least_s = min(outcome.retry_after_s or 0.0, settings.max_wait)
+        least_s = outcome.retry_after_s or 0.0
         return Again(least_s, least_s + backoff_s(attempt, settings))
     retryable = status in _TRANSIENT or status == 429
     message = f"{status}: {outcome.message}" + (f", {_tries(attempt)}" if retryable else "")

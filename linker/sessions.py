@@ -8,6 +8,7 @@ a fifth less CPU, so a pool has one.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -22,7 +23,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from linker._version import __version__
-from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
+from linker.errors import BadAnswer, ConnectionFailed, OutOfDescriptors, RequestFailed, TimedOut
 from linker.quota import Quota
 from linker.settings import Settings
 
@@ -30,6 +31,16 @@ __all__ = ["Reply", "SessionPool"]
 
 _SECRET_FROM: Final = 16
 """Length from which a token is looked for in answers: Aha!'s have 64 characters; a short word may be part of an id."""
+
+_LARGEST: Final = 16 * 2**20
+"""Bytes of an answer: a page of 200 targets with a thousand links each has a tenth of that."""
+
+_OUT_OF_DESCRIPTORS: Final = (
+    "no more connections can be opened: too many open files; raise the limit (ulimit -n) or lower --concurrency"
+)
+
+_LATE_S: Final = 0.5
+"""A time-out that comes so much later than it is due is that of a process that was stopped, not of the account."""
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
 
@@ -171,9 +182,16 @@ class SessionPool:
                     middlewares=(_SendOnce(),),
                 ) as response:
                     turn.hear(response.status, response.headers)
-                    return chosen, self._reply(response, await response.read(), turn.at)
+                    return chosen, self._reply(response, await _body(response), turn.at)
+            except BadAnswer as error:
+                failure: RequestFailed = error
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+                if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                    raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
                 failure = _ours(error, self._settings)
+                if isinstance(failure, TimedOut):
+                    late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
+                    failure.suspended = late_s > _LATE_S
             failure.sent_at = turn.at
             raise failure  # out here, without aiohttp's error as its context: that carries the request's headers
 
@@ -186,6 +204,17 @@ class SessionPool:
                 hidden = ((key, text.replace(token, "[token]")) for key, text in headers.items())
                 headers = CIMultiDictProxy(CIMultiDict(hidden))
         return Reply(response.status, headers, body, sent_at)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """An answer's body, decompressed. Raises `BadAnswer` for one that is too long; the rest of it is not read."""
+    body = await response.content.readany()
+    while not response.content.at_eof() and len(body) <= _LARGEST:
+        body += await response.content.readany()
+    if len(body) > _LARGEST:
+        response.close()
+        raise BadAnswer(f"{response.status}, but over {_LARGEST // 2**20} MB long; it was cut off")
+    return body
 
 
 def _ours(error: Exception, settings: Settings) -> RequestFailed:

@@ -6,12 +6,13 @@ A work that waits (for its retry, for another look at its page) is handed over a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from linker import log
 from linker.answers import Answer
-from linker.api import Api, Request
+from linker.api import Request
 from linker.backoff import Backoff
-from linker.errors import RequestFailed, ResultsUnwritable
+from linker.errors import RequestFailed, Stopped, TimedOut
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission
@@ -32,7 +33,6 @@ class Workers:
     def __init__(
         self,
         settings: Settings,
-        api: Api,
         fetcher: Fetcher,
         queue: WorkQueue[Work],
         backoff: Backoff[Work],
@@ -41,13 +41,14 @@ class Workers:
         journal: Journal | None,
     ) -> None:
         self._settings = settings
-        self._api = api
         self._fetcher = fetcher
         self._queue = queue
         self._backoff = backoff
         self._admission = admission
         self._recorder = recorder
         self._journal = journal
+        self._breaker = fetcher.breaker
+        self._held: list[tuple[Work, GiveUp]] = []  # given up while it may be an outage
         self._log = log.get_logger()
         self.targets_done = 0
 
@@ -59,6 +60,8 @@ class Workers:
             elif await self._advance(work, owner):
                 self.targets_done += work.step is None
                 self._queue.done()
+            if self._held and (not self._breaker.in_streak or self._queue.stats().unfinished == len(self._held)):
+                await self.settle_held()
 
     async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Take a work as far as it goes; False where it waits for something, and comes back."""
@@ -67,14 +70,18 @@ class Workers:
             outcome: Answer | RequestFailed | None
             try:
                 outcome = await self._send(work)
-            except (Closed, ResultsUnwritable):
+            except (Closed, Stopped) as error:
+                if isinstance(error, Stopped):
+                    self._fetcher.end(error)
                 await self._take(work, work.unchecked(loop.time()))
                 return True
             if outcome is not None:
                 if work.sent_at is None:
                     work.sent_at = outcome.sent_at
+                if isinstance(outcome, TimedOut) and outcome.suspended:
+                    work.forgive()
                 planning = work.step is not Step.WRITE
-                judged = verdict(outcome, work.attempt, work.refusal, self._settings)
+                judged = verdict(outcome, work.spent, work.refusal, self._settings)
                 if self._waits(work, judged, outcome):
                     return False
                 await self._take(work, self._settle(work, judged, loop.time()))
@@ -82,6 +89,9 @@ class Workers:
                     return True
                 if isinstance(judged, GiveUp) and judged.http_status == 401:
                     return True
+            elif self._breaker.is_open:
+                self._go_back(work)
+                return False
             elif work.page is not None and work.is_old(loop.time()):
                 self._park(work, work.page, owner)
                 return False
@@ -93,25 +103,31 @@ class Workers:
         A PUT is noted before it takes its turn, for nothing may come between a turn and its request: where another
         plan has taken its place by then, it does not leave.
         """
-        choose = work.request
+        choose: Callable[[float], Request | None] = work.request
         if self._journal is not None and work.step is Step.WRITE:
             if not work.is_noted:
-                await self._note(self._journal, work)
+                await self._journal.note(work.intent)
 
             def choose(now: float) -> Request | None:
                 return work.request(now) if work.is_noted else None
 
-        try:
-            return await self._api.send(choose, first=work.goes_first)
-        except RequestFailed as failure:
-            return failure
+        return await self._breaker.send(choose, first=work.goes_first)
 
-    async def _note(self, journal: Journal, work: Work) -> None:
-        try:
-            await journal.note(work.intent)
-        except ResultsUnwritable as error:
-            self._fetcher.end(error)
-            raise
+    def _go_back(self, work: Work) -> None:
+        """There is an outage: what it has failed goes back to the queue, as if it had never been tried."""
+        held, self._held = self._held, []
+        for each in (*(each for each, _ in held), work):
+            each.forgive()
+            each.refusal = 0
+            self._queue.again(each)
+
+    async def settle_held(self) -> None:
+        """It was no outage: what was given up meanwhile has failed."""
+        held, self._held = self._held, []
+        for work, judged in held:
+            await self._take(work, self._settle(work, judged, asyncio.get_running_loop().time()))
+            self.targets_done += work.step is None
+            self._queue.done()
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
         await self._recorder.take(outcomes, work.targets if work.step is None else ())
@@ -122,6 +138,9 @@ class Workers:
             case Again(least_s, most_s):
                 work.refusal = 0
                 self._backoff.wait(work, self._fetcher.delay(work.asked, work.attempt, least_s, most_s, outcome))
+                return True
+            case GiveUp(error) if error.retryable and self._breaker.in_streak:
+                self._held.append((work, judged))
                 return True
             case Pause(seconds):
                 work.refused()

@@ -130,9 +130,10 @@ def test_a_retry_after_is_the_least_wait_and_the_jitter_comes_on_top(status: int
 
 
 def test_a_retry_after_of_one_request_is_sat_out_up_to_the_longest_wait() -> None:
-    """A server that says a day keeps one request for `max_wait`, not for a day."""
+    """A server that says a day is not waited for: the run ends, as it does for a 429 that says so."""
     longest = SETTINGS.max_wait
-    assert verdict(Answer(503, retry_after_s=86_400.0), 1, 0, SETTINGS) == Again(longest, longest + 0.5)
+    assert verdict(Answer(503, retry_after_s=longest), 1, 0, SETTINGS) == Again(longest, longest + 0.5)
+    assert verdict(Answer(503, retry_after_s=86_400.0), 1, 0, SETTINGS) == Pause(86_400.0)
 
 
 def test_the_wait_doubles_up_to_its_cap() -> None:

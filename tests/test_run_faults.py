@@ -187,10 +187,10 @@ async def test_a_token_that_is_not_taken_costs_one_request(sandbox: Sandbox) -> 
 
 
 async def test_a_token_that_is_taken_back_stops_the_run(sandbox: Sandbox) -> None:
-    """A 401 in mid-run: it stops, what was written has its line, and what has no line was not written."""
-    sandbox.faults.script(*[None] * 50, 401)
+    """A 401 in mid-run that stays: it stops, what was written has its line, and what has no line was not written."""
+    sandbox.faults.script(*[None] * 50, *[401] * 1000)
     results: list[linker.Result] = []
-    async with eager(sandbox) as aha:
+    async with eager(sandbox, max_wait=0.05) as aha:
         with pytest.raises(linker.Unauthorized):
             await read_into(results, aha.run(features(100)))
     assert {result.status for result in results} == {Status.LINKED}
@@ -231,9 +231,9 @@ async def test_a_read_back_that_fails_does_not_fail_the_job(terse: Sandbox) -> N
 
 async def test_a_token_taken_back_between_the_put_and_the_look_leaves_the_line(terse: Sandbox) -> None:
     """A run that stops before the read-back writes the line of what was written, by the PUT's answer alone."""
-    terse.faults.script(None, None, 401)
+    terse.faults.script(None, None, *[401] * 1000)
     results: list[linker.Result] = []
-    async with eager(terse) as aha:
+    async with eager(terse, max_wait=0.05) as aha:
         with pytest.raises(linker.Unauthorized):
             await read_into(results, aha.run(features(1)))
     assert [(result.id, result.unseen) for result in results] == [("PRJ1-1", True)]

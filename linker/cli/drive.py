@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TextIO, TypeVar, cast
 
 from linker import log
 from linker.cli.progress import Progress
@@ -49,6 +51,7 @@ async def follow(
     stopped: Stopped | None = None
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(_Signals(run, progress))
+        stack.enter_context(_Stderr(signals.gone))
         await stack.enter_async_context(progress.shown(run))
         try:
             async for outcome in run.outcomes():
@@ -73,21 +76,29 @@ async def follow(
 
 
 class _Signals:
-    """The first Ctrl-C (or SIGTERM) lets what is under way end; the second ends at once."""
+    """The first Ctrl-C (SIGTERM, SIGHUP) lets what is under way end; the second ends at once."""
 
     def __init__(self, run: Run, progress: Progress) -> None:
         self._run = run
         self._progress = progress
         self.caught: int | None = None
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
+        self._numbers = (signal.SIGINT, signal.SIGTERM, *([] if ignored else [signal.SIGHUP]))
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._numbers:
             asyncio.get_running_loop().add_signal_handler(number, self._catch, number)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._numbers:
             asyncio.get_running_loop().remove_signal_handler(number)
+
+    def gone(self) -> None:
+        """Nobody reads stderr any more: the terminal has been closed, or the pipe."""
+        self.caught = self.caught or signal.SIGPIPE
+        self._progress.withdraw()
+        self._run.stop()
 
     def _catch(self, number: int) -> None:
         if self.caught is None:
@@ -97,3 +108,41 @@ class _Signals:
             self._run.stop()
         else:
             self._run.abandon()
+
+
+class _Stderr:
+    """stderr, as long as somebody reads it; when nobody does any more, that is said once, and no write of it fails."""
+
+    def __init__(self, gone: Callable[[], None]) -> None:
+        self._stream = sys.stderr
+        self._gone = gone
+        self._is_gone = False
+
+    def __enter__(self) -> None:
+        sys.stderr = cast("TextIO", self)
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_gone:
+            sys.stderr = self._stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or let it be."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or let it be."""
+        self._try(self._stream.flush)
+
+    def _try(self, call: Callable[[], object]) -> None:
+        if self._is_gone:
+            return
+        try:
+            call()
+        except OSError:
+            self._is_gone = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # else it is complained of at exit
+            self._gone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Generator
@@ -40,6 +41,7 @@ class JobFile:
         self.name = str(path)
         self._path = Path(path)
         self._stream = stream
+        self._seen: tuple[int, ...] | None = None  # which file it was, and as of when
         told = FORMATS.get(self._path.suffix.lower()) if stream is None else None
         self._format = told or format or ("jsonl" if stream is not None else None)
         if self._format is None:
@@ -64,6 +66,15 @@ class JobFile:
                 if self._format == "csv":
                     next(read_table(stream, self.name, empty_clears=False), None)
 
+    def changed(self) -> bool:
+        """Whether the file is no more the one that was read, or was written to since its reading began."""
+        if self._seen is None:
+            return False
+        try:
+            return _identity(self._path.stat()) != self._seen
+        except OSError:
+            return True
+
     async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
         """The file's entries, some hundred at a time.
 
@@ -76,6 +87,8 @@ class JobFile:
     def _read(self, empty_clears: bool) -> Generator[Entry]:
         """Read it through. Opened and closed in the thread that reads: both may wait for a pipe's writer."""
         with self._open() as stream:
+            if self._stream is None and self._path.is_file():
+                self._seen = _identity(os.fstat(stream.fileno()))
             if self._format == "csv":
                 yield from read_table(stream, self.name, empty_clears=empty_clears)
             else:
@@ -90,6 +103,10 @@ class JobFile:
             return self._path.open("rb")
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
+
+
+def _identity(stat: os.stat_result) -> tuple[int, ...]:
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 async def _in_a_thread(entries: Generator[Entry], name: str) -> AsyncIterator[list[Entry]]:

@@ -32,6 +32,10 @@ class JobIterable:
     def check(self) -> None:
         """Nothing to notice beforehand."""
 
+    def changed(self) -> bool:
+        """It is read once."""
+        return False
+
     async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
         """The entries, each as soon as it is there where they come asynchronously."""
         del empty_clears  # a table's matter

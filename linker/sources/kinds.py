@@ -42,6 +42,10 @@ class Source(Protocol):
         """Raise `UsageError` where it can be seen beforehand that nothing can be read."""
         ...
 
+    def changed(self) -> bool:
+        """Whether it would say something else by now than when it was read."""
+        ...
+
     def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
         """Its entries, some at a time."""
         ...

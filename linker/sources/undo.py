@@ -49,6 +49,10 @@ class UndoFile:
         if is_locked(self._path):
             raise UsageError(f"{self.name}: a run is writing to it{by_process(self._path)}; wait for its end")
 
+    def changed(self) -> bool:
+        """A results file grows, and what it said stays."""
+        return False
+
     async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
         """The jobs of the undo, and rejections of the lines that cannot be undone.
 
