@@ -131,6 +131,8 @@ class Lines:
 
     def close(self) -> None:
         """Close it, and let others have it."""
+        with suppress(OSError):
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a thread of ours may still be at `sync`, and would hold it
         os.close(self._fd)
 
     def mend(self) -> int:
