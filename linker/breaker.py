@@ -50,6 +50,8 @@ def cause_of(outcome: Answer | RequestFailed) -> Cause | None:
         return _CAUSES[outcome.type]
     if outcome.status == 401:
         return Cause.UNAUTHORIZED
+    if outcome.status == 407:
+        return Cause.CONNECTION
     if 300 <= outcome.status < 400:
         return Cause.BAD_ANSWER  # to a login, most likely
     return Cause.SERVER_ERROR if outcome.status >= 500 or outcome.status == 408 else None

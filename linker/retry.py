@@ -21,6 +21,7 @@ _TYPES: Final = {
     401: ErrorType.UNAUTHORIZED,
     403: ErrorType.FORBIDDEN,
     404: ErrorType.NOT_FOUND,
+    407: ErrorType.CONNECTION,
     408: ErrorType.TIMEOUT,
     429: ErrorType.RATE_LIMITED,
 }

@@ -12,6 +12,7 @@ from linker import log
 from linker.answers import Answer
 from linker.api import Request
 from linker.backoff import Backoff
+from linker.breaker import cause_of
 from linker.errors import RequestFailed, Stopped, TimedOut
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
@@ -139,7 +140,7 @@ class Workers:
                 work.refusal = 0
                 self._backoff.wait(work, self._fetcher.delay(work.asked, work.attempt, least_s, most_s, outcome))
                 return True
-            case GiveUp(error) if error.retryable and self._breaker.in_streak:
+            case GiveUp() if self._breaker.in_streak and cause_of(outcome) is not None:
                 self._held.append((work, judged))
                 return True
             case Pause(seconds):
