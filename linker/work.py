@@ -219,6 +219,11 @@ class Work:
         return self._noted is self._stands
 
     @property
+    def in_doubt(self) -> bool:
+        """A PUT of it may have arrived, in this run or an earlier one, and its results do not tell yet."""
+        return bool(self._sent) or self._left is not None
+
+    @property
     def _stands(self) -> object:
         return self._mending.put if self._mending is not None else self._change
 

@@ -74,6 +74,8 @@ class Workers:
             except (Closed, Stopped) as error:
                 if isinstance(error, Stopped):
                     self._fetcher.end(error)
+                if self._journal is not None and not work.in_doubt:
+                    self._journal.settle(work.targets)  # what was noted has not been sent
                 await self._take(work, work.unchecked(loop.time()))
                 return True
             if outcome is not None:
