@@ -8,8 +8,9 @@ from typing import Final
 
 from linker.errors import TooManyRemovals
 from linker.settings import Settings
+from linker.steps import Step
 from linker.summary import Summary
-from linker.work import Step, Work
+from linker.work import Work
 
 __all__ = ["ALWAYS_LET_THROUGH", "Admission", "Guard"]
 

@@ -32,8 +32,9 @@ from linker.resume import Done, read_done
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Rejection, Source
+from linker.steps import Step
 from linker.summary import Summary
-from linker.work import Outcome, Step, Work
+from linker.work import Outcome, Work
 from linker.workers import Workers
 from linker.workqueue import WorkQueue
 

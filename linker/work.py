@@ -9,19 +9,19 @@ answer makes of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from enum import Enum, auto
 
 from linker.answers import Answer, Listed
 from linker.api import Request
 from linker.batch import Job, Links, Wish
-from linker.change import Change, Planned, arrived, plan
+from linker.change import Change, Planned, plan
 from linker.errors import Error, ErrorType
 from linker.freshness import Freshness, PageSeen
 from linker.journal import Intent
 from linker.mending import Mending
 from linker.outcome import Told, failure, holds, unchanged, without_before, written
 from linker.results import Result
-from linker.tries import Tries
+from linker.sent import Sent
+from linker.steps import Step, Tries
 
 __all__ = ["Outcome", "Step", "Work"]
 
@@ -29,18 +29,6 @@ Outcome = Result | Planned
 
 _INVALID = (400, 422)
 _NONE: frozenset[str] = frozenset()
-
-
-class Step(Enum):
-    """What a work asks next."""
-
-    READ = auto()
-    READ_WHOLE = auto()
-    WRITE = auto()
-    CHECK = auto()
-    CHECK_WHOLE = auto()
-
-    __hash__ = object.__hash__  # Enum's own hashes the name, in Python
 
 
 class Work:
@@ -59,9 +47,7 @@ class Work:
         "_change",
         "_dry",
         "_jobs",
-        "_left",
         "_mending",
-        "_noted",
         "_number",
         "_number_change",
         "_put_answer",
@@ -70,14 +56,13 @@ class Work:
         "_refusal",
         "_refused_status",
         "_seen",
-        "_sending",
-        "_sent",
         "_tries",
         "admitted",
         "charged",
         "freshness",
         "page",
         "refusal",
+        "sent",
         "sent_at",
         "step",
         "targets",
@@ -109,8 +94,6 @@ class Work:
         self.step: Step | None = Step.READ
         self._jobs: Sequence[Job] = wish.jobs
         self._dry = dry
-        self._left = left
-        self._noted: object = None  # what stood for the PUT in hand when its intent was told
         self._change: Change | None = None
         self._mending: Mending | None = None
         self._number: int | None = None
@@ -121,9 +104,8 @@ class Work:
         self._refusal: tuple[Links, str] | None = None  # a blind PUT that was refused, and the server's words on it
         self._refused_status: int | None = None
         self._seen = True  # whether a GET of this target can be expected to show links
-        self._sent: set[str] = set()  # fields of PUTs that were taken, or may have been: their answers were lost
-        self._sending: set[str] = set()  # those that the PUT in hand has brought in
-        self._tries: Tries[Step | None] = Tries()
+        self.sent = Sent(left)
+        self._tries = Tries()
         if blind and not dry and not wish.needs_before:
             self._change = plan(wish, None)
             self.step = Step.WRITE
@@ -182,8 +164,7 @@ class Work:
         asked = self.asked
         if asked.put is not None:
             self.freshness.looks = 0
-            self._sending = asked.put.keys() - self._sent
-            self._sent |= self._sending
+            self.sent.leaves(asked.put)
             if self._number is None:
                 self._number = self._number_change()
         return asked
@@ -194,38 +175,15 @@ class Work:
         whole = self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE)
         return Request(self.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
 
-    @property
     def intent(self) -> Intent:
         """The PUT in hand, as it is to be noted before it leaves."""
         assert self._change is not None
-        put, change, mending = self._put, self._change, self._mending
-        self._noted = self._stands
-        if change.before is None:
-            return Intent(self.wish.target, put)
-        before, held = change.before, change.held
-        if mending is not None:
-            before, held = mending.before, mending.held
-        fields = put.keys() | self._sent
-        return Intent(
-            self.wish.target,
-            put,
-            {field: before[field] for field in fields},
-            {field: held[field] for field in fields} if held is not None and held != before else None,
-        )
+        return self.sent.intent(self._change, self._mending, self._put)
 
     @property
     def is_noted(self) -> bool:
         """Whether the PUT in hand is still the one whose intent was told last."""
-        return self._noted is self._stands
-
-    @property
-    def in_doubt(self) -> bool:
-        """A PUT of it may have arrived, in this run or an earlier one, and its results do not tell yet."""
-        return bool(self._sent) or self._left is not None
-
-    @property
-    def _stands(self) -> object:
-        return self._mending.put if self._mending is not None else self._change
+        return self.sent.is_noted(self._change, self._mending)
 
     @property
     def _put(self) -> Links:
@@ -245,7 +203,7 @@ class Work:
         """The account refused the request for its rate (429): that try counts for nothing."""
         self._tries.refuse(self.step)
         if self.step is Step.WRITE:
-            self._sent -= self._sending
+            self.sent.refused()
         self.refusal += 1
 
     def answered(self, answer: Answer, now: float) -> list[Outcome]:
@@ -281,16 +239,12 @@ class Work:
         self._leave_page()
         if self._mending is not None:
             return self._broken_off(self._mending, error, http_status, now)
-        self._not_applied(http_status)
+        if self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408:
+            self.sent.refused()  # for good; any other may have arrived, whatever became of its answer
         idle = self._idle if self.step is Step.WRITE else ()
-        told = self._told(http_status, self.attempt, now, assuming=self._sent)
+        told = self._told(http_status, self.attempt, now, assuming=self.sent.fields)
         self.step = None
         return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self._jobs]
-
-    def _not_applied(self, http_status: int | None) -> None:
-        """A PUT that was refused for good has changed nothing; any other may have, whatever became of its answer."""
-        if self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408:
-            self._sent -= self._sending
 
     def unchecked(self, now: float) -> list[Outcome]:
         """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
@@ -320,10 +274,12 @@ class Work:
         else:
             before = {name: links.get(name, _NONE) for name in self.wish.fields}
         held = before
-        if before is not None and self._left is not None:
-            before = self._resumed(self._left, before, links or {})
+        if before is not None and self.sent.left is not None:
+            before = self.sent.resumed(self.wish, before, links or {})
+            if self.sent.fields:
+                self._put_attempts, self._number = 1, self._number_change()
         elif before is not None and self._change is not None:
-            before = self._change.since(before, self._sent)
+            before = self._change.since(before, self.sent.fields)
         self._change = plan(self.wish, before, held)
         self.freshness.read_at = read_at if before is not None else None
         if self._dry:
@@ -346,15 +302,6 @@ class Work:
                 outcomes += self._mended(now)
         return outcomes
 
-    def _resumed(self, left: Intent, held: Links, links: Links) -> Links | None:
-        """What the target held before an earlier run, as far as that run's last PUT is to be seen in what it holds."""
-        self._left, done = None, arrived(left, links)
-        sent = done.after.keys() & self.wish.fields.keys() if done is not None else _NONE
-        if done is None or not sent or (done.before is None and self.wish.needs_before):
-            return held
-        self._sent, self._put_attempts, self._number = set(sent), 1, self._number_change()
-        return done.since(held, sent) if done.before is not None else None
-
     def read_again(self) -> None:
         """What its page said is too old, and the page shows it no more: it is read by itself."""
         self._leave_page()
@@ -365,7 +312,7 @@ class Work:
         assert self._change is not None
         self._put_attempts += self._tries.begin(Step.WRITE)
         self._refused_status = http_status
-        self._sent -= self._sending
+        self.sent.refused()
         if self._mending is not None:
             self._mending.refused(message)
         elif self._change.before is None and self._seen:
@@ -423,21 +370,21 @@ class Work:
     def _blamed(self, mending: Mending, now: float) -> list[Outcome]:
         """The results of the jobs that are to blame; the others are what is left to do."""
         assert self._change is not None
-        self._mending, self._jobs, self._sent, self._change = None, mending.kept, mending.written, mending.change
+        self._mending, self._jobs, self.sent.fields, self._change = None, mending.kept, mending.written, mending.change
         told = self._told(self._refused_status, self._put_attempts, now)
         return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in mending.guilty]
 
     @property
     def _idle(self) -> list[Job]:
         """The jobs whose fields are so already, and of no PUT."""
-        mine = self._put.keys() | self._sent
+        mine = self._put.keys() | self.sent.fields
         return [job for job in self._jobs if mine.isdisjoint(job.links)]
 
     def _done(self, links: Links | None, now: float) -> list[Outcome]:
         """The results of the jobs that are left: what was put is there, or what `links` shows."""
         self.step = None
         status = self._put_answer.status if self._put_answer is not None else None
-        told, sent = self._told(status, self._put_attempts, now), self._sent
+        told, sent = self._told(status, self._put_attempts, now), self.sent.fields
         return [
             self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links) for job in self._jobs
         ]

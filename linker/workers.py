@@ -22,7 +22,8 @@ from linker.quota import Closed
 from linker.recorder import Recorder
 from linker.retry import Accept, Again, GiveUp, Pause, Verdict, verdict
 from linker.settings import Settings
-from linker.work import Outcome, Step, Work
+from linker.steps import Step
+from linker.work import Outcome, Work
 from linker.workqueue import WorkQueue
 
 __all__ = ["Workers"]
@@ -72,11 +73,7 @@ class Workers:
             try:
                 outcome = await self._send(work)
             except (Closed, Stopped) as error:
-                if isinstance(error, Stopped):
-                    self._fetcher.end(error)
-                if self._journal is not None and not work.in_doubt:
-                    self._journal.settle(work.targets)  # what was noted has not been sent
-                await self._take(work, work.unchecked(loop.time()))
+                await self._leave(work, error)
                 return True
             if outcome is not None:
                 if work.sent_at is None:
@@ -109,12 +106,20 @@ class Workers:
         choose: Callable[[float], Request | None] = work.request
         if self._journal is not None and work.step is Step.WRITE:
             if not work.is_noted:
-                await self._journal.note(work.intent)
+                await self._journal.note(work.intent())
 
             def choose(now: float) -> Request | None:
                 return work.request(now) if work.is_noted else None
 
         return await self._breaker.send(choose, first=work.goes_first)
+
+    async def _leave(self, work: Work, why: Closed | Stopped) -> None:
+        """Nothing more is sent for a work."""
+        if isinstance(why, Stopped):
+            self._fetcher.end(why)
+        if self._journal is not None and not work.sent.in_doubt:
+            self._journal.settle(work.targets)  # what was noted has not been sent
+        await self._take(work, work.unchecked(asyncio.get_running_loop().time()))
 
     def _go_back(self, work: Work) -> None:
         """There is an outage: what it has failed goes back to the queue, as if it had never been tried."""

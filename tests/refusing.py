@@ -11,7 +11,8 @@ from linker.answers import Answer, Listed
 from linker.batch import Batch, Job, Links, Wish, wished
 from linker.change import plan
 from linker.mending import Mending
-from linker.work import Step, Work
+from linker.steps import Step
+from linker.work import Work
 
 __all__ = ["Account", "Asked", "answer", "drive", "formula", "mend", "undone", "wish_of", "work_of"]
 

@@ -12,7 +12,7 @@ from test_mending import ASKED, HOLDS, IDS
 
 from linker import Error, ErrorType, Mode, Result, Status
 from linker.change import FieldChange
-from linker.work import Step
+from linker.steps import Step
 
 ADD, REMOVE, REPLACE = Mode.ADD, Mode.REMOVE, Mode.REPLACE
 DOWN = Error(ErrorType.SERVER_ERROR, "503: down, tried 6 times", retryable=True)

@@ -11,7 +11,8 @@ from linker.answers import Answer, Listed
 from linker.api import Request
 from linker.batch import Batch, Wish
 from linker.change import FieldChange
-from linker.work import Step, Work
+from linker.steps import Step
+from linker.work import Work
 
 GONE = Error(ErrorType.NOT_FOUND, "404: Record not found")
 SLIM = "/api/v1/features/PRJ1-1?fields=custom_object_links,reference_num,id"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
 from linker.answers import Answer, Listed
 from linker.batch import Batch, Job, Links, Wish
-from linker.work import Step, Work
+from linker.steps import Step
+from linker.work import Work
 
 FIELDS = ["a", "b", "c"]
 IDS = st.frozensets(st.sampled_from("123"))

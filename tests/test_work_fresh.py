@@ -16,7 +16,8 @@ from linker.change import FieldChange
 from linker.freshness import PageSeen
 from linker.job import Kind
 from linker.listing import Listing
-from linker.work import Step, Work
+from linker.steps import Step
+from linker.work import Work
 
 LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)
 
