@@ -7,6 +7,7 @@ the order of the jobs means nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 import msgspec
@@ -149,13 +150,18 @@ class Batch:
         One that may be another name of a target that is left (a number, where that goes by its reference) comes back
         when the account says that it is.
         """
+        forms = {(name.kind, name.id.isdigit()) for name in chain(self._jobs, self._lost)}
         passed = 0
-        for target, packed in list(self._jobs.items()):
-            if target not in self._lost and done(target, [self._unpack(target, each) for each in packed]):
-                self._aside[target] = self._jobs.pop(target)
-                passed += len(packed)
-        self.targets -= len(self._aside)
-        left = {(name.kind, name.id.isdigit()) for name in self.all_names()}
+        for target in list(self._jobs):
+            packed = self._jobs[target]
+            if target in self._lost or not done(target, [self._unpack(target, each) for each in packed]):
+                continue
+            del self._jobs[target]
+            self.targets -= 1
+            passed += len(packed)
+            if (target.kind, not target.id.isdigit()) in forms:
+                self._aside[target] = packed
+        left = {(name.kind, name.id.isdigit()) for name in chain(self._jobs, self._lost)}
         self._aside = {
             name: packed for name, packed in self._aside.items() if (name.kind, not name.id.isdigit()) in left
         }
