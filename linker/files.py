@@ -135,15 +135,19 @@ class Lines:
             fcntl.flock(self._fd, fcntl.LOCK_UN)  # a thread of ours may still be at `sync`, and would hold it
         os.close(self._fd)
 
-    def mend(self) -> int:
-        """Cut off a last line that a crash has torn, and end one that lacks but its end; the bytes that were cut."""
+    def mend(self, begins: bytes) -> int:
+        """Cut off a last line that a crash has torn, and end one that lacks but its end; the bytes that were cut.
+
+        Args:
+            begins: what each line of such a file begins with: nothing else is touched, it is somebody else's.
+        """
         start, tail = self.size, b""
         while start and b"\n" not in tail:
             size = min(_BLOCK, start)
             start -= size
             tail = os.pread(self._fd, size, start) + tail
         last = tail[tail.rfind(b"\n") + 1 :]
-        if not last:
+        if not last or not (last.startswith(begins) or begins.startswith(last) or not last.strip(b"\0")):
             return 0
         try:
             orjson.loads(last)

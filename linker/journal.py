@@ -102,7 +102,7 @@ class Journal:
         return left
 
     def _begin(self, lines: Lines) -> dict[Target, Intent]:
-        lines.mend()
+        lines.mend(b'{"')
         left = left_open(self.path)
         if not left and lines.size:
             lines.clear()
@@ -130,6 +130,11 @@ class Journal:
         done = [target for target in targets if target in self._open]
         self._open.difference_update(done)
         self._done += done
+
+    @property
+    def left(self) -> int:
+        """Targets of which it is not known what became of their last PUT."""
+        return len(self._open)
 
     def close(self) -> None:
         """Close it; it is removed where nothing is left open."""

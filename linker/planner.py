@@ -43,6 +43,9 @@ _BLIND_AT_ONCE: Final = 100
 _LITTLE: Final = 40
 """Works that wait for a worker, from which on no further page is read: eight seconds of work at 5 a second."""
 
+_LOOKS: Final = 5
+"""How often a list that fails is looked at again where a target by itself fails as well: there is an outage then."""
+
 _TARGETS_A_PRODUCT: Final = 100
 """Targets for each product from which on the products' lists are read instead of the account's."""
 
@@ -107,6 +110,15 @@ class Planner:
         """The targets of one list that it shows, page by page, as long as that is cheaper than one by one."""
         await self._queue.low(_LITTLE)
         first = await self._fetch(listing.page(1))
+        for _ in range(_LOOKS):
+            if not _passing(first):
+                break
+            target = min(awaited)
+            single, first = await self._fetch(Request(target)), await self._fetch(listing.page(1))
+            if isinstance(single, Answer) and _passing(first):  # it is the list that is ill
+                sight = self._seen((target, *_names(listing.kind, single.target)), single.links, single.sent_at)
+                yield [sight] if sight is not None else []
+                return
         if not _usable(first):
             return
         seen = self._page(listing, first, 1, awaited)
@@ -229,6 +241,11 @@ def _usable(answer: Answer | GiveUp) -> TypeGuard[Answer]:
     if isinstance(answer, GiveUp) or answer.page is None or not answer.page.items:
         return False
     return all(item.links is not None and item.id and item.reference for item in answer.page.items)
+
+
+def _passing(answer: Answer | GiveUp) -> bool:
+    """Whether a request failed of what may be over in a while."""
+    return isinstance(answer, GiveUp) and answer.error.retryable
 
 
 def _by_listing(kind: Kind, targets: Sequence[Target]) -> dict[Listing | None, set[Target]]:

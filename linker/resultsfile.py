@@ -149,7 +149,7 @@ class ResultsFile:
         return f"{there}; --resume goes on with it, --overwrite keeps it under a dated name and starts anew"
 
     def _mend(self, lines: Lines) -> None:
-        cut = lines.mend()
+        cut = lines.mend(b'{"job":')
         if cut:
             log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
 

@@ -159,6 +159,16 @@ async def test_an_outage_that_lasts_too_long_stops_the_run(sandbox: Sandbox, pro
     assert (rest.summary.linked, rest.summary.passed_over) == (60 - run.summary.linked, run.summary.linked)
 
 
+async def test_an_outage_at_the_start_costs_no_reads(sandbox: Sandbox, proxy: FaultProxy) -> None:
+    """The first page fails, and so does a target by itself: it is not the list, which is read when that is over."""
+    proxy.script(*["503"] * 30)
+    async with patient(proxy) as aha:
+        run = aha.run(features(60))
+        await results_of(run)
+    assert run.summary.linked == 60
+    assert len([request for request in proxy.requests[30:] if request.startswith("GET")]) <= 2
+
+
 async def test_few_jobs_that_fail_are_no_outage(sandbox: Sandbox, proxy: FaultProxy) -> None:
     """Fewer failures than an outage has, and nothing else to send: they are held, and then have failed."""
     proxy.script(None, None, stays="503")

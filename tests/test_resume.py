@@ -172,6 +172,16 @@ async def test_a_last_line_torn_by_a_crash_is_mended(sandbox: Sandbox, path: Pat
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("theirs", [b"id,what\nPRJ1-1,no end of the line", b'{"id": "PRJ1-1"}', b"x"])
+async def test_a_file_of_somebody_else_s_is_not_touched(sandbox: Sandbox, path: Path, theirs: bytes) -> None:
+    """A slip of the keyboard (`--results crm.csv --resume`) costs no byte of it."""
+    path.write_bytes(theirs)
+    with pytest.raises(linker.UsageError, match="this is no line of a results file"):
+        await run(sandbox, features(1), path)
+    assert path.read_bytes() == theirs
+    assert names(path.parent) == [path.name]
+
+
 async def test_a_line_torn_in_the_middle_is_named(sandbox: Sandbox, path: Path) -> None:
     """What cannot be read cannot be gone on from: the error says which line, and nothing is sent or changed."""
     await run(sandbox, features(3), path)
