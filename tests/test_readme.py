@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from linker.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -60,3 +62,11 @@ def test_the_readme_s_options_are_the_command_s() -> None:
     options = {name for option in command.params for name in option.opts if name.startswith("--")}
     table = (ROOT / "README.md").read_text().split("The options of `run`:")[1].split("| exit code")[0]
     assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table)) - {"--no-progress"} == options
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/reliability.md"])
+def test_the_tests_that_are_named_are_there(document: str) -> None:
+    """Each promise names the test that holds it, and each of these exists."""
+    named = set(re.findall(r"`((?:tests|benchmarks)/\w+\.py)`", (ROOT / document).read_text(encoding="utf-8")))
+    assert len(named) > 5
+    assert [path for path in named if not (ROOT / path).is_file()] == []
