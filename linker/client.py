@@ -108,12 +108,15 @@ class Linker:
 
         Raises:
             UsageError: here for settings; in the iteration for files that cannot be used, nothing being written.
+            InputChanged: in the iteration, where a job file was written to meanwhile.
             TooManyRemovals: in the iteration: more links would go than may.
             Stopped: in the iteration, where the run ended early; what was done is in the results.
         """
         resume = resume or failed_only
-        if resume and (results is None or overwrite):
-            raise UsageError("to resume takes the results file of the runs before" + " and no overwrite" * overwrite)
+        if resume and overwrite:
+            raise UsageError("resume goes on with a results file, overwrite starts anew: give one of them")
+        if resume and results is None:
+            raise UsageError("a resume takes the results file of the runs before")
         settings, file = self._with(options), None
         if results is not None:
             file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)

@@ -51,6 +51,7 @@ class Progress:
     targets_done: int
     requests: int
     paused_s: float
+    outage: bool
     elapsed_s: float
 
 
@@ -139,6 +140,7 @@ class Pipeline:
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
             paused_s=self._quota.paused_s,
+            outage=self._fetcher.breaker.is_open,
             elapsed_s=now - self._started,
         )
 

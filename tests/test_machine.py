@@ -81,6 +81,19 @@ async def test_a_full_disk(command: Command, sandbox: Sandbox, links: Path, size
     await check_resumed(command, sandbox, full, "No space left on device; nothing more is sent")
 
 
+async def test_a_folder_that_cannot_be_written_to(command: Command, sandbox: Sandbox, links: Path) -> None:
+    """A file system that is mounted for reading alone: exit 2 before anything is sent."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare(1) here")
+    script = 'mkdir full && mount -t tmpfs -o ro tmpfs full || exit 99; "$@" --results full/links.results.jsonl'
+    refused = await command.program("unshare", "-rm", "sh", "-c", script, "sh", *RUN)
+    if refused.code == 99 or "unshare" in refused.stderr:
+        pytest.skip("no file systems may be mounted here")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert refused.stderr == "linker: results file full/links.results.jsonl: Read-only file system\n"
+    assert sandbox.stats.requests == 0
+
+
 @pytest.mark.parametrize("kilobytes", [1, 4, 16])
 async def test_a_file_that_may_grow_no_further(command: Command, sandbox: Sandbox, links: Path, kilobytes: int) -> None:
     """RLIMIT_FSIZE, met by the results or by the journal, whichever grows first."""

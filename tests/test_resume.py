@@ -300,6 +300,13 @@ async def test_a_blind_put_that_arrived_is_linked_with_nothing_known(sandbox: Sa
     assert (line["status"], line["before"], line["changes"]) == ("linked", None, None)
 
 
+async def test_resume_and_overwrite_exclude_each_other(sandbox: Sandbox, path: Path) -> None:
+    """One goes on, the other starts anew: which was meant is asked, before anything is touched."""
+    async with eager(sandbox) as aha:
+        with pytest.raises(linker.UsageError, match="give one of them"):
+            aha.run(features(1), path, resume=True, overwrite=True)
+
+
 async def test_link_resumes_too(sandbox: Sandbox, path: Path, tmp_path: Path) -> None:
     """The plain call takes the same words."""
     jobs = tmp_path / "links.jsonl"

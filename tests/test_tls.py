@@ -65,7 +65,7 @@ async def test_a_certificate_is_looked_at(
     whom: str,
     valid: tuple[str, str],
     trusted: bool,
-    said: str,
+    said: str | None,
 ) -> None:
     """The job fails with `connection` and TLS's own word, before the server gets the token."""
     made, key = certificate(tmp_path_factory.mktemp("tls"), whom, *valid)

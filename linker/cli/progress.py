@@ -147,7 +147,7 @@ class Progress:
     def _update(self, bar: Bar, row: TaskID, run: Run) -> None:
         progress = run.progress()
         total = progress.targets if progress.read else None
-        doing = "reading" if not progress.read else "paused" if progress.paused_s else self._doing
+        doing = "reading" if not progress.read else "paused" if progress.paused_s or progress.outage else self._doing
         width = max(len("reading"), len(self._doing))
         bar.update(
             row, total=total, completed=progress.targets_done, description=f"{doing:<{width}}", told=self._told(run)
@@ -167,7 +167,9 @@ class Progress:
         told = [f"{word} {count:,}" for word, count in self._counts(run).items() if count or word != "failed"]
         if progress.elapsed_s > 1:
             told.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
-        if progress.paused_s:
+        if progress.outage:
+            told.append("the account is out of reach, and probed")
+        elif progress.paused_s:
             told.append(f"the account asks to wait {duration(progress.paused_s)}")
         elif progress.read and progress.targets_done < progress.targets and (left := self._left_s(run)) >= 1:
             told.append(f"{duration(left)} left")

@@ -79,11 +79,15 @@ class UndoFile:
             yield entries
         for target, fields in was_there.items():
             undone = [
-                Entry(self.name, lines.get(target, 0), LinkJob(target.id, links, kind=target.kind, mode=mode))
+                Entry(*self._place(lines.get(target)), LinkJob(target.id, links, kind=target.kind, mode=mode))
                 for mode, links in _links(fields)
             ]
             if undone:
                 yield undone
+
+    def _place(self, line: int | None) -> tuple[str, int]:
+        """Where it stands what a target is undone by: a line of the results, or the journal."""
+        return (self.name, line) if line is not None else (str(journal_of(self._path)), 1)
 
     def _take_back(self, intent: Intent, was_there: dict[Target, dict[str, dict[str, bool]]]) -> None:
         """A PUT of a run that was cut off: whether it arrived is not known, and what is there of it is taken back."""
