@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -185,10 +186,10 @@ class Round:
             if self.kills < most:
                 at = await self.instant(process)
                 await asyncio.wait({wait}, timeout=at)
-                if not wait.done():
-                    self.kills += 1
+                with suppress(ProcessLookupError):  # it has just ended
                     # not by the process object, which would look for its end first, past asyncio's own look for it
                     os.kill(process.pid, rng.choice((signal.SIGKILL,) * 5 + (signal.SIGTERM,)))
+                    self.kills += 1
             _, stderr = await wait
             assert b"Traceback" not in stderr, stderr.decode()
             if process.returncode == 0:
