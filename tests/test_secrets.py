@@ -260,7 +260,7 @@ async def test_the_command_keeps_the_token_whatever_happens(command: Command, sa
         (["run", "missing.jsonl"], {}),
         (["run", "links.jsonl", "--token", TOKEN], {}),
     ]:
-        sandbox.faults.script(503, "reset", "html", "cut", 429, "reset_after", 422)
+        sandbox.faults.script(503, "reset", "html", "cut", 429, "reset_after", 422, 422)
         command.environment = {**command.environment, "AHA_TOKEN": TOKEN, "AHA_URL": sandbox.url} | environment
         command.environment = {key: text for key, text in command.environment.items() if key != "no_proxy"}
         if "HTTP_PROXY" not in environment:
