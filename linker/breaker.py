@@ -143,6 +143,8 @@ class Breaker:
             self._probing = self._probing and not probe  # it says nothing of the account
             self._changed.set()
             return self.is_open
+        if isinstance(outcome, Answer) and (outcome.retry_after_s or 0.0) > self._settings.max_wait:
+            return False  # that is longer than an outage may last: the retry stage ends the run
         cause = cause_of(outcome)
         if cause is None:
             self._well()

@@ -185,6 +185,18 @@ def test_a_probe_waits_as_long_as_the_account_asks() -> None:
     run(main())
 
 
+def test_an_account_that_asks_for_more_than_the_longest_wait_is_no_outage() -> None:
+    """Its answer is the retry stage's, which ends the run at once and says when to go on."""
+
+    async def main() -> None:
+        account = Account()
+        breaker = breaker_of(account, [])
+        await fail(breaker, account, Answer(503, retry_after_s=601.0), 2 * IN_A_ROW)
+        assert not breaker.is_open
+
+    run(main())
+
+
 def test_a_probe_that_has_nothing_to_send_makes_way() -> None:
     """Whoever comes next is the probe."""
 
