@@ -76,7 +76,6 @@ class Journal:
         self._durability = durability
         self._lines: Lines | None = None
         self._open: set[Target] = set()
-        self._done: list[Target] = []  # not written yet: that a target is done may be forgotten, at the cost of a look
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}, {len(self._open)} open>"
@@ -127,9 +126,11 @@ class Journal:
 
     def settle(self, targets: Iterable[Target]) -> None:
         """Targets that have all their results on disk."""
-        done = [target for target in targets if target in self._open]
+        done = tuple(target for target in targets if target in self._open)
         self._open.difference_update(done)
-        self._done += done
+        if done:
+            with suppress(OSError):  # forgotten, it costs the next run a look; and the next PUT does not leave
+                self._append(_Line(done=done))
 
     @property
     def left(self) -> int:
@@ -140,17 +141,14 @@ class Journal:
         """Close it; it is removed where nothing is left open."""
         if self._lines is None:
             return
-        with suppress(OSError):
-            if self._open:
-                self._append(_Line())
-            else:
+        if not self._open:
+            with suppress(OSError):
                 self._disk.unlink(self.path)
         self._lines.close()
         self._lines = None
 
     def _append(self, line: _Line) -> None:
         assert self._lines is not None
-        line.done, self._done = tuple(self._done), []
         self._lines.append(_encode(line) + b"\n")
 
 
