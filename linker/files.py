@@ -95,7 +95,7 @@ class Lines:
             os.close(self._fd)
             raise
         self._broken: OSError | None = None
-        self._synced = self.size
+        self._synced = 0  # an earlier run may not have
         self._syncing = asyncio.Lock()
 
     def __repr__(self) -> str:

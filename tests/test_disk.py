@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import threading
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -169,6 +171,82 @@ async def cut_off(sandbox: Sandbox, path: Path) -> None:
     journal_of(path).write_bytes(b"".join(orjson.dumps({"intent": put}) + b"\n" for put in puts) + b'{"torn')
     for id in list(open_now)[1:]:  # of the open ones, one has arrived
         sandbox.account.set_links(Kind.FEATURE, id, "customers", BEFORE[id])
+
+
+class Held(Disk):
+    """The journal is not synced before it may be."""
+
+    def __init__(self) -> None:
+        self.waits, self.may = threading.Event(), threading.Event()
+
+    def sync(self, fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").readlink().suffix == ".journal":
+            self.waits.set()
+            self.may.wait(60)
+        super().sync(fd)
+
+
+async def test_no_put_leaves_before_its_intent_is_synced(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As long as the disk takes its time, the account sees reads alone."""
+    disk, told = Held(), list[Result]()
+    task = asyncio.create_task(run(sandbox, ResultsFile(tmp_path / "results.jsonl", disk=disk), told))
+    assert await asyncio.to_thread(disk.waits.wait, 60)
+    for _ in range(1000):  # turns of the loop, in which a PUT would leave
+        await asyncio.sleep(0)
+    assert (sandbox.stats.methods["PUT"], told) == (0, [])
+    disk.may.set()
+    await task
+    assert len(told) == COUNT
+
+
+class Synced(Disk):
+    """Remembers each file as it was when it was last synced: what a loss of power leaves."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def sync(self, fd: int) -> None:
+        super().sync(fd)
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        if path.is_file():
+            self.kept[path.name] = path.read_bytes()
+
+
+@pytest.mark.parametrize("at", range(1, COUNT + 1))
+async def test_a_loss_of_power_loses_nothing(sandbox: Sandbox, tmp_path: Path, at: int) -> None:
+    """Right after the n-th PUT was done, before its answer: what was told was synced, and nothing else is needed."""
+    for id, ids in BEFORE.items():
+        sandbox.account.set_links(Kind.FEATURE, id, "customers", ids)
+    disk, told, path = Synced(), list[Result](), tmp_path / "links.results.jsonl"
+    task = asyncio.create_task(run(sandbox, ResultsFile(path, disk=disk), told))
+    answer = sandbox._routes.answer
+    puts = 0
+    kept: dict[str, bytes] = {}
+    told_then: list[Result] = []
+
+    def lost(method: str, *rest: Any) -> Any:
+        nonlocal puts
+        done = answer(method, *rest)
+        puts += method == "PUT"
+        if puts == at and not kept:  # here it goes: nothing that leaves later arrives
+            kept.update(disk.kept)
+            told_then.extend(told)
+            sandbox.faults.script(*["reset"] * 1000)
+            task.cancel()
+        return done
+
+    sandbox._routes.answer = lost  # type: ignore[method-assign, assignment]
+    with suppress(asyncio.CancelledError):
+        await task
+    sandbox._routes.answer = answer  # type: ignore[method-assign]
+    sandbox.faults._next.clear()
+    assert kept
+    for each in tmp_path.iterdir():
+        each.write_bytes(kept.get(each.name, b""))
+    if path.name not in kept:
+        path.touch()
+    journal_of(path).write_bytes(kept[journal_of(path).name])
+    await check(sandbox, path, told_then)
 
 
 async def test_a_disk_that_does_not_fail_is_the_system_s(tmp_path: Path) -> None:
