@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -63,13 +64,14 @@ class ResultsFile:
         return f"<ResultsFile {self.path}, {self._lines.size if self._lines is not None else 0:,} bytes>"
 
     def __enter__(self) -> Self:
-        """Make the file, or open it where this is a resume; nobody else can write to it then.
+        """Make the file and its folder, or open it where this is a resume; nobody else can write to it then.
 
         Raises:
             ResultsExist: it is there, and neither `resume` nor `overwrite` says what to do about that.
             UsageError: it cannot be made, or another run writes to it.
         """
         try:
+            self._make_folder()
             if self._overwrite:
                 self._keep_the_old()
             if not self.resume and os.path.lexists(self.journal.path):
@@ -152,6 +154,12 @@ class ResultsFile:
         cut = lines.mend(b'{"job":')
         if cut:
             log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
     def _keep_the_old(self) -> None:
         """Put the old file away, and its journal, which says what it does not."""

@@ -41,7 +41,7 @@ def links(command: Command) -> Path:
         ("run - --format csv", "-, line 1: the columns are id, field, records"),
         ("run links.jsonl --results links.jsonl", "is to be read and to be written"),
         ("run links.jsonl --results links.jsonl --overwrite", "is to be read and to be written"),
-        ("run links.jsonl --results nowhere/r.jsonl", "nowhere/r.jsonl: No such file or directory"),
+        ("run links.jsonl --results links.jsonl/r.jsonl", "links.jsonl/r.jsonl: Not a directory"),
         ("run links.jsonl --rate fast", "write it as 300/60s"),
         ("run links.jsonl --rate 0/1s", "allows nothing"),
         ("run links.jsonl --attempts 0", "attempts must be 1 or more"),

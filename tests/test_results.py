@@ -151,12 +151,14 @@ def test_overwriting_what_is_not_there_just_makes_it(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> None:
-    """A folder that does not exist, a file where a folder should be: said before anything is sent."""
+    """A file where a folder should be: said before anything is sent. A folder that does not exist is made."""
     (tmp_path / "file").touch()
-    for folder, why in (("missing", "No such file or directory"), ("file", "Not a directory")):
-        path = tmp_path / folder / "results.jsonl"
-        with pytest.raises(UsageError, match=f"^results file {path}: {why}$"), ResultsFile(path):
-            pytest.fail("it was opened")
+    path = tmp_path / "file" / "results.jsonl"
+    with pytest.raises(UsageError, match=f"^results file {path}: Not a directory$"), ResultsFile(path):
+        pytest.fail("it was opened")
+    with ResultsFile(tmp_path / "runs" / "of" / "2026-01-01.jsonl"):
+        pass
+    assert (tmp_path / "runs" / "of" / "2026-01-01.jsonl").is_file()
 
 
 def test_a_run_that_fails_before_its_first_line_leaves_no_file_behind(tmp_path: Path) -> None:

@@ -148,6 +148,28 @@ async def test_ctrl_c_in_a_program(command: Command, sandbox: Sandbox, results: 
     assert len(lines_of(results)) == COUNT
 
 
+async def test_the_nightly_job(command: Command, sandbox: Sandbox, results: Path) -> None:
+    """The README's line, killed on its first try, right on the second, idle on the third; a new night begins anew."""
+    night = ("run", "links.jsonl", "--results", "runs/2026-01-01.jsonl", "--resume", "--yes", *FAST)
+    process = await command.start(*night)
+    await until(lambda: sandbox.stats.methods["PUT"] > 20)
+    process.kill()
+    await process.communicate()
+    done = await command(*night)
+    assert (done.code, done.stderr) == (0, "")
+    asked = sandbox.stats.requests
+    idle = await command(*night)
+    assert (idle.code, sandbox.stats.requests) == (0, asked)
+    assert f"{COUNT} jobs had been done by an earlier run, and stayed" in idle.stdout
+    lines = lines_of(command.folder / "runs" / "2026-01-01.jsonl")
+    assert {line["id"] for line in lines} == written(sandbox) == ALL
+    assert {line["status"] for line in lines} == {"linked"}
+    tomorrow = await command(*(word.replace("01-01", "01-02") for word in night))
+    assert tomorrow.code == 0
+    assert f"unchanged       {COUNT}" in tomorrow.stdout
+    assert names(command.folder / "runs") == ["2026-01-01.jsonl", "2026-01-02.jsonl"]
+
+
 async def test_two_signals_leave_whole_lines(command: Command, sandbox: Sandbox, results: Path) -> None:
     """The second ends at once, in the middle of requests; a resume knows which of them arrived."""
     process = await command.start("run", "links.jsonl", *FAST)
