@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -49,7 +50,9 @@ async def linker(url: str, targets: int, *, limited: bool) -> None:
         jobs = Path(folder, "links.jsonl")
         lines = (f'{{"id":"PRJ1-{number}","links":{{"customers":["{RECORD}"]}}}}\n' for number in range(1, targets + 1))
         jobs.write_text("".join(lines))  # noqa: ASYNC240  before the clock starts
-        async with Linker(url=url, token=TOKEN, rate=rates, concurrency=CONNECTIONS, blind=True, state_dir=None) as aha:
+        options: dict[str, Any] = {"concurrency": CONNECTIONS, "blind": True, "state_dir": None}
+        options["durability"] = "flush"  # the others keep nothing at all
+        async with Linker(url=url, token=TOKEN, rate=rates, **options) as aha:
             run = aha.run(jobs, results=Path(folder, "links.results.jsonl"))
             async for _ in run:
                 pass

@@ -110,10 +110,12 @@ class Breaker:
         Raises:
             Closed, OutOfDescriptors: as of `Api.send`.
         """
-        probe = await self._gate()
+        probe = await self._gate() if self.is_open else False
         outcome: Answer | RequestFailed | None = None
         try:
-            outcome = await self._api.send(lambda now: choose(now) if probe or not self.is_open else None, first=first)
+            outcome = await self._api.send(
+                lambda now: choose(now) if probe or self._open_since is None else None, first=first
+            )
         except RequestFailed as failure:
             outcome = failure
         finally:
@@ -139,6 +141,10 @@ class Breaker:
 
     def _is_outage(self, outcome: Answer | RequestFailed, probe: bool) -> bool:
         """Whether what came of a request is an outage's: it counts for nothing, and is sent again when it is over."""
+        if isinstance(outcome, Answer) and outcome.status < 300:  # nearly all of them
+            if self._failures or not self._well_once:
+                self._well()
+            return False
         if isinstance(outcome, TimedOut) and outcome.suspended:
             self._probing = self._probing and not probe  # it says nothing of the account
             self._changed.set()

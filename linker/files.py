@@ -85,10 +85,12 @@ class Lines:
         self.path = path
         self._disk = disk
         self._sync = durability == "fsync"
+        self._name = os.fspath(path)
         self._fd = disk.open(path, os.O_RDWR | os.O_APPEND | flags)
         try:
             self._lock()
-            self.size = os.fstat(self._fd).st_size
+            stat = os.fstat(self._fd)
+            self.size, self._identity = stat.st_size, (stat.st_ino, stat.st_dev)
             if self._sync and flags & os.O_CREAT:
                 self._sync_folder()
         except BaseException:
@@ -113,10 +115,9 @@ class Lines:
 
     def _is_there(self) -> bool:
         try:
-            ours, there = os.fstat(self._fd), self.path.stat()
+            return os.path.samestat(os.fstat(self._fd), os.stat(self._name))  # noqa: PTH116  a Path's costs as much again
         except OSError:
             return False
-        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def _sync_folder(self) -> None:
         """Let the file's name survive a loss of power, too."""
@@ -182,9 +183,13 @@ class Lines:
         self.size += len(data)
 
     def _check(self) -> None:
-        if not self._is_there():
+        try:
+            there = os.stat(self._name)  # noqa: PTH116  before each PUT: a Path's costs as much again
+        except OSError:
+            there = None
+        if there is None or (there.st_ino, there.st_dev) != self._identity:
             raise OSError(0, "somebody removed or replaced it during the run")
-        if os.fstat(self._fd).st_size != self.size:
+        if there.st_size != self.size:
             raise OSError(0, "somebody else wrote to it or cut it short during the run")
 
     def _cut_back(self, size: int) -> None:
