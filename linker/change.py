@@ -62,12 +62,10 @@ class Change(msgspec.Struct, frozen=True):
             told[field] = (now - (after - before)) | ((before - after) - now)
         return told
 
-    def assuming(self, fields: Collection[str]) -> Change:
-        """The same change, as if the PUTs of some fields had arrived."""
+    def assuming(self, put: Links) -> Change:
+        """The same change, as if a PUT of these had arrived."""
         held = self.before if self.held is None else self.held
-        if held is None or not fields:
-            return self
-        return Change(self.target, self.before, self.after, {**held, **{field: self.after[field] for field in fields}})
+        return Change(self.target, self.before, self.after, {**held, **put}) if held is not None and put else self
 
     def only(self, fields: Collection[str]) -> Change:
         """The same change for some of its fields."""

@@ -116,8 +116,10 @@ class Planner:
             target = min(awaited)
             single, first = await self._fetch(Request(target)), await self._fetch(listing.page(1))
             if isinstance(single, Answer) and _passing(first):  # it is the list that is ill
-                sight = self._seen((target, *_names(listing.kind, single.target)), single.links, single.sent_at)
-                yield [sight] if sight is not None else []
+                names = dict.fromkeys((target, *_names(listing.kind, single.target)))
+                sight = self._seen(tuple(names), single.links, single.sent_at)
+                if sight is not None:
+                    yield [sight]
                 return
         if not _usable(first):
             return

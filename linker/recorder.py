@@ -122,7 +122,7 @@ class Recorder:
 
     def _settle(self, lots: Sequence[_Lot]) -> None:
         if self._file is not None:
-            self._file.settle(target for lot in lots for target in lot.ended)
+            self._file.journal.settle(target for lot in lots for target in lot.ended)
 
     def _rest(self) -> list[_Lot]:
         rest, self._late = self._late, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,10 +132,6 @@ class ResultsFile:
             self._lines.sync_now()
         except OSError as error:
             raise self._unwritable(error) from None
-
-    def settle(self, targets: Iterable[Target]) -> None:
-        """Targets that have all their results on disk."""
-        self.journal.settle(targets)
 
     def _unwritable(self, error: OSError) -> ResultsUnwritable:
         return ResultsUnwritable(f"results file {self.path}: {error.strerror}; {_GO_ON}")

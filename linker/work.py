@@ -8,7 +8,7 @@ answer makes of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from linker.answers import Answer, Listed
 from linker.api import Request
@@ -87,7 +87,7 @@ class Work:
         """Removals that the guard has counted already."""
         self.freshness = Freshness(max_age_s)
         """Of what its PUT goes by."""
-        self.targets = {wish.target} | ({left.target} if left is not None else set())
+        self.targets = (wish.target,) if left is None else (wish.target, left.target)
         """By which names its intents are noted."""
         self.admitted = False
         """It may be written."""
@@ -237,12 +237,15 @@ class Work:
         if self.step is Step.WRITE and http_status in _INVALID and (self._mending is not None or len(self._jobs) > 1):
             return self._invalid(error.message, http_status, now)
         self._leave_page()
+        # a PUT that was refused for good has changed nothing; any other may have, whatever became of its answer
+        refused = self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408
         if self._mending is not None:
-            return self._broken_off(self._mending, error, http_status, now)
-        if self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408:
-            self.sent.refused()  # for good; any other may have arrived, whatever became of its answer
+            return self._broken_off(error, http_status, now, refused)
+        if refused:
+            self.sent.refused()
         idle = self._idle if self.step is Step.WRITE else ()
-        told = self._told(http_status, self.attempt, now, assuming=self.sent.fields)
+        lost = {field: self._change.after[field] for field in self.sent.fields} if self._change is not None else {}
+        told = self._told(http_status, self.attempt, now, assuming=lost)
         self.step = None
         return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self._jobs]
 
@@ -329,7 +332,7 @@ class Work:
         assert mending is not None
         if links is None:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
-            return self._broken_off(mending, error, http_status, now)
+            return self._broken_off(error, http_status, now)
         shown = {name: links.get(name, _NONE) for name in mending.before}
         if self._tries.made(Step.WRITE) and mending.arrived(shown):
             self._put_attempts += self._tries.begin(Step.WRITE)
@@ -352,12 +355,15 @@ class Work:
         links = {**answer.links, **mending.shown} if answer is not None and answer.links is not None else None
         return outcomes + self._done(links, now)
 
-    def _broken_off(self, mending: Mending, error: Error, http_status: int | None, now: float) -> list[Outcome]:
+    def _broken_off(self, error: Error, http_status: int | None, now: float, refused: bool = False) -> list[Outcome]:
         """The PUT in hand will not be tried again, nobody knows who is to blame: what is so by now is done."""
+        mending = self._mending
+        assert mending is not None
+        lost = self._put if self._tries.made(Step.WRITE) > refused else {}  # it may have arrived
         attempts = self._put_attempts + self.attempt
         outcomes = self._blamed(mending, now)
         assert self._change is not None
-        after, told, held = self._change.after, self._told(http_status, attempts, now), mending.held
+        after, told, held = self._change.after, self._told(http_status, attempts, now, assuming=lost), mending.held
         done: list[Job] = []
         for job in self._jobs:
             if all(name in after and name in held and holds(held[name], job, name, after[name]) for name in job.links):
@@ -392,7 +398,7 @@ class Work:
     def _unchanged(self, job: Job, now: float) -> Result:
         return unchanged(job, self._told(self._read_status, 0, now))
 
-    def _told(self, http_status: int | None, attempts: int, now: float, assuming: Collection[str] = ()) -> Told:
+    def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> Told:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
         change = self._change.assuming(assuming) if self._change is not None and assuming else self._change
         return Told(change, http_status, self._number, attempts, elapsed_ms)

@@ -230,6 +230,20 @@ async def test_of_a_put_that_may_have_arrived_what_is_there_is_taken_back(
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ZANE]
 
 
+@pytest.mark.parametrize("what", ["reset_after", "reset"])
+async def test_a_search_that_was_broken_off_is_taken_back_too(sandbox: Sandbox, path: Path, what: str) -> None:
+    """A shared PUT was refused, and each answer to its part was lost: both jobs failed, and say what was asked."""
+    sandbox.faults.script(None, None, *[what] * 3)
+    jobs = [{"id": "PRJ1-1", "links": {"customers": [id]}, "mode": "add"} for id in (ACME, "12345")]
+    async with eager(sandbox, attempts=3) as aha:
+        failed = await results_of(aha.run(jobs, path))
+    assert [result.status for result in failed] == [Status.FAILED] * 2
+    assert [result.changes for result in failed] == [{"customers": FieldChange([ACME], [])}] * 2
+    assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == ([ACME] if what == "reset_after" else [])
+    await undo(sandbox, path)
+    assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == []
+
+
 async def test_what_was_refused_for_good_is_nothing_to_undo(sandbox: Sandbox, path: Path) -> None:
     """A PUT that the account did not take changed nothing, and is not mentioned."""
     await run(sandbox, features(1, "12345"), path)

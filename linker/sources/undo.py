@@ -46,7 +46,11 @@ class UndoFile:
         """Notice beforehand that the file cannot be read. Raises `UsageError` where it is so."""
         if not self._path.is_file():
             raise UsageError(f"{self.name}: no such results file")
-        if is_locked(self._path):
+        try:
+            locked = is_locked(self._path)
+        except OSError as error:
+            raise UsageError(f"{self.name}: {error.strerror}") from None
+        if locked:
             raise UsageError(f"{self.name}: a run is writing to it{by_process(self._path)}; wait for its end")
 
     def changed(self) -> bool:
