@@ -39,8 +39,9 @@ _OUT_OF_DESCRIPTORS: Final = (
     "no more connections can be opened: too many open files; raise the limit (ulimit -n) or lower --concurrency"
 )
 
-_LATE_S: Final = 0.5
-"""A time-out that comes so much later than it is due is that of a process that was stopped, not of the account."""
+_LATE_S: Final = 2.0
+"""A time-out that comes so much later than it is due is that of a process that was stopped, not of the account. aiohttp
+itself rounds one of over 5 s up to a whole second of the clock."""
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
 
@@ -208,13 +209,16 @@ class SessionPool:
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     """An answer's body, decompressed. Raises `BadAnswer` for one that is too long; the rest of it is not read."""
-    body = await response.content.readany()
-    while not response.content.at_eof() and len(body) <= _LARGEST:
-        body += await response.content.readany()
-    if len(body) > _LARGEST:
+    part = await response.content.readany()
+    parts, size = [part], len(part)
+    while not response.content.at_eof() and size <= _LARGEST:
+        part = await response.content.readany()
+        parts.append(part)
+        size += len(part)
+    if size > _LARGEST:
         response.close()
         raise BadAnswer(f"{response.status}, but over {_LARGEST // 2**20} MB long; it was cut off")
-    return body
+    return b"".join(parts)
 
 
 def _ours(error: Exception, settings: Settings) -> RequestFailed:

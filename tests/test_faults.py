@@ -170,6 +170,16 @@ async def test_an_outage_at_the_start_costs_no_reads(sandbox: Sandbox, proxy: Fa
     assert len([request for request in proxy.requests[30:] if request.startswith("GET")]) <= 2
 
 
+async def test_a_time_out_that_is_rounded_up_is_the_account_s(sandbox: Sandbox, proxy: FaultProxy) -> None:
+    """aiohttp rounds time-outs of over 5 s up to whole seconds: late by that, they use up their attempt all the same."""
+    proxy.script(stays="hang")
+    part_s = asyncio.get_running_loop().time() % 1
+    timeout_s = 5 + (1.15 - part_s) % 1  # due right after a whole second, so that it comes nearly one too late
+    async with patient(proxy, timeout_s=timeout_s, attempts=1) as aha:
+        (result,) = await results_of(aha.run(features(1)))
+    assert (result.status, len(proxy.requests)) == (Status.FAILED, 1)
+
+
 async def test_few_jobs_that_fail_are_no_outage(sandbox: Sandbox, proxy: FaultProxy) -> None:
     """Fewer failures than an outage has, and nothing else to send: they are held, and then have failed."""
     proxy.script(None, None, stays="503")

@@ -251,7 +251,7 @@ async def test_a_process_that_is_suspended(command: Command) -> None:
             for _ in range(count):
                 await process.stdout.readline()
             process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(2.5)  # the time itself is what is tested
+            await asyncio.sleep(4)  # the time itself is what is tested
             process.send_signal(signal.SIGCONT)
         rest = await process.stdout.read()
         assert await process.wait() == 0
