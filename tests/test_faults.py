@@ -171,7 +171,7 @@ async def test_an_outage_at_the_start_costs_no_reads(sandbox: Sandbox, proxy: Fa
 
 
 async def test_a_time_out_that_is_rounded_up_is_the_account_s(sandbox: Sandbox, proxy: FaultProxy) -> None:
-    """aiohttp rounds time-outs of over 5 s up to whole seconds: late by that, they use up their attempt all the same."""
+    """aiohttp rounds time-outs of over 5 s up to whole seconds: late by that, they use up an attempt all the same."""
     proxy.script(stays="hang")
     part_s = asyncio.get_running_loop().time() % 1
     timeout_s = 5 + (1.15 - part_s) % 1  # due right after a whole second, so that it comes nearly one too late
