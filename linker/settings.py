@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from linker.errors import InvalidJob, UsageError
-from linker.files import Durability
 from linker.job import Mode, parse_mode
 from linker.state import state_dir
+
+if TYPE_CHECKING:
+    from linker.files import Durability  # asyncio comes with it, which settings need not
 
 __all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url"]
 
