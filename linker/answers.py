@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -13,10 +14,19 @@ import orjson
 from linker.batch import Links
 from linker.errors import BadAnswer, InvalidJob
 from linker.job import Kind, record_id
-from linker.ratelimit import rate_limit
+from linker.ratelimit import RateLimit, rate_limit
 from linker.sessions import Reply
 
-__all__ = ["Answer", "Listed", "Page", "retry_after", "understand_page", "understand_target"]
+__all__ = [
+    "Answer",
+    "Listed",
+    "Page",
+    "plain",
+    "retry_after",
+    "understand_object",
+    "understand_page",
+    "understand_target",
+]
 
 _MESSAGE_LIMIT: Final = 300
 _MESSAGE_DEPTH: Final = 8
@@ -43,7 +53,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer of the account, whatever its status; `message` is the server's own word on an error."""
+    """An answer of the account, whatever its status; `message` is the server's own word on an error.
+
+    `value` and `limit` are of what is read as it is: the JSON object, and what the account says of its rate limit.
+    """
 
     status: int
     target: Listed = Listed()
@@ -51,6 +64,8 @@ class Answer(msgspec.Struct, frozen=True):
     message: str = ""
     retry_after_s: float | None = None
     sent_at: float = 0.0
+    value: Mapping[str, Any] | None = None
+    limit: RateLimit | None = None
 
     @property
     def links(self) -> Links | None:
@@ -94,6 +109,20 @@ def understand_page(reply: Reply, key: str) -> Answer:
     return Answer(reply.status, page=Page(tuple(map(_listed, items)), told), sent_at=reply.sent_at)
 
 
+def understand_object(reply: Reply, key: str) -> Answer:
+    """The answer that a reply with an object in it is, which its asker reads; `key` is what it must hold.
+
+    Raises:
+        BadAnswer: a 200 that is none of Aha!'s: no JSON, or without that key.
+    """
+    if not 200 <= reply.status < 300:
+        return _refused(reply)
+    value = _json(reply)
+    if key not in value:
+        raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
+    return Answer(reply.status, value=value, limit=rate_limit(reply.headers, datetime.now(UTC)), sent_at=reply.sent_at)
+
+
 def _json(reply: Reply) -> dict[str, Any]:
     try:
         value = orjson.loads(reply.body)
@@ -114,7 +143,7 @@ def _listed(shown: dict[str, Any]) -> Listed:
 def _refused(reply: Reply) -> Answer:
     if 300 <= reply.status < 400:
         where = reply.headers.get("Location", "nowhere")
-        message = f"redirected to {_plain(where)}; redirects are not followed: is the account's name right?"
+        message = f"redirected to {plain(where)}; redirects are not followed: is the account's name right?"
         return Answer(reply.status, message=message, sent_at=reply.sent_at)
     now = datetime.now(UTC)
     retry_after_s = retry_after(reply.headers.get("Retry-After"), now)
@@ -153,7 +182,7 @@ def _message(reply: Reply) -> str:
         value: Any = orjson.loads(reply.body)
     except orjson.JSONDecodeError:
         return _excerpt(reply.body)
-    return _plain(_found_message(value) or "") or _excerpt(reply.body)
+    return plain(_found_message(value) or "") or _excerpt(reply.body)
 
 
 def _found_message(value: Any, depth: int = 0) -> str | None:
@@ -180,10 +209,10 @@ def _found_message(value: Any, depth: int = 0) -> str | None:
 def _excerpt(body: bytes) -> str:
     if body.lstrip()[:1] == b"<":
         return "(an HTML page)"
-    return _plain(body[: 4 * _MESSAGE_LIMIT].decode(errors="replace")) or "(no text)"
+    return plain(body[: 4 * _MESSAGE_LIMIT].decode(errors="replace")) or "(no text)"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A server's text made fit for a terminal: one line, printable, short."""
     text = "".join(char if char.isprintable() else " " for char in text[: 4 * _MESSAGE_LIMIT])
     text = " ".join(text.split())

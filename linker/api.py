@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 import orjson
@@ -13,9 +13,10 @@ from linker.batch import Links
 from linker.errors import BadAnswer
 from linker.job import Kind, Target, sorted_ids
 from linker.listing import PageRequest
+from linker.look import Create, Look
 from linker.sessions import Reply, SessionPool
 
-__all__ = ["Api", "Request"]
+__all__ = ["Api", "Ask", "Request"]
 
 _SLIM: Final = "?fields=custom_object_links,reference_num,id"
 _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
@@ -56,15 +57,17 @@ class Request(msgspec.Struct, frozen=True):
         return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
 
 
+Ask: TypeAlias = Request | PageRequest | Look | Create
+"""Whatever is asked of the account."""
+
+
 class Api:
     """One account's API, one try a call."""
 
     def __init__(self, pool: SessionPool) -> None:
         self._pool = pool
 
-    async def send(
-        self, choose: Callable[[float], Request | PageRequest | None], *, first: bool = False
-    ) -> Answer | None:
+    async def send(self, choose: Callable[[float], Ask | None], *, first: bool = False) -> Answer | None:
         """Send a request once and understand the answer; `first`, ahead of all that wait for their turn.
 
         What is sent is chosen when its turn has come, by the loop's time: a caller may find that there is nothing
@@ -74,7 +77,7 @@ class Api:
             RequestFailed: there was no answer of Aha!'s.
             quota.Closed: the run is being stopped; nothing was sent.
         """
-        sent: tuple[Request | PageRequest, Reply] | None = await self._pool.exchange(choose, first=first)
+        sent: tuple[Ask, Reply] | None = await self._pool.exchange(choose, first=first)
         if sent is None:
             return None
         request, reply = sent

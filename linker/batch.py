@@ -110,10 +110,12 @@ class Batch:
         return target in self._jobs
 
     def add(self, number: int, source: str, line: int | None, job: LinkJob) -> None:
-        """Take a job in."""
+        """Take a job in, whose records are told by their ids."""
         if not self._sources or self._sources[-1] != source:
             self._sources.append(source)
-        packed = _Packed(number, len(self._sources) - 1, line, Mode(job.mode or self._mode), job.links, job.key)
+        links = job.by_id
+        assert links is not None, f"{job.id}: names are resolved before"
+        packed = _Packed(number, len(self._sources) - 1, line, Mode(job.mode or self._mode), links, job.key)
         target = job.target
         if target not in self._jobs:
             self._jobs[target] = []
@@ -167,6 +169,24 @@ class Batch:
         }
         self._forms_aside = {(name.kind, name.id.isdigit()) for name in self._aside}
         return passed
+
+    def reject(self, faults: Mapping[tuple[Kind, str], str]) -> Iterator[tuple[Job, Error]]:
+        """Take out the jobs on fields that are none of their kind's, each with the reason."""
+        for target in list(self._jobs):
+            jobs = [self._unpack(target, packed) for packed in self._jobs[target]]
+            kept: list[bytes] = []
+            for job, packed in zip(jobs, self._jobs[target], strict=True):
+                named = [(target.kind, field) for field in job.links if (target.kind, field) in faults]
+                if not named:
+                    kept.append(packed)
+                    continue
+                self.lose(target, Lost(job.place, tuple(job.links)))
+                yield job, Error(ErrorType.UNKNOWN_FIELD, faults[named[0]])
+            if not kept:
+                del self._jobs[target]
+                self.targets -= 1
+            else:
+                self._jobs[target] = kept
 
     def may_be_aside(self, target: Target) -> bool:
         """Whether a target that was passed over may be this one by its other name."""

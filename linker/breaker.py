@@ -16,9 +16,8 @@ from typing import Final
 
 from linker import log
 from linker.answers import Answer
-from linker.api import Api, Request
+from linker.api import Api, Ask
 from linker.errors import ErrorType, RequestFailed, Stopped, TimedOut, Unauthorized
-from linker.listing import PageRequest
 from linker.retry import backoff_s
 from linker.settings import Settings
 
@@ -103,7 +102,7 @@ class Breaker:
         self._changed.set()
 
     async def send(
-        self, choose: Callable[[float], Request | PageRequest | None], *, first: bool = False
+        self, choose: Callable[[float], Ask | None], *, first: bool = False
     ) -> Answer | RequestFailed | None:
         """Send a request as `Api.send` does, when it may leave; None where it was not sent, or failed of an outage.
 

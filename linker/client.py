@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from linker.check import Check, checked
 from linker.errors import UsageError
 from linker.export import exported
 from linker.job import LinkJob
@@ -20,13 +21,16 @@ from linker.quota import Quota
 from linker.resultsfile import ResultsFile
 from linker.run import Confirm, Run
 from linker.settings import Settings, base_url
-from linker.sources import Jobs, sources_of
+from linker.sources import Jobs, UndoFile, sources_of
 from linker.summary import Summary
 
 __all__ = ["Linker", "link"]
 
 _RUN_OPTIONS: Final = frozenset(
-    {"blind", "durability", "empty_clears", "limit", "max_age", "max_removals", "mirror", "mode", "yes"}
+    {
+        *("blind", "create_missing", "durability", "empty_clears", "limit", "match", "max_age", "max_removals"),
+        *("mirror", "mode", "no_mail", "preflight", "table", "yes"),
+    }
 )
 
 
@@ -121,6 +125,8 @@ class Linker:
         if results is not None:
             file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
         sources = sources_of(jobs)
+        if isinstance(jobs, UndoFile):  # the account has taken its fields before
+            settings = replace(settings, preflight=False)
         return self._started(
             Run(settings, self._token, self._quota, sources, file, failed_only=failed_only, confirm=confirm)
         )
@@ -140,17 +146,32 @@ class Linker:
         plan = Plan(self._settings)
         async for outcome in run.outcomes():
             plan.add(outcome)
-        plan.reads = run.summary.requests
+        plan.reads, plan.new_records = run.summary.requests, run.new_records
         return plan
 
-    async def export(self, scope: str, field: str | None = None) -> AsyncIterator[LinkJob]:
+    async def check(self, jobs: Jobs | None = None, **options: Any) -> Check:
+        """Whose the token is, what the account allows, its link fields; and whether a run could do `jobs`.
+
+        Raises:
+            UsageError: a file cannot be used, or it is not known which table the names in it are of.
+        """
+        sources = sources_of(jobs) if jobs else []
+        return await checked(self._with(options), self._token, self._quota, sources)
+
+    async def export(
+        self, scope: str, field: str | None = None, *, names: bool | Callable[[str], bool] = False
+    ) -> AsyncIterator[LinkJob]:
         """The links that the targets of a scope hold, as jobs that ask for just these: `export("feature:PRJ1")`.
+
+        With `names`, records are told by their names, for an account in which they have other ids; or by those names
+        of which it says that they will do. One whose name others have too is told by its id.
 
         Raises:
             UsageError: the scope names no list, or none that the account has.
             ExportFailed: the list cannot be read.
         """
-        async with aclosing(exported(self._settings, self._token, self._quota, Listing.parse(scope), field)) as jobs:
+        listing, will_do = Listing.parse(scope), (names if callable(names) else (lambda _: True) if names else None)
+        async with aclosing(exported(self._settings, self._token, self._quota, listing, field, will_do)) as jobs:
             async for job in jobs:
                 yield job
 

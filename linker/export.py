@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from linker import log
 from linker.answers import Answer, Listed
 from linker.api import Api, Request
 from linker.batch import Links
@@ -13,6 +14,7 @@ from linker.errors import ExportFailed, UsageError
 from linker.fetcher import Fetch, Fetcher, every_page
 from linker.job import Kind, LinkJob, Target, sorted_ids
 from linker.listing import Listing, PageRequest
+from linker.naming import Naming
 from linker.quota import Quota
 from linker.retry import GiveUp
 from linker.sessions import SessionPool
@@ -22,9 +24,17 @@ __all__ = ["exported"]
 
 
 async def exported(
-    settings: Settings, token: str, quota: Quota, listing: Listing, field: str | None
+    settings: Settings,
+    token: str,
+    quota: Quota,
+    listing: Listing,
+    field: str | None,
+    names: Callable[[str], bool] | None = None,
 ) -> AsyncGenerator[LinkJob, None]:
     """A job for each target of a list that holds any links, in the list's order.
+
+    Args:
+        names: tell records by their names, where this says that a name will do.
 
     Raises:
         UsageError: the account has no such list.
@@ -34,6 +44,7 @@ async def exported(
     stop = asyncio.Event()
     async with SessionPool(settings, token, quota, stop) as pool:
         fetch = Fetcher(settings, Api(pool), quota).fetch
+        naming = Naming(fetch, names) if names is not None else None
         seen: set[str] = set()
         shown = False
         async with aclosing(every_page(fetch, listing)) as pages:
@@ -47,7 +58,9 @@ async def exported(
                     shown = shown or links is not None
                     job = _job(listing.kind, name, links or {}, field)
                     if job is not None:
-                        yield job
+                        yield job if naming is None else await naming.named(job)
+        if naming is not None and naming.left:
+            log.get_logger().warning(log.UNNAMED, records=naming.left)
         if seen and not shown:
             raise ExportFailed(f"no answer shows any links of {listing}, so what they are is not known")
 

@@ -10,20 +10,24 @@ from typing import Any, Final, TypeAlias
 
 from linker import log
 from linker.answers import Answer
-from linker.api import Api, Request
+from linker.api import Api, Ask, Request
 from linker.breaker import Breaker
 from linker.errors import OutOfDescriptors, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.listing import PAGE_SIZE, Listing, PageRequest
+from linker.look import Look
 from linker.quota import Closed, Quota
 from linker.retry import Accept, Again, GiveUp, Pause, verdict
 from linker.settings import Settings
 
-__all__ = ["Fetch", "Fetcher", "every_page"]
+__all__ = ["Fetch", "Fetcher", "Read", "every_page"]
 
 _A_YEAR_S: Final = 365 * 86400.0
 
 Fetch: TypeAlias = Callable[[Request | PageRequest], Coroutine[Any, Any, Answer | GiveUp]]
 """Sends a request until there is an answer that counts, or none will come."""
+
+Read: TypeAlias = Callable[[Look], Coroutine[Any, Any, Answer | GiveUp]]
+"""The same for what is read as it is."""
 
 
 class Fetcher:
@@ -43,16 +47,26 @@ class Fetcher:
         self.breaker = Breaker(settings, api, self.end)
         self._log = log.get_logger()
 
-    async def fetch(self, request: Request | PageRequest) -> Answer | GiveUp:
+    async def fetch(
+        self, request: Ask, arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None
+    ) -> Answer | GiveUp:
         """An answer that counts, for a stage that waits for it; cancels that stage where the run is stopped.
+
+        Args:
+            arrived: of a request that must not be done twice: asked, before it is sent again, whether it was done
+                although no answer came; then what that returns is what comes of it.
 
         Raises:
             Stopped: the run must end, and nobody else is told.
         """
         attempt = refusal = 0
+        in_doubt = False
         while True:
+            if in_doubt and arrived is not None and (found := await arrived()) is not None:
+                return found
             attempt += 1
             outcome = await self._send(request)
+            in_doubt = in_doubt or not isinstance(outcome, Answer) or outcome.status >= 500 or outcome.status == 408
             if outcome is None:
                 attempt = 0
                 continue
@@ -74,7 +88,7 @@ class Fetcher:
                     attempt, refusal = attempt - 1, refusal + 1
                     self.pause(request, seconds)
 
-    async def _send(self, request: Request | PageRequest) -> Answer | RequestFailed | None:
+    async def _send(self, request: Ask) -> Answer | RequestFailed | None:
         """What comes of it; None where there is an outage."""
         try:
             return await self.breaker.send(lambda _: request)
@@ -86,7 +100,7 @@ class Fetcher:
 
     def delay(
         self,
-        request: Request | PageRequest,
+        request: Ask,
         attempt: int,
         least_s: float,
         most_s: float,
@@ -98,7 +112,7 @@ class Fetcher:
         self._log.info(log.RETRY, request=str(request), attempt=attempt, after_s=round(after_s, 2), why=why)
         return after_s
 
-    def pause(self, request: Request | PageRequest, seconds: float) -> None:
+    def pause(self, request: Ask, seconds: float) -> None:
         """A 429 pauses the whole account."""
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
         if seconds > self._settings.max_wait:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import orjson
 
 from linker.errors import InvalidJob
 
-__all__ = ["Kind", "LinkJob", "Mode", "Target", "record_id", "sorted_ids"]
+__all__ = ["Kind", "LinkJob", "Mode", "Name", "Target", "record_id", "sorted_ids"]
 
 
 class Mode(StrEnum):
@@ -88,6 +89,7 @@ _DIGITS = re.compile(r"[0-9]+")
 _REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
 _SPREADSHEET = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_NAME_LIMIT: Final = 1000
 
 
 def _kind_of(reference: str) -> Kind | None:
@@ -204,6 +206,55 @@ def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
     return sorted(set(ids), key=lambda id: (len(id), id))
 
 
+class Name(msgspec.Struct, frozen=True, order=True):
+    """A record by what a field of its table holds, where its id is not known: by its `name`, or by a CRM's own id.
+
+    In a job file it is an object of one key: `{"name": "Acme Corp"}`, `{"salesforce_id": "0015g00000Q7pXkAAJ"}`.
+    """
+
+    field: str
+    value: str
+
+    def __str__(self) -> str:
+        return self.value
+
+    @classmethod
+    def parse(cls, value: object) -> Name:
+        """The name that an object of a job file says.
+
+        Raises:
+            InvalidJob: it says none.
+        """
+        if not isinstance(value, Mapping) or len(value) != 1:
+            raise InvalidJob(f'a record is an id or {{"name": …}}, not {_shown(value)}')
+        ((field, text),) = value.items()
+        if not is_field(field):
+            raise InvalidJob(f"{_shown(field)} is no field of a custom table: letters, digits, '-' and '_' only")
+        return cls.of(field, text)
+
+    @classmethod
+    def of(cls, field: str, value: object) -> Name:
+        """The name that a value of a field is, without white space around it.
+
+        Raises:
+            InvalidJob: it is neither text nor a whole number, or is empty.
+        """
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = _digits(value)
+        if not isinstance(value, str):
+            raise InvalidJob(f"a record's {field} is text, not {_shown(value)}{_float_hint(value)}")
+        text = value.strip()
+        if not text:
+            raise InvalidJob(f"a record's {field} is empty")
+        if len(text) > _NAME_LIMIT:
+            raise InvalidJob(f"a record's {field} is over {_NAME_LIMIT:,} characters long")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidJob(f"a record's {field} is no text: it holds half a character") from None
+        return cls(field, text)
+
+
 class JobLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A line of a job file as it is written: the shape is checked here, the values by `LinkJob`."""
 
@@ -220,7 +271,8 @@ class LinkJob:
 
     Arguments are taken as a job file has them and are canonical afterwards: ids of any length as strings or
     integers become strings of digits, sorted as numbers and without repeats. A list `[]` clears the field.
-    `mode` None leaves it to the run. `key` is anything (JSON) that the user wants to see in the result.
+    A record whose id is not known is a `Name`, `{"name": "Acme Corp"}`; names come after ids. `mode` None leaves it
+    to the run. `key` is anything (JSON) that the user wants to see in the result.
 
     Raises:
         InvalidJob: the job could not be sent as it is; the message says what is wrong and where.
@@ -231,7 +283,7 @@ class LinkJob:
     """
 
     id: str
-    links: Mapping[str, Sequence[str]]
+    links: Mapping[str, Sequence[str | Name]]
     kind: Kind | str | None = None
     mode: Mode | str | None = None
     key: Any = None
@@ -251,9 +303,24 @@ class LinkJob:
         assert isinstance(self.kind, Kind)
         return Target(self.kind, self.id)
 
+    @property
+    def by_id(self) -> Mapping[str, Sequence[str]] | None:
+        """Its links where all of its records are told by their ids, else None."""
+        if any(ids and isinstance(ids[-1], Name) for ids in self.links.values()):
+            return None
+        return cast("Mapping[str, Sequence[str]]", self.links)
+
+    def resolved(self, links: Mapping[str, Sequence[str]]) -> LinkJob:
+        """The same job with the ids of its records in the place of their names."""
+        job = copy(self)
+        object.__setattr__(job, "links", links)
+        return job
+
     @classmethod
-    def parse(cls, line: object) -> LinkJob:
+    def parse(cls, line: object, match: str | None = None) -> LinkJob:
         """The job that a decoded line of a job file, or a dict of the same keys, says.
+
+        With `match`, its records are told by what that field of their table holds, and not by their ids.
 
         Raises:
             InvalidJob: it says none.
@@ -267,7 +334,8 @@ class LinkJob:
             raise InvalidJob(_said_plainly(str(error))) from None
         except UnicodeEncodeError:
             raise InvalidJob("a key of the job is no text: it holds half a character") from None
-        return cls(id=job.id, links=job.links, kind=job.kind, mode=job.mode, key=job.key)
+        links = job.links if match is None else matched(job.links, match)
+        return cls(id=job.id, links=links, kind=job.kind, mode=job.mode, key=job.key)
 
 
 def parse_mode(mode: Mode | str | None) -> Mode | None:
@@ -280,23 +348,41 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
         raise InvalidJob(f"mode {_shown(mode)} is not known; the modes are {', '.join(Mode)}") from None
 
 
-def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str, ...]]:
+def matched(links: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """The links of a job whose bare records are values of a field of their table. What is wrong is left as it is."""
+    return {
+        name: [{field: id} if isinstance(id, str | int) else id for id in ids] if isinstance(ids, list | tuple) else ids
+        for name, ids in links.items()
+    }
+
+
+def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Name, ...]]:
     """The canonical links of a job. Raises `InvalidJob` naming the place of what is wrong."""
     if not isinstance(links, Mapping):
         raise InvalidJob(f"links must be an object {{field: [record ids]}}, not {_shown(links)}")
     if not links:
         raise InvalidJob("links is empty: name at least one field ([] clears it)")
-    parsed: dict[str, tuple[str, ...]] = {}
+    parsed: dict[str, tuple[str | Name, ...]] = {}
     for field, ids in links.items():
         if not is_field(field):
             raise InvalidJob(f"field {_shown(field)} may hold only letters, digits, '-' and '_' (200 at most)")
         if isinstance(ids, str) or not isinstance(ids, Sequence):
             raise InvalidJob(f"links.{field} must be a list of record ids, not {_shown(ids)}")
         try:
-            parsed[field] = tuple(sorted_ids([record_id(id) for id in ids]))
+            records = [id if isinstance(id, Name) else _record(id) for id in ids]
         except InvalidJob as error:
             raise InvalidJob(f"links.{field}: {error}") from None
+        known = sorted_ids([record for record in records if isinstance(record, str)])
+        parsed[field] = tuple(known) if len(known) == len(records) else _with_names(known, records)
     return parsed
+
+
+def _with_names(known: list[str], records: Sequence[str | Name]) -> tuple[str | Name, ...]:
+    return (*known, *sorted({record for record in records if isinstance(record, Name)}))
+
+
+def _record(value: object) -> str | Name:
+    return Name.parse(value) if isinstance(value, Mapping) else record_id(value)
 
 
 def is_field(name: object) -> bool:

@@ -20,13 +20,18 @@ __all__ = [
     "LEFT_OPEN",
     "MENDED",
     "NOT_SHARED",
+    "NO_PREFLIGHT",
+    "OFF_LAYOUT",
     "OTHER_LIMIT",
     "OUTAGE",
     "OUTAGE_OVER",
     "PAUSED",
+    "RECORD_CREATED",
     "RESUMED",
     "RETRY",
     "STOPPING",
+    "TABLE_READ",
+    "UNNAMED",
     "configure",
     "get_logger",
     "is_json",
@@ -44,6 +49,11 @@ OUTAGE: Final = "outage"
 OUTAGE_OVER: Final = "outage_over"
 GAVE_UP: Final = "gave_up"
 NOT_SHARED: Final = "quota_not_shared"
+NO_PREFLIGHT: Final = "no_preflight"
+TABLE_READ: Final = "table_read"
+UNNAMED: Final = "records_without_a_name_of_their_own"
+RECORD_CREATED: Final = "record_created"
+OFF_LAYOUT: Final = "off_layout"
 OTHER_LIMIT: Final = "other_limit"
 STOPPING: Final = "stopping"
 

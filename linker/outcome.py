@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -10,10 +10,11 @@ import msgspec
 from linker.batch import Job, Links, Lost, Wish, settle
 from linker.change import Change
 from linker.errors import Error, ErrorType
-from linker.job import Mode, sorted_ids
+from linker.job import Kind, Mode, sorted_ids
+from linker.missing import Created
 from linker.results import Result, Status
 
-__all__ = ["Told", "failure", "holds", "unchanged", "without_before", "written"]
+__all__ = ["Told", "failure", "holds", "taken", "unchanged", "without", "without_before", "written"]
 
 _NONE: frozenset[str] = frozenset()
 
@@ -26,6 +27,9 @@ class Told(msgspec.Struct, frozen=True):
     number: int | None = None
     attempts: int = 0
     elapsed_ms: float = 0.0
+    created: Created = {}
+    defined: bool = False
+    """The account is known to define all of its fields."""
 
 
 def without_before(wish: Wish, jobs: Sequence[Job], told: Told) -> tuple[Wish, Sequence[Job], list[Result]]:
@@ -38,12 +42,19 @@ def without_before(wish: Wish, jobs: Sequence[Job], told: Told) -> tuple[Wish, S
     results: list[Result] = []
     while jobs and (needy := wish.needs_before):  # a `replace` lost with its sibling may leave an `add` behind
         lost = [job for job in jobs if not needy.isdisjoint(job.links)]
-        kept = [job for job in jobs if needy.isdisjoint(job.links)]
         results += [failure(job, error, told) for job in lost]
-        left, rejected = settle(wish.target, kept, [Lost(job.place, job.links) for job in lost])
-        results += [Result.rejected(job, incomplete) for job, incomplete in rejected]
-        wish, jobs = (left, left.jobs) if left is not None else (wish, ())
+        wish, jobs, rejected = without(wish, jobs, lost)
+        results += rejected
     return wish, jobs, results
+
+
+def without(wish: Wish, jobs: Sequence[Job], lost: Collection[Job]) -> tuple[Wish, Sequence[Job], list[Result]]:
+    """Some jobs of a target are lost: what is left, and the results of the siblings that half a list takes along."""
+    gone = {job.number for job in lost}
+    kept = [job for job in jobs if job.number not in gone]
+    left, rejected = settle(wish.target, kept, [Lost(job.place, job.links) for job in lost])
+    results = [Result.rejected(job, incomplete) for job, incomplete in rejected]
+    return (left, left.jobs, results) if left is not None else (wish, (), results)
 
 
 def unchanged(job: Job, told: Told) -> Result:
@@ -80,7 +91,27 @@ def written(job: Job, told: Told, links: Links | None) -> Result:
     if not missing:
         return _result(job, Status.LINKED, told, **rest)
     message = f"answered {told.http_status}, but {', '.join(missing)} does not hold what was asked"
+    ignored = [name for name in missing if not taken(change, name, shown[name])]
+    if ignored:
+        message += off_layout(change.target.kind, ignored, told.defined)
     return _result(job, Status.FAILED, told, error=Error(ErrorType.NOT_APPLIED, message), **rest)
+
+
+def taken(change: Change, name: str, shown: frozenset[str]) -> bool:
+    """Whether a field that was put shows anything of it, or whether the PUT passed it by."""
+    after = change.after[name]
+    if change.before is None:
+        return bool(after & shown) or (not after and not shown)
+    diff = change.diff(name, shown)
+    return diff is not None and bool(diff.added or diff.removed)
+
+
+def off_layout(kind: Kind, fields: Sequence[str], defined: bool) -> str:
+    """Why fields are passed by, as far as can be told: a record takes one that is on its workspace's layout only."""
+    names = ", ".join(fields)
+    if defined:
+        return f"; {names} is defined for {kind.plural}, so it is likely not on the layout of the target's workspace"
+    return f"; is {names} defined for {kind.plural}, and on the layout of the target's workspace?"
 
 
 def holds(shown: frozenset[str], job: Job, name: str, after: frozenset[str]) -> bool:
@@ -102,8 +133,19 @@ def _result(job: Job, status: Status, told: Told, **rest: Any) -> Result:
         http_status=told.http_status,
         attempts=told.attempts,
         elapsed_ms=told.elapsed_ms,
+        created=_created(job, told.created) if told.created else None,
         **rest,
     )
+
+
+def _created(job: Job, created: Created) -> Created | None:
+    """The records that were made for the names of a job."""
+    mine = {
+        field: {name: id for name, id in created[field].items() if id in ids}
+        for field, ids in job.links.items()
+        if field in created
+    }
+    return {field: made for field, made in mine.items() if made} or None
 
 
 def _shown(job: Job, links: Links | None) -> dict[str, list[str]] | None:

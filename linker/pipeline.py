@@ -15,14 +15,18 @@ from linker import log
 from linker.api import Api
 from linker.backoff import Backoff
 from linker.batch import Batch, Job, Lost, Wish
+from linker.creation import Creator
 from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission, Guard
+from linker.intake import Intake
 from linker.job import Target
 from linker.journal import Intent
+from linker.layout import Layout
 from linker.listing import Listing, PageRequest
 from linker.mirror import MIRROR, clears
+from linker.names import Names
 from linker.planner import Planner, Sight
 from linker.quota import Quota
 from linker.recorder import Recorder
@@ -31,7 +35,7 @@ from linker.resultsfile import ResultsFile
 from linker.resume import Done, read_done
 from linker.sessions import SessionPool
 from linker.settings import Settings
-from linker.sources import Rejection, Source
+from linker.sources import Reading, Rejection, Source
 from linker.steps import Step
 from linker.summary import Summary
 from linker.work import Outcome, Work
@@ -83,6 +87,7 @@ class Pipeline:
         self._sources = sources
         self._file = results
         self._dry = dry
+        self._mirrored = (Listing.parse(settings.mirror[0]), settings.mirror[1]) if settings.mirror else None
         self._failed_only = failed_only
         self._left: dict[Target, Intent] = {}
         self._done = Done()
@@ -104,6 +109,9 @@ class Pipeline:
         guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
         self._fetcher = Fetcher(settings, api, quota, self.stop)
+        self._intake = Intake(settings, self._fetcher.fetch)
+        self._creator = Creator(self._intake.names, self._fetcher)
+        self._layout = Layout()
         self._workers = Workers(
             settings,
             self._fetcher,
@@ -112,10 +120,17 @@ class Pipeline:
             self._admission,
             self._recorder,
             results.journal if results is not None else None,
+            self._creator,
+            self._layout,
         )
 
     def __repr__(self) -> str:
         return f"<Pipeline {self._batch!r} {self._queue!r} {self._backoff!r} {self._quota!r}>"
+
+    @property
+    def names(self) -> Names:
+        """The names of records, as far as the run has read them."""
+        return self._intake.names
 
     def stop(self, why: Stopped | None = None) -> None:
         """Send nothing new; what is under way ends, and the run with it. With `why`, the run raises that then."""
@@ -154,6 +169,7 @@ class Pipeline:
         self._started = asyncio.get_running_loop().time()
         for source in self._sources:
             source.check()
+        self._intake.names.check()
         with self._file or nullcontext():
             try:
                 async with self._pool, asyncio.TaskGroup() as group:
@@ -171,6 +187,7 @@ class Pipeline:
             finally:
                 self._recorder.flush()
                 self.summary.requests = self._pool.requests
+                self.summary.created = self._creator.count
                 self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
                 if self._file is not None and self.summary.stopped and not self.summary.jobs:
                     self._file.discard()
@@ -219,31 +236,34 @@ class Pipeline:
         """Read all input: a batch is declarative, and nothing is sent before its last line is known."""
         if self._file is not None and self._file.resume:
             await self._resume(self._file)
+        reading = Reading(self._settings.empty_clears, self._settings.match)
         for source in self._sources:
-            async for entries in source.entries(empty_clears=self._settings.empty_clears):
-                rejected: list[Outcome] = []
-                for entry in entries:
+            async for entries in source.entries(reading):
+                unread: list[Outcome] = []
+                for entry in await self._intake.take(entries):
                     number, self._jobs = self._jobs, self._jobs + 1
                     if not isinstance(entry.said, Rejection):
                         self._batch.add(number, entry.source, entry.line, entry.said)
                         continue
-                    rejected.append(Result.unread(number, entry, entry.said))
+                    unread.append(Result.unread(number, entry, entry.said))
                     if entry.said.target is not None:
                         place = f"{entry.source} line {entry.line}"
                         self._batch.lose(entry.said.target, Lost(place, entry.said.fields))
                     else:
                         self._untold += 1
-                await self._recorder.take(rejected)
-        if self._settings.mirror is not None:
-            scope, field = self._settings.mirror
-            await self._mirror(Listing.parse(scope), field)
+                await self._recorder.take(unread)
+        if self._mirrored is not None:
+            await self._mirror(*self._mirrored)
         if self._done.lines:
             self.summary.passed_over = await asyncio.to_thread(self._batch.pass_over, self._is_done)
             self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
+        if self._batch.targets and (faults := await self._intake.faults()):
+            await self._recorder.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])
         for source in self._sources:
             if source.changed():
                 self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
         self._read = True
+        self._layout.defined = self._intake.names.fields is not None
         self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
 
     async def _resume(self, file: ResultsFile) -> None:
@@ -264,6 +284,7 @@ class Pipeline:
         if self._untold:
             lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
+        await self._intake.check_field(scope.kind, field)
         added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch, self._is_open)]
         for job in added:
             self._batch.add(self._jobs, MIRROR, None, job)
@@ -300,6 +321,7 @@ class Pipeline:
                 blind=self._blind,
                 dry=self._dry,
                 left=self._left_of(sight.wish),
+                defined=self._layout.defined,
             )
             if sight.error is not None:
                 outcomes += work.failed(sight.error.error, sight.error.http_status, now)

@@ -32,6 +32,8 @@ class Plan:
     """Targets whose answers show no links: they would be written, and nobody can tell before."""
     added: int = 0
     removed: int = 0
+    new_records: int = 0
+    """Records that would be created first."""
     reads: int = 0
 
     def add(self, outcome: Outcome, *, keep: bool = True) -> None:

@@ -12,7 +12,9 @@ import orjson
 
 from linker.batch import Job
 from linker.change import FieldChange
-from linker.errors import Error, ErrorType
+from linker.errors import Error
+from linker.job import Name
+from linker.missing import shown
 from linker.sources import Entry, Rejection
 
 __all__ = ["Result", "Status"]
@@ -32,7 +34,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     `before` and `after` show the fields that the job names as the whole target's field stood, None where no
     answer showed it. `change` numbers the PUT that the job went with and `changes` is what that PUT did to the
-    job's fields, None where it is not known. `attempts` counts the tries of the request that decided it.
+    job's fields, None where it is not known. `attempts` counts the tries of the request that decided it. `created` are
+    records that the run has made for its names, `{"customers": {"Acme Corp": "7900000000000000001"}}`; a line has the
+    key where there are any.
     """
 
     job: int
@@ -42,7 +46,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None
     id: str | None
     mode: str | None
-    links: Mapping[str, Sequence[str]] | None
+    links: Mapping[str, Sequence[str | Name]] | None
     status: Status
     before: Mapping[str, Sequence[str]] | None = None
     after: Mapping[str, Sequence[str]] | None = None
@@ -53,6 +57,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     error: Error | None = None
     finished_at: str
     elapsed_ms: float = 0.0
+    created: Mapping[str, Mapping[str, str]] | None = None
 
     @classmethod
     def of(cls, job: Job, status: Status, **rest: Any) -> Self:
@@ -65,7 +70,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             kind=job.target.kind,
             id=job.target.id,
             mode=job.mode,
-            links=job.links,
+            links=shown(job.links),
             status=status,
             finished_at=_now(),
             **rest,
@@ -89,7 +94,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             mode=rejection.mode,
             links=rejection.links,
             status=Status.REJECTED,
-            error=Error(ErrorType.INVALID_JOB, rejection.message),
+            error=Error(rejection.type, rejection.message),
             finished_at=_now(),
         )
 
@@ -105,7 +110,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """The result's line, without its end."""
-        return orjson.dumps(self, default=msgspec.structs.asdict)
+        return orjson.dumps(self, default=_plain)
+
+
+def _plain(value: object) -> dict[str, Any]:
+    if isinstance(value, Name):
+        return {value.field: value.value}
+    assert isinstance(value, msgspec.Struct)
+    told = msgspec.structs.asdict(value)
+    if isinstance(value, Result) and value.created is None:
+        del told["created"]
+    return told
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from typing import Final, TypeAlias, cast
 
 from linker.errors import LinkerError, UsageError
+from linker.job import Kind
 from linker.pipeline import Pipeline, Progress
 from linker.quota import Quota
 from linker.results import Result
@@ -74,6 +75,15 @@ class Run:
     def ended(self) -> bool:
         """The run has been done or stopped; results may still wait for their reader."""
         return self._task is not None and self._task.done()
+
+    @property
+    def new_records(self) -> int:
+        """Records that are to be created for the names that were read so far."""
+        return self._pipeline.names.new
+
+    def name_of(self, kind: Kind, field: str, id: str) -> str | None:
+        """What a record is called that a field of a kind links to, as far as the run has read its table."""
+        return self._pipeline.names.value(kind, field, id)
 
     def progress(self) -> Progress:
         """How far the run is."""

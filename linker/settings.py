@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from linker.errors import InvalidJob, UsageError
-from linker.job import Mode, parse_mode
+from linker.job import Mode, is_field, parse_mode
 from linker.state import state_dir
 
 if TYPE_CHECKING:
@@ -89,6 +89,21 @@ class Settings:
 
     empty_clears: bool = False
     """An empty `record_ids` cell clears the field. Off: an empty column must not clear ten thousand lists."""
+
+    match: str | None = None
+    """The field of their table by which records are told, instead of by their ids; None: `name`, where one is given."""
+
+    table: tuple[str, ...] = ()
+    """The table that a field links to, `customers=PRJ1/customers`; several for one field are read as one."""
+
+    create_missing: bool = False
+    """Create the records whose names the table does not have. Off: a slip of the pen would become a record."""
+
+    preflight: bool = True
+    """Look at the field definitions first: what is no link field is rejected instead of being sent in vain."""
+
+    no_mail: bool = False
+    """Ask Aha! with each write not to mail the watchers (`disable_mailers=true`)."""
 
     blind: bool = False
     """Write without reading first. Off: what is already so costs no PUT, and each result shows its `before`."""
@@ -169,6 +184,9 @@ class Settings:
         each = (written,) if isinstance(written, Rate | str) else written
         rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in each)
         object.__setattr__(self, "rate", rates)
+        object.__setattr__(self, "table", _tables(self.table))
+        if self.match is not None and not is_field(self.match):
+            raise UsageError(f"match {self.match!r} is no field of a custom table; is it `name`, or a CRM's own id?")
         for names, is_fit, what in _BOUNDS:
             for name in names:
                 value = getattr(self, name)
@@ -192,6 +210,12 @@ class Settings:
                 windows = max(windows - 1, windows * PACE_ALONE if rate.seconds == shortest else 0.0)
             least_s = max(least_s, rate.seconds * windows)
         return least_s
+
+
+def _tables(table: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
+    if isinstance(table, Mapping):
+        return tuple(f"{field}={place}" for field, place in table.items())
+    return (table,) if isinstance(table, str) else tuple(table)
 
 
 def _is_http(url: str) -> bool:

@@ -34,6 +34,8 @@ class Summary:
     elapsed_s: float = 0.0
     puts: int = 0
     """Targets that were written to."""
+    created: int = 0
+    """Records that were made for names that their table did not have."""
     limited: bool = False
     """The run ended as its `limit` says, before its last job."""
     passed_over: int = 0

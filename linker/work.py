@@ -8,17 +8,18 @@ answer makes of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from linker.answers import Answer, Listed
 from linker.api import Request
-from linker.batch import Job, Links, Wish
+from linker.batch import Job, Links, Wish, wished
 from linker.change import Change, Planned, plan
 from linker.errors import Error, ErrorType
 from linker.freshness import Freshness, PageSeen
 from linker.journal import Intent
 from linker.mending import Mending
-from linker.outcome import Told, failure, holds, unchanged, without_before, written
+from linker.missing import Created, filled, new_in
+from linker.outcome import Told, failure, holds, taken, unchanged, without, without_before, written
 from linker.results import Result
 from linker.sent import Sent
 from linker.steps import Step, Tries
@@ -41,10 +42,13 @@ class Work:
         dry: plan only; nothing is ever written.
         number_change: called once when the target's first PUT leaves; gives the change its number.
         left: the last PUT of an earlier run, of which it is not known whether it arrived.
+        defined: the account is known to define all fields of its wish.
     """
 
     __slots__ = (
         "_change",
+        "_created",
+        "_defined",
         "_dry",
         "_jobs",
         "_mending",
@@ -65,6 +69,7 @@ class Work:
         "sent",
         "sent_at",
         "step",
+        "taken",
         "targets",
         "wish",
     )
@@ -78,6 +83,7 @@ class Work:
         blind: bool = False,
         dry: bool = False,
         left: Intent | None = None,
+        defined: bool = False,
     ) -> None:
         self.wish = wish
         self.refusal = 0
@@ -92,7 +98,11 @@ class Work:
         self.admitted = False
         """It may be written."""
         self.step: Step | None = Step.READ
+        self.taken: Mapping[str, bool] = {}
+        """Of the fields that were put and looked at, whether anything of it was there."""
         self._jobs: Sequence[Job] = wish.jobs
+        self._created: Created = {}
+        self._defined = defined
         self._dry = dry
         self._change: Change | None = None
         self._mending: Mending | None = None
@@ -194,6 +204,56 @@ class Work:
         whole, wanted = self._change.put, {name for job in self._jobs for name in job.links}
         return {name: ids for name, ids in whole.items() if name in wanted} if whole.keys() - wanted else whole
 
+    @property
+    def is_fresh(self) -> bool:
+        """It is at its PUT, and none of it has ever left."""
+        return self.step is Step.WRITE and not self._tries.made(Step.WRITE) and self._mending is None
+
+    @property
+    def new(self) -> Mapping[str, Sequence[str]]:
+        """The names of the records, by field, that must be created before its PUT."""
+        return new_in(self._put)
+
+    def fill(self, created: Created) -> None:
+        """Records have been created for its names: its jobs are by their ids from now on."""
+        assert self._change is not None
+        self._created = created
+        jobs = filled(self.wish.jobs, created)
+        by_number = {job.number: job for job in jobs}
+        self._jobs = [by_number[job.number] for job in self._jobs]
+        self.wish = Wish(self.wish.target, tuple(jobs), wished(jobs))
+        self._change = plan(self.wish, self._change.before, self._change.held)
+
+    def drop(self, error: Error, is_lost: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
+        """Some of its jobs will not be sent; half a list takes its siblings along, and the others go on.
+
+        Args:
+            tried: something was asked for them, so that they have failed, and are not just rejected.
+        """
+        assert self._change is not None
+        lost = [job for job in self._jobs if is_lost(job)]
+        told = self._told(None, 0, now)
+        outcomes: list[Outcome] = [failure(job, error, told) if tried else Result.rejected(job, error) for job in lost]
+        self.wish, self._jobs, incomplete = without(self.wish, self._jobs, lost)
+        outcomes += incomplete
+        if self._jobs:
+            self._change = plan(self.wish, self._change.before, self._change.held)
+            outcomes += self._leave_idle(now)
+        self.step = Step.WRITE if self._jobs else None
+        if self.step is None:
+            self._leave_page()
+        return outcomes
+
+    def _leave_idle(self, now: float) -> list[Outcome]:
+        """The results of the jobs of no PUT.
+
+        One that shares a field with a job that goes is not done before: where that one is to blame, it goes itself.
+        """
+        idle = self._idle
+        going = {name for job in self._jobs if job not in idle for name in job.links}
+        self._jobs = [job for job in self._jobs if not going.isdisjoint(job.links)]
+        return [self._unchanged(job, now) for job in idle if going.isdisjoint(job.links)]
+
     def _leave_page(self) -> None:
         if self.page is not None:
             self.page.unsent.discard(self)
@@ -288,11 +348,8 @@ class Work:
         if self._dry:
             self.step = None
             return [*outcomes, Planned(self._change, tuple(self._jobs))]
-        put, idle = self._put, self._idle
-        # one that shares a field with a job that goes is not done before: where that one is to blame, it goes itself
-        going = {name for job in self._jobs if job not in idle for name in job.links}
-        outcomes += [self._unchanged(job, now) for job in idle if going.isdisjoint(job.links)]
-        self._jobs = [job for job in self._jobs if not going.isdisjoint(job.links)]
+        put = self._put
+        outcomes += self._leave_idle(now)
         if self._jobs and not put:  # the PUT was taken, and its answer lost
             self._put_attempts += self._tries.begin(Step.WRITE)
             self._put_answer = Answer(http_status, Listed(links=held))
@@ -391,6 +448,8 @@ class Work:
         self.step = None
         status = self._put_answer.status if self._put_answer is not None else None
         told, sent = self._told(status, self._put_attempts, now), self.sent.fields
+        if links is not None and (change := told.change) is not None:
+            self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in sent if name in change.after}
         return [
             self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links) for job in self._jobs
         ]
@@ -401,4 +460,4 @@ class Work:
     def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> Told:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
         change = self._change.assuming(assuming) if self._change is not None and assuming else self._change
-        return Told(change, http_status, self._number, attempts, elapsed_ms)
+        return Told(change, http_status, self._number, attempts, elapsed_ms, self._created, self._defined)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from linker import log
 from linker.answers import Answer
 from linker.api import Request
 from linker.backoff import Backoff
+from linker.batch import Job
 from linker.breaker import cause_of
+from linker.creation import Creator
 from linker.errors import RequestFailed, Stopped, TimedOut
 from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission
 from linker.journal import Journal
+from linker.layout import Layout
+from linker.missing import place_of
 from linker.quota import Closed
 from linker.recorder import Recorder
 from linker.retry import Accept, Again, GiveUp, Pause, Verdict, verdict
@@ -41,6 +46,8 @@ class Workers:
         admission: Admission,
         recorder: Recorder,
         journal: Journal | None,
+        creator: Creator,
+        layout: Layout,
     ) -> None:
         self._settings = settings
         self._fetcher = fetcher
@@ -49,6 +56,8 @@ class Workers:
         self._admission = admission
         self._recorder = recorder
         self._journal = journal
+        self._creator = creator
+        self._layout = layout
         self._breaker = fetcher.breaker
         self._held: list[tuple[Work, GiveUp]] = []  # given up while it may be an outage
         self._log = log.get_logger()
@@ -71,15 +80,11 @@ class Workers:
         while work.step is not None:
             outcome: Answer | RequestFailed | None
             try:
-                outcome = await self._send(work)
+                outcome = await self._send(work, owner)
             except (Closed, Stopped) as error:
                 await self._leave(work, error)
                 return True
             if outcome is not None:
-                if work.sent_at is None:
-                    work.sent_at = outcome.sent_at
-                if isinstance(outcome, TimedOut) and outcome.suspended:
-                    work.forgive()
                 planning = work.step is not Step.WRITE
                 judged = verdict(outcome, work.spent, work.refusal, self._settings)
                 if self._waits(work, judged, outcome):
@@ -89,7 +94,7 @@ class Workers:
                     return True
                 if isinstance(judged, GiveUp) and judged.http_status == 401:
                     return True
-            elif self._breaker.is_open:
+            elif self._breaker.is_open and work.step is not None:
                 self._go_back(work)
                 return False
             elif work.page is not None and work.is_old(loop.time()):
@@ -97,12 +102,36 @@ class Workers:
                 return False
         return True
 
-    async def _send(self, work: Work) -> Answer | RequestFailed | None:
+    async def _prepare(self, work: Work, owner: asyncio.TaskGroup) -> None:
+        """Before a PUT leaves for the first time: what layouts lack is not sent, and missing records are made.
+
+        Raises:
+            Closed: the run is being stopped.
+        """
+        now = asyncio.get_running_loop().time
+        target = work.wish.target
+        if stopped := self._layout.stopped(target, work.asked.put or ()):
+            error = self._layout.error(target, stopped)
+            await self._take(work, work.drop(error, lambda job: not stopped.isdisjoint(job.links), now(), tried=False))
+        if work.step is None or not (new := work.new):
+            return
+        created, errors = await self._creator.create(target.kind, new, owner)
+        for field, lost in errors.items():
+            for name, error in lost.items():
+                await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=True))
+        if work.step is not None:
+            work.fill(created)
+
+    async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Answer | RequestFailed | None:
         """What comes of a work's request; None where there was nothing to send any more.
 
         A PUT is noted before it takes its turn, for nothing may come between a turn and its request: where another
         plan has taken its place by then, it does not leave.
         """
+        if work.is_fresh:
+            await self._prepare(work, owner)
+            if work.step is None:
+                return None
         choose: Callable[[float], Request | None] = work.request
         if self._journal is not None and work.step is Step.WRITE:
             if not work.is_noted:
@@ -111,7 +140,12 @@ class Workers:
             def choose(now: float) -> Request | None:
                 return work.request(now) if work.is_noted else None
 
-        return await self._breaker.send(choose, first=work.goes_first)
+        outcome = await self._breaker.send(choose, first=work.goes_first)
+        if outcome is not None and work.sent_at is None:
+            work.sent_at = outcome.sent_at
+        if isinstance(outcome, TimedOut) and outcome.suspended:
+            work.forgive()
+        return outcome
 
     async def _leave(self, work: Work, why: Closed | Stopped) -> None:
         """Nothing more is sent for a work."""
@@ -138,6 +172,8 @@ class Workers:
             self._queue.done()
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
+        if work.step is None and work.taken:
+            self._layout.learn(work.wish.target, work.taken)
         await self._recorder.take(outcomes, work.targets if work.step is None else ())
 
     def _waits(self, work: Work, judged: Verdict, outcome: Answer | RequestFailed) -> bool:
@@ -197,3 +233,8 @@ class Workers:
         for work in parked:
             work.freshness.looks += 1
             self._queue.again(work)
+
+
+def _names(field: str, place: str, job: Job) -> bool:
+    """Whether a job names the record that has a place."""
+    return place in job.links.get(field, ())

@@ -32,8 +32,8 @@ ZANE: Final = "8397122"
 
 
 def eager(sandbox: Sandbox, **options: Any) -> Linker:
-    """A linker on a sandbox that neither paces itself nor waits long before it tries again."""
-    given: dict[str, Any] = {"rate": (), "backoff_base_s": 0.001, "backoff_cap_s": 0.01}
+    """A linker on a sandbox that neither paces itself nor waits long before it tries again; without a preflight."""
+    given: dict[str, Any] = {"rate": (), "backoff_base_s": 0.001, "backoff_cap_s": 0.01, "preflight": False}
     return Linker(url=sandbox.url, token=sandbox.options.token, **given | options)
 
 

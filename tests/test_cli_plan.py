@@ -51,7 +51,7 @@ async def test_plan_shows_what_run_then_does(links: str, command: Command, sandb
     assert "PRJ1-3" not in planned.stdout
     targets, takes, mails = planned.stdout.splitlines()[-3:]
     assert targets == "4 targets: 3 to change, 1 unchanged; 3 links added, 2 removed"
-    assert takes.startswith("a run takes 3 PUTs and 2 to 5 reads; at 300/60s and 20/1s that is ")
+    assert takes.startswith("a run takes 3 PUTs and 3 to 6 reads; at 300/60s and 20/1s that is ")
     assert f"{mails}\n" == MAILS
     assert set(sandbox.stats.methods) == {"GET"}
     ran = await command("run", links)
@@ -60,7 +60,7 @@ async def test_plan_shows_what_run_then_does(links: str, command: Command, sandb
     again = await command("plan", links)
     assert again.code == 0
     assert again.stdout.splitlines()[0] == "4 targets: 0 to change, 4 unchanged; 0 links added, 0 removed"
-    assert again.stdout.splitlines()[1].startswith("a run takes 0 PUTs and 2 reads")
+    assert again.stdout.splitlines()[1].startswith("a run takes 0 PUTs and 3 reads")
     assert MAILS not in again.stdout
 
 
@@ -69,7 +69,7 @@ async def test_one_of_anything_is_not_in_the_plural(command: Command) -> None:
     write_jobs(command.folder / "one.jsonl", [{"id": "PRJ1-1", "links": {"customers": [ACME]}}])
     planned = await command("plan", "one.jsonl")
     assert (
-        "1 target: 1 to change, 0 unchanged; 1 link added, 0 removed\na run takes 1 PUT and 1 to 2 " in planned.stdout
+        "1 target: 1 to change, 0 unchanged; 1 link added, 0 removed\na run takes 1 PUT and 2 to 3 " in planned.stdout
     )
 
 

@@ -37,7 +37,13 @@ async def proxy(sandbox: Sandbox) -> AsyncIterator[FaultProxy]:
 
 def patient(proxy: FaultProxy, **options: Any) -> Linker:
     """A linker that goes through the proxy, and waits for little."""
-    given: dict[str, Any] = {"rate": (), "backoff_base_s": 0.001, "backoff_cap_s": 0.01, "timeout_s": 1.0}
+    given: dict[str, Any] = {
+        "rate": (),
+        "backoff_base_s": 0.001,
+        "backoff_cap_s": 0.01,
+        "timeout_s": 1.0,
+        "preflight": False,
+    }
     return Linker(url=proxy.url, token="sandbox", **given | options)
 
 

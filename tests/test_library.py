@@ -94,6 +94,7 @@ def test_options_have_the_commands_names() -> None:
     of_the_terminal = {"progress", "log_level", "log_format"}
     elsewhere = {"files": "jobs", "token_file": "token", "format": "JobFile(format=)"}
     elsewhere |= {"scope": "mirror[0]", "field": "mirror[1]"}
+    elsewhere |= dict.fromkeys(("column", "constant", "columns_file"), "JobFile(columns=)")
     names = {str(parameter.name) for parameter in run_command.params}
     assert names - of_the_terminal - set(elsewhere) <= taken
     assert {"rate", "concurrency", "attempts", "mode", "empty_clears", "blind", "results", "overwrite"} <= names

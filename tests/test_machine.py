@@ -22,7 +22,7 @@ import linker
 from linker import Status
 from linker.journal import journal_of
 from linker.sandbox import Sandbox
-from linker.sources import Entry, JobFile
+from linker.sources import Entry, JobFile, Reading
 
 COUNT = 100
 RUN = (sys.executable, "-m", "linker", "run", "links.jsonl", "--rate", "1000/1s", "--concurrency", "8")
@@ -176,9 +176,9 @@ async def test_a_journal_that_is_removed_during_the_run(sandbox: Sandbox, tmp_pa
 class Meddled(JobFile):
     """A job file to which an exporter is still writing while it is read."""
 
-    async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+    async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
         """Its entries, and a line more after the first of them."""
-        async for chunk in super().entries(empty_clears=empty_clears):
+        async for chunk in super().entries(reading):
             append(Path(self.name))
             yield chunk
 

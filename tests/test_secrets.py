@@ -243,6 +243,7 @@ async def test_the_command_keeps_the_token_whatever_happens(command: Command, sa
         "2",
         "--max-wait",
         "2",
+        "--no-preflight",
     ]
     codes = []
     for arguments, environment in [

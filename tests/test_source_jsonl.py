@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from linker import LinkJob, Mode, Result, Status, Target
 from linker.batch import Batch
-from linker.sources import Entry, Rejection
+from linker.sources import Entry, Reading, Rejection
 from linker.sources.jsonl import LINE_LIMIT, read_jsonl
 
 GOOD = b'{"id":"PRJ1-1","links":{"customers":["640362830"]}}'
@@ -20,7 +20,7 @@ JOB = LinkJob("PRJ1-1", {"customers": ["640362830"]})
 
 def read(data: bytes) -> list[Entry]:
     """The entries of a file that holds these bytes."""
-    return list(read_jsonl(io.BytesIO(data), "links.jsonl"))
+    return list(read_jsonl(io.BytesIO(data), "links.jsonl", Reading()))
 
 
 def rejection(line: bytes) -> Rejection:
@@ -91,7 +91,7 @@ def test_a_line_of_any_length_takes_no_more_memory_than_the_limit() -> None:
     stream = io.BytesIO(b"\n" + b'"' * (30 * LINE_LIMIT))
     tracemalloc.start()
     try:
-        [entry] = read_jsonl(stream, "links.jsonl")
+        [entry] = read_jsonl(stream, "links.jsonl", Reading())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

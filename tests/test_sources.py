@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from linker import JobFile, LinkJob, UsageError
-from linker.sources import Entry, JobIterable, Rejection, Source, sources_of
+from linker.sources import Entry, JobIterable, Reading, Rejection, Source, sources_of
 
 LINE = '{"id":"PRJ1-%d","links":{"customers":["%d"]}}\n'
 
@@ -33,9 +33,7 @@ def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 async def read(*sources: Source, empty_clears: bool = False) -> list[Entry]:
     """All entries of some sources."""
-    return [
-        entry for source in sources async for entries in source.entries(empty_clears=empty_clears) for entry in entries
-    ]
+    return [entry for source in sources async for entries in source.entries(Reading(empty_clears)) for entry in entries]
 
 
 def reader_of(name: str) -> threading.Thread:
@@ -140,7 +138,7 @@ async def test_a_long_iterable_is_not_taken_whole() -> None:
             number += 1
             yield job(number)
 
-    entries = JobIterable(endless()).entries(empty_clears=False)
+    entries = JobIterable(endless()).entries(Reading())
     first, second = await anext(entries), await anext(entries)
     assert [entry.line for entry in first + second] == list(range(1, 1001))
     assert second[0].said == job(501)
@@ -156,7 +154,7 @@ async def test_an_async_iterable_hands_each_job_over_as_it_comes() -> None:
             yield job(number)
 
     [source] = sources_of(jobs())
-    entries = source.entries(empty_clears=False)
+    entries = source.entries(Reading())
     assert await anext(entries) == [Entry("<jobs>", 1, job(1))]
     assert asked == [1]
     assert await anext(entries) == [Entry("<jobs>", 2, job(2))]
@@ -255,7 +253,7 @@ async def test_a_file_left_early_is_closed(tmp_path: Path) -> None:
     """Breaking out of the entries ends the thread and with it the file (one left open is a warning, so an error)."""
     path = tmp_path / "links.jsonl"
     path.write_text("".join(LINE % (number, number) for number in range(1, 1501)))
-    entries = JobFile(path).entries(empty_clears=False)
+    entries = JobFile(path).entries(Reading())
     assert len(await anext(entries)) == 500
     thread = reader_of(str(path))
     await entries.aclose()  # type: ignore[attr-defined]
@@ -265,9 +263,10 @@ async def test_a_file_left_early_is_closed(tmp_path: Path) -> None:
 LEAVES_STDIN = """
 import asyncio, select, sys
 from linker import JobFile
+from linker.sources import Reading
 
 async def main():
-    entries = JobFile("-", stream=sys.stdin.buffer).entries(empty_clears=False)
+    entries = JobFile("-", stream=sys.stdin.buffer).entries(Reading())
     reading = asyncio.ensure_future(anext(entries))
     select.select([0], [], [])
     while select.select([0], [], [], 0)[0]:  # until the thread has taken half a line, and waits for the rest

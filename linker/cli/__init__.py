@@ -23,6 +23,7 @@ _VERBS: Final = {
     "plan": "Show what run would do; sends no PUT.",
     "verify": "Does the account hold what job files ask for?",
     "undo": "Take back what a run changed.",
+    "check": "The token, the account, its limits and link fields.",
     "export": "The account's links as a job file.",
     "sandbox": "Serve an Aha!-shaped account to rehearse on.",
     "demo": "Watch a migration run on a sandbox.",

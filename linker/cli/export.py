@@ -7,7 +7,7 @@ import csv
 import io
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -20,7 +20,7 @@ from linker.cli.options import Access, account_options, log_options, pace_option
 from linker.cli.screen import counted
 from linker.client import Linker
 from linker.errors import UsageError
-from linker.job import LinkJob
+from linker.job import LinkJob, Name
 from linker.listing import Listing
 
 __all__ = ["command"]
@@ -37,6 +37,7 @@ Examples:
   linker export --kind feature --scope PRJ1 -o links.jsonl
   linker export --kind idea --field customers --format csv > customers.csv
   linker export --kind requirement --scope PRJ1-12
+  linker export --kind feature --names -o for-the-other-account.jsonl
   linker export --kind record --scope PRJ1/customers
 """,
 )
@@ -46,6 +47,7 @@ Examples:
 @click.option("--field", metavar="KEY", help="Links of this field only.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Default: standard output.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Default: by FILE's name, else jsonl.")
+@click.option("--names", is_flag=True, help="Tell records by their names, for an account in which their ids differ.")
 @pace_options
 @log_options
 @takes_access
@@ -56,6 +58,7 @@ def command(
     field: str | None,
     output: Path | None,
     format: str | None,
+    names: bool,
 ) -> int:
     """Write the links that the account holds as a job file: one job a target that holds any.
 
@@ -64,7 +67,7 @@ def command(
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
     if output is None:
         delimiter = "," if format == "csv" else None
-        _, caught = run_in_loop(_to_its_end(_write(access, listing, field, sys.stdout.buffer, delimiter)))
+        _, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, sys.stdout.buffer, delimiter)))
         return _interrupted("this is not all there is", caught) if caught else 0
     if output.exists():
         raise UsageError(f"{output} exists; name another file, or move it away")
@@ -76,7 +79,7 @@ def command(
         raise UsageError(f"{output}: {error.strerror}") from None
     try:
         with stream:
-            count, caught = run_in_loop(_to_its_end(_write(access, listing, field, stream, delimiter)))
+            count, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, stream, delimiter)))
         if caught:
             return _interrupted("what was exported by then is not kept", caught)
         part.rename(output)
@@ -113,29 +116,49 @@ async def _to_its_end(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
         return 0, caught
 
 
-async def _write(access: Access, listing: Listing, field: str | None, stream: BinaryIO, delimiter: str | None) -> int:
+async def _write(
+    access: Access, listing: Listing, field: str | None, names: bool, stream: BinaryIO, delimiter: str | None
+) -> int:
     """Write the jobs of a list, as a table where there is a delimiter; how many they are."""
     count = 0
+    named = [*_COLUMNS, "record_names"] if names else _COLUMNS
     if delimiter is not None:
-        stream.write(_row(_COLUMNS, delimiter))
+        stream.write(_row(named, delimiter))
+    will_do = names if delimiter is None else names and _fits_a_cell
     async with Linker(token=access.token, settings=access.settings) as aha:
-        async for job in aha.export(str(listing), field):
+        async for job in aha.export(str(listing), field, names=will_do):
             count += 1
-            stream.write(_line(job) if delimiter is None else _rows(job, delimiter))
+            stream.write(_line(job) if delimiter is None else _rows(job, delimiter, len(named)))
     stream.flush()
     return count
 
 
 def _line(job: LinkJob) -> bytes:
-    return orjson.dumps({"kind": job.target.kind.value, "id": job.id, "links": job.links}) + b"\n"
+    return orjson.dumps({"kind": job.target.kind.value, "id": job.id, "links": job.links}, default=_named) + b"\n"
 
 
-def _rows(job: LinkJob, delimiter: str) -> bytes:
-    rows = ((job.target.kind.value, job.id, name, ";".join(ids)) for name, ids in job.links.items())
-    return b"".join(_row(row, delimiter) for row in rows)
+def _named(value: object) -> dict[str, str]:
+    assert isinstance(value, Name)
+    return {value.field: value.value}
 
 
-def _row(cells: tuple[str, ...], delimiter: str) -> bytes:
+def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:
+    rows = ((job.target.kind.value, job.id, field, *_cells(records)) for field, records in job.links.items())
+    return b"".join(_row(row[:width], delimiter) for row in rows)
+
+
+def _cells(records: Sequence[str | Name]) -> tuple[str, str]:
+    """What stands in `record_ids` and in `record_names`."""
+    names = (str(each) for each in records if isinstance(each, Name))
+    return ";".join(each for each in records if isinstance(each, str)), ";".join(names)
+
+
+def _fits_a_cell(name: str) -> bool:
+    """Whether a name can stand among others in a cell of a table."""
+    return not set(name) & set(";\r\n")
+
+
+def _row(cells: Sequence[str], delimiter: str) -> bytes:
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
     return text.getvalue().encode()

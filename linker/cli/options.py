@@ -19,14 +19,16 @@ from linker import log
 from linker.errors import UsageError
 from linker.job import Mode
 from linker.settings import DEFAULT_RATES, Settings, base_url
-from linker.sources import JobFile
+from linker.sources import Columns, JobFile
 
 __all__ = [
     "Access",
     "account_options",
     "batch_options",
+    "create_option",
     "job_files",
     "log_options",
+    "mail_option",
     "mirror_options",
     "pace_options",
     "progress_options",
@@ -71,6 +73,48 @@ batch_options = _all(
     ),
     click.option("--empty-clears", is_flag=True, help="An empty record_ids cell of a CSV clears the field."),
     click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
+    click.option(
+        "--match",
+        metavar="FIELD",
+        help="Records are told by what this field of their table holds, name or a CRM's own id, not by their ids.",
+    ),
+    click.option(
+        "--table",
+        metavar="FIELD=PRODUCT/TABLE",
+        multiple=True,
+        help="The table that a field links to: customers=PRJ1/customers; repeatable.",
+    ),
+    click.option(
+        "--column",
+        metavar="NAME=HEADER",
+        multiple=True,
+        help="A column of your own table: id='Aha Ref'; repeatable. All others are passed over.",
+    ),
+    click.option(
+        "--set",
+        "constant",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="What holds for each row of your table: field=customers; repeatable.",
+    ),
+    click.option(
+        "--columns",
+        "columns_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="A TOML file of [columns] and [set].",
+    ),
+    click.option(
+        "--preflight/--no-preflight", default=True, help="Look at the account's field definitions first. Default: on."
+    ),
+)
+
+create_option = click.option(
+    "--create-missing", is_flag=True, help="Create the records whose names their table does not have, first."
+)
+
+mail_option = click.option(
+    "--no-mail", is_flag=True, help="Ask Aha! not to mail watchers of what is written (third-party word)."
 )
 
 results_options = _all(
@@ -198,6 +242,9 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: options.pop(name) for name in _SETTINGS & options.keys()}
         if "mirror" in options:
             given["mirror"] = _mirror(**{name: options.pop(name) for name in ("mirror", "scope", "field")})
+        if "column" in options:
+            told = (options.pop(name) for name in ("column", "constant", "columns_file"))
+            options["columns"] = Columns.parse(*told)
         access = Access(settings_of(account, url, rate, **given), token_of(token_file), progress)
         return function(access=access, **options)
 
@@ -257,18 +304,24 @@ def _proxy_of(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
-def job_files(files: tuple[str, ...], format: str | None) -> list[JobFile]:
-    """The sources that FILE arguments name; `-` is standard input.
+def job_files(files: tuple[str, ...], format: str | None, columns: Columns | None = None) -> list[JobFile]:
+    """The sources that FILE arguments name; `-` is standard input. `columns` are those of the tables among them.
 
     Raises:
-        UsageError: a format cannot be told, or `-` stands twice.
+        UsageError: a format cannot be told, or `-` stands twice; or none of the files has columns.
     """
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once")
     if "-" in files and sys.stdin is None:
         raise UsageError("standard input (-) is closed")
     told: Any = format
+    streams: dict[str, Any] = {"-": sys.stdin.buffer} if "-" in files else {}
+    sources = [JobFile(file, format=told, stream=streams.get(file)) for file in files]
+    if columns is None:
+        return sources
+    if not any(source.is_table for source in sources):
+        raise UsageError("--column, --columns and --set are of tables, and none of the files is one (.csv, .tsv)")
     return [
-        JobFile("-", format=told, stream=sys.stdin.buffer) if file == "-" else JobFile(file, format=told)
-        for file in files
+        JobFile(file, format=told, stream=streams.get(file), columns=columns) if source.is_table else source
+        for file, source in zip(files, sources, strict=True)
     ]

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import orjson
 
-from linker.change import Planned
+from linker.change import FieldChange, Planned
 from linker.cli.drive import follow, run_in_loop
 from linker.cli.options import (
     Access,
     account_options,
     batch_options,
+    create_option,
     job_files,
     mirror_options,
     pace_options,
@@ -23,15 +23,17 @@ from linker.cli.options import (
     takes_access,
 )
 from linker.cli.progress import Progress
-from linker.cli.screen import counted, duration, why_not
+from linker.cli.screen import called, counted, duration, why_not
 from linker.client import Linker
 from linker.errors import UsageError
 from linker.guard import ALWAYS_LET_THROUGH
-from linker.job import sorted_ids
+from linker.job import Name, sorted_ids
+from linker.missing import shown
 from linker.plan import Plan
 from linker.results import Result
+from linker.run import Run
 from linker.settings import Settings
-from linker.sources import JobFile, UndoFile
+from linker.sources import Columns, JobFile, UndoFile
 from linker.work import Outcome
 
 __all__ = ["command", "planned"]
@@ -56,6 +58,7 @@ or a target could not be read; 2 the command is wrong, 3 stopped early, 130 inte
 @account_options
 @click.option("--undo", metavar="RESULTS", type=click.Path(path_type=Path), help="Plan the undo of a run instead.")
 @batch_options
+@create_option
 @mirror_options
 @click.option("--json", "as_json", is_flag=True, help="One change a line, with its jobs; what is rejected as well.")
 @pace_options
@@ -66,6 +69,7 @@ def command(
     files: tuple[str, ...],
     undo: Path | None,
     format: str | None,
+    columns: Columns | None,
     as_json: bool,
 ) -> int:
     """Show what a run of FILEs would do to the account as it is now. It reads, and sends no PUT.
@@ -77,7 +81,7 @@ def command(
         raise UsageError("give job FILEs to plan, or --undo RESULTS")
     if undo is not None and access.settings.mirror is not None:
         raise UsageError("--mirror goes with job FILEs, not with --undo")
-    sources = job_files(files, format) if undo is None else UndoFile(undo)
+    sources = job_files(files, format, columns) if undo is None else UndoFile(undo)
     told = _json if as_json else _lines
     plan, code = run_in_loop(planned(access, sources, told, doing="planning"))
     if not as_json and not code:
@@ -88,7 +92,7 @@ def command(
 async def planned(
     access: Access,
     sources: Sequence[JobFile] | UndoFile,
-    told: Callable[[Outcome], list[str]],
+    told: Callable[[Outcome, Run], list[str]],
     *,
     doing: str,
     words: tuple[str, str] = ("to change", "unchanged"),
@@ -115,33 +119,34 @@ async def planned(
 
     def each(outcome: Outcome) -> None:
         plan.add(outcome, keep=False)
-        for line in told(outcome):
+        for line in told(outcome, run):
             progress.say(line)
 
     async with Linker(token=access.token, settings=access.settings) as aha:
         run = aha.dry_run(sources)
         code = await follow(run, progress, each, unfinished="there is more to see than this")
-        plan.reads = run.summary.requests
+        plan.reads, plan.new_records = run.summary.requests, run.new_records
     return plan, code
 
 
-def _lines(outcome: Outcome) -> list[str]:
+def _lines(outcome: Outcome, run: Run) -> list[str]:
     if isinstance(outcome, Result):
         return [why_not(outcome)]
     put = outcome.change.put
     if not put:
         return []
-    lines = [f"{outcome.change.target}{'  (its answers show no links)' if outcome.unseen else ''}"]
+    target = outcome.change.target
+    lines = [f"{target}{'  (its answers show no links)' if outcome.unseen else ''}"]
     width = max(map(len, put))
     for name, ids in put.items():
         diff = outcome.change.diff(name)
         if diff is None:
-            lines.append(f"  {name:<{width}}  = {', '.join(sorted_ids(ids)) or 'nothing'}")
+            lines.append(f"  {name:<{width}}  = {called(run, target, name, sorted_ids(ids)) or 'nothing'}")
             continue
         if diff.added:
-            lines.append(f"  {name:<{width}}  + {', '.join(diff.added)}")
+            lines.append(f"  {name:<{width}}  + {called(run, target, name, diff.added)}")
         if diff.removed:
-            lines.append(f"  {name:<{width}}  - {', '.join(diff.removed)}")
+            lines.append(f"  {name:<{width}}  - {called(run, target, name, diff.removed)}")
     return lines
 
 
@@ -151,6 +156,8 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         f"{counted(plan.targets, 'target')}: {plan.puts:,} to change{unseen}, {plan.unchanged:,} unchanged; "
         f"{counted(plan.added, 'link')} added, {plan.removed:,} removed"
     )
+    if plan.new_records:
+        click.echo(f"{counted(plan.new_records, 'record')} to create first, with a POST each")
     if not plan.readable:
         click.echo(f"{counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed: see above")
     reads = f"{plan.reads:,} to {plan.reads + plan.puts:,} reads" if plan.puts else counted(plan.reads, "read")
@@ -163,10 +170,18 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         click.echo("writes may set off mails to watchers, webhooks and integrations of the account")
 
 
-def _json(outcome: Outcome) -> list[str]:
+def _json(outcome: Outcome, run: Run) -> list[str]:
+    del run  # ids are what a program goes by
     if isinstance(outcome, Result):
         return [outcome.to_json().decode()]
-    return [orjson.dumps(_change(outcome), default=msgspec.structs.asdict).decode()]
+    return [orjson.dumps(_change(outcome), default=_plain).decode()]
+
+
+def _plain(value: object) -> dict[str, Any]:
+    if isinstance(value, Name):
+        return {value.field: value.value}
+    assert isinstance(value, FieldChange)
+    return dict(shown({"added": value.added, "removed": value.removed}))
 
 
 def _change(planned: Planned) -> dict[str, Any]:
@@ -177,7 +192,7 @@ def _change(planned: Planned) -> dict[str, Any]:
         "id": change.target.id,
         "put": bool(change.put),
         "before": None if before is None else {name: sorted_ids(ids) for name, ids in before.items()},
-        "after": {name: sorted_ids(ids) for name, ids in change.after.items()},
+        "after": shown({name: sorted_ids(ids) for name, ids in change.after.items()}),
         "changes": {name: change.diff(name) for name in change.after} if before is not None else None,
         "jobs": [job.number for job in planned.jobs],
     }

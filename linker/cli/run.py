@@ -12,7 +12,9 @@ from linker.cli.options import (
     Access,
     account_options,
     batch_options,
+    create_option,
     job_files,
+    mail_option,
     mirror_options,
     pace_options,
     progress_options,
@@ -24,7 +26,7 @@ from linker.cli.question import may_ask
 from linker.cli.screen import show_summary
 from linker.client import Linker
 from linker.errors import UsageError
-from linker.sources import JobFile, UndoFile
+from linker.sources import Columns, JobFile, UndoFile
 from linker.work import Outcome
 
 __all__ = ["carry_out", "command"]
@@ -39,6 +41,8 @@ Examples:
   linker run crm.csv --mode add --results runs/today.jsonl
   linker run links.csv --limit 20
   linker run links.csv --resume
+  linker run accounts.csv --column id='Aha Ref' --column record_names='Account Name' \
+      --set field=customers --set kind=feature --table customers=PRJ1/customers
   linker run crm.csv --mirror --field customers --scope feature:PRJ1
   zcat links.jsonl.gz | linker run - --url http://127.0.0.1:8765
 
@@ -66,6 +70,8 @@ linker undo RESULTS.
 )
 @results_options
 @batch_options
+@create_option
+@mail_option
 @click.option(
     "--blind", is_flag=True, help="Write without reading first: half the requests, no `before`, no `unchanged`."
 )
@@ -94,6 +100,7 @@ def command(
     files: tuple[str, ...],
     results: Path | None,
     format: str | None,
+    columns: Columns | None,
     **how: bool,
 ) -> int:
     """Make the account hold the links that FILEs ask for.
@@ -101,7 +108,7 @@ def command(
     FILE is JSONL or CSV; - is standard input. Jobs of one target become one request, what is already so costs
     none, and each job gets one line in the results file.
     """
-    sources = job_files(files, format)
+    sources = job_files(files, format, columns)
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")

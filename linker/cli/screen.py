@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from linker import log
+from linker.job import Kind, Target
+from linker.missing import is_new, name_of
 from linker.results import Result, Status
+from linker.run import Run
 from linker.summary import Summary
 
-__all__ = ["counted", "duration", "show_summary", "why_not"]
+__all__ = ["called", "counted", "duration", "show_summary", "why_not"]
 
 _COLOURS = {
     Status.LINKED: "green",
@@ -53,6 +57,8 @@ def _print_summary(console: Console, summary: Summary) -> None:
         console.print("commonest errors")
     for error in errors:
         console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
+    if summary.created:
+        console.print(f"{counted(summary.created, 'record')} created for names that their table did not have")
     if summary.passed_over:
         console.print(f"{counted(summary.passed_over, 'job')} had been done by an earlier run, and stayed")
     if summary.limited:
@@ -77,6 +83,18 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 target`, `2,000 targets`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def called(run: Run, target: Target, field: str, ids: Sequence[str]) -> str:
+    """Records by their names as well, where the run has read these: `Acme Corp (640362830), Newcomer Ltd (new)`."""
+    return ", ".join(_called(run, target.kind, field, id) for id in ids)
+
+
+def _called(run: Run, kind: Kind, field: str, id: str) -> str:
+    if is_new(id):
+        return f"{name_of(id)} (new)"
+    name = run.name_of(kind, field, id)
+    return f"{name} ({id})" if name is not None else id
 
 
 def why_not(result: Result) -> str:

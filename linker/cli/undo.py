@@ -13,6 +13,7 @@ from linker.cli.drive import run_in_loop
 from linker.cli.options import (
     Access,
     account_options,
+    mail_option,
     pace_options,
     progress_options,
     results_options,
@@ -24,7 +25,7 @@ from linker.cli.screen import counted
 from linker.errors import UsageError
 from linker.job import LinkJob, Mode, Target
 from linker.results import Result
-from linker.sources import UndoFile
+from linker.sources import Reading, UndoFile
 from linker.work import Outcome
 
 __all__ = ["command"]
@@ -56,6 +57,7 @@ does not tell what its PUT changed (blind, no answer), and so was left.
     help="One JSON line a job of the undo. Default: RESULTS' stem with .undo.jsonl, here.",
 )
 @results_options
+@mail_option
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
 @pace_options
 @progress_options
@@ -123,7 +125,7 @@ class _Todo:
 
 async def _todo(source: UndoFile) -> _Todo:
     todo = _Todo()
-    async for entries in source.entries(empty_clears=False):
+    async for entries in source.entries(Reading()):
         for entry in entries:
             if not isinstance(entry.said, LinkJob):
                 todo.left.append(f"line {entry.line} ({entry.said.kind} {entry.said.id})")

@@ -16,9 +16,11 @@ from linker.cli.options import (
     takes_access,
 )
 from linker.cli.plan import planned
-from linker.cli.screen import counted, why_not
+from linker.cli.screen import called, counted, why_not
 from linker.plan import Plan
 from linker.results import Result
+from linker.run import Run
+from linker.sources import Columns
 from linker.work import Outcome
 
 __all__ = ["command"]
@@ -49,12 +51,13 @@ def command(
     access: Access,
     files: tuple[str, ...],
     format: str | None,
+    columns: Columns | None,
 ) -> int:
     """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
     plan, code = run_in_loop(
         planned(
             access,
-            job_files(files, format),
+            job_files(files, format, columns),
             _lines,
             doing="verifying",
             words=("not as asked", "as asked"),
@@ -79,7 +82,7 @@ def _answer(plan: Plan) -> str:
     return answer
 
 
-def _lines(outcome: Outcome) -> list[str]:
+def _lines(outcome: Outcome, run: Run) -> list[str]:
     if isinstance(outcome, Result):
         return [why_not(outcome)]
     target = outcome.change.target
@@ -89,7 +92,7 @@ def _lines(outcome: Outcome) -> list[str]:
     for name in outcome.change.put:
         diff = outcome.change.diff(name)
         assert diff is not None
-        lacks = f"lacks {', '.join(diff.added)}" if diff.added else ""
-        holds = f"should not hold {', '.join(diff.removed)}" if diff.removed else ""
+        lacks = f"lacks {called(run, target, name, diff.added)}" if diff.added else ""
+        holds = f"should not hold {called(run, target, name, diff.removed)}" if diff.removed else ""
         lines.append(f"{target}: {name} {'; '.join(filter(None, (lacks, holds)))}")
     return lines

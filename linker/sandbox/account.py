@@ -61,6 +61,8 @@ class Resource:
     table: str = ""
     links: dict[str, tuple[int, ...]] = field(default_factory=dict)
     updated_at: float = 0.0
+    values: Mapping[str, str] = field(default_factory=dict)
+    """A record's own fields beside its name, by key."""
     changed: int = 0
     """The number of its last change among all the account's; 0 where it is as it was added."""
 
@@ -133,9 +135,13 @@ class Account:
             self.apply(holder, {key: tuple(held for held in holder.links[key] if held != resource.id)})
         return resource
 
-    def create_record(self, product: Resource, table: str, name: str) -> Resource:
+    def create_record(
+        self, product: Resource, table: str, name: str, values: Mapping[str, str] | None = None
+    ) -> Resource:
         """Adds a record to a custom table, with the next free id."""
-        record = Resource(Kind.CUSTOM_OBJECT_RECORD, self._next_record, "", name, product.id, table=table)
+        record = Resource(
+            Kind.CUSTOM_OBJECT_RECORD, self._next_record, "", name, product.id, table=table, values=values or {}
+        )
         self._next_record += 1
         self.add(record)
         return record

@@ -11,7 +11,7 @@ from linker.job import Kind
 from linker.sandbox.account import LINK_ONE, Account, Definition, Resource
 from linker.sandbox.options import SandboxOptions
 
-__all__ = ["Refused", "attributes_of", "links_of", "name_of"]
+__all__ = ["Refused", "attributes_of", "fields_of", "links_of"]
 
 
 class Refused(Exception):
@@ -49,6 +49,8 @@ def links_of(
         if not isinstance(ids, list):
             raise Refused(422, f"custom_object_links.{key} is {_shown(ids)}, not a list of record ids")
         definition = fields.get(key)
+        if definition is not None and (_prefix(account, resource), key) in options.off_layout:
+            continue
         if definition is not None:
             links[key] = _records(account, definition, ids, options)
         elif options.unknown_field == "error":
@@ -56,14 +58,20 @@ def links_of(
     return links
 
 
-def name_of(content_type: str, body: bytes) -> str:
-    """The name that a new record is given. Raises `Refused`."""
+def fields_of(content_type: str, body: bytes) -> tuple[str, dict[str, str]]:
+    """The name that a new record is given, and its other fields. Raises `Refused`."""
     attributes = attributes_of(Kind.CUSTOM_OBJECT_RECORD, content_type, body)
     fields = attributes.get("custom_fields")
-    name = fields.get("name") if isinstance(fields, dict) else None
+    fields = fields if isinstance(fields, dict) else {}
+    name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
         raise Refused(422, "custom_fields.name is missing or empty")
-    return name
+    return name, {key: value for key, value in fields.items() if key != "name" and isinstance(value, str)}
+
+
+def _prefix(account: Account, resource: Resource) -> str:
+    product = account.by_id(Kind.PRODUCT, resource.product)
+    return product.reference if product is not None else ""
 
 
 def _records(account: Account, definition: Definition, ids: list[Any], options: SandboxOptions) -> tuple[int, ...]:

@@ -71,6 +71,12 @@ class SandboxOptions:
     unknown_field: Literal["error", "ignore"] = "ignore"
     """A PUT with a field key that the kind lacks: 422, or dropped in silence."""
 
+    definitions: Literal["shown", "with_tables", "forbidden"] = "shown"
+    """Of the field definitions: as documented, with the table that a link leads to as well, or 403."""
+
+    off_layout: frozenset[tuple[str, str]] = frozenset()
+    """Products and field keys, `("PRJ2", "customers")`, whose layouts lack the field: a PUT passes it by."""
+
     refused_records: frozenset[str] = frozenset()
     """Ids of records that a PUT may not give to a target, though they exist."""
 
@@ -99,7 +105,7 @@ class SandboxOptions:
         put = cast("Any", object.__setattr__)
         put(self, "limits", tuple(each if isinstance(each, Limit) else Limit(*each) for each in self.limits))
         put(self, "faults", tuple(self.faults))
-        for name in ("hidden", "lists_without_links", "refused_records"):
+        for name in ("hidden", "lists_without_links", "refused_records", "off_layout"):
             put(self, name, frozenset(getattr(self, name)))
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port {self.port} is not from 0 to 65535")
@@ -115,6 +121,7 @@ class SandboxOptions:
             ("empty_fields", ("left_out", "shown", "no_key")),
             ("unknown_record", ("error", "ignore")),
             ("unknown_field", ("error", "ignore")),
+            ("definitions", ("shown", "with_tables", "forbidden")),
             ("refused_with", (400, 422)),
             ("list_order", ("id", "newest_first", "last_changed_first")),
             ("list_totals", ("right", "too_small", "too_large", "missing")),

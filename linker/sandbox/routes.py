@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from linker.job import Kind
-from linker.sandbox.account import Account, Resource
-from linker.sandbox.bodies import Refused, attributes_of, links_of, name_of
+from linker.sandbox.account import Account, Definition, Resource
+from linker.sandbox.bodies import Refused, attributes_of, fields_of, links_of
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
 from linker.sandbox.stats import Stats
@@ -141,6 +141,8 @@ class Routes:
         match parts:
             case ["me"]:
                 return Answer(200, orjson.dumps({"user": self._me()}))
+            case ["custom_field_definitions"] if self._options.definitions == "forbidden":
+                return refusal(403, "You do not have access to this resource.")
             case ["custom_field_definitions"]:
                 return Answer(200, orjson.dumps({"custom_field_definitions": self._definitions()}))
             case [_] if kind in _ACCOUNT_WIDE:
@@ -192,7 +194,7 @@ class Routes:
                 if product is None or unquote(table) not in self._account.tables:
                     return _NO_RECORD
                 try:
-                    record = self._account.create_record(product, unquote(table), name_of(content_type, body))
+                    record = self._account.create_record(product, unquote(table), *fields_of(content_type, body))
                 except Refused as refused:
                     return refusal(refused.status, refused.message)
                 self._stats.created[record.table] += 1
@@ -208,9 +210,18 @@ class Routes:
                 "type": each.type,
                 "custom_fieldable_type": each.fieldable_type,
                 "internal_name": None,
+                **self._told_table(each),
             }
             for each in self._account.definitions
         ]
+
+    def _told_table(self, definition: Definition) -> dict[str, Any]:
+        """What no published answer has: where a link leads."""
+        if self._options.definitions != "with_tables" or not definition.table:
+            return {}
+        records = self._account.listed(Kind.CUSTOM_OBJECT_RECORD)
+        product = next(record.product for record in records if record.table == definition.table)
+        return {"custom_object": {"key": definition.table, "product_id": str(product)}}
 
     def _me(self) -> dict[str, Any]:
         products = self._account.listed(Kind.PRODUCT)

@@ -148,6 +148,7 @@ _DEFINITIONS: Final = (
     ),
     Definition("CustomObjectRecord", "name", "Name", 262515157, f"{_TYPE}TextField"),
     Definition("CustomObjectRecord", "website", "Website", 883926222, f"{_TYPE}UrlField"),
+    Definition("CustomObjectRecord", "salesforce_id", "Salesforce ID", 883926301, f"{_TYPE}TextField"),
     Definition("Feature", "custom_table", "Custom Table", 182007396, LINK_ONE),
     Definition("Feature", "custom_scorecard_definition", "Some custom scorecard", 839883647, f"{_TYPE}ScorecardField"),
     Definition("Requirement", "priority", "Priority", 85990596, f"{_TYPE}SelectConstant"),
@@ -172,6 +173,12 @@ _SECOND_WORDS: Final = (
     "Analytics Bank Biotech Brands Capital Clinics Energy Foods Freight Hotels Insurance Labs Logistics Media Mobility "
     "Networks Outfitters Paper Pharma Retail Robotics Security Software Steel Studios Systems Textiles Travel Water"
 )
+_TOWNS: Final = (
+    "Aarhus Basel Bergen Bristol Calgary Cork Delft Denver Dover Exeter Ghent Graz Leeds Leuven Lyon Malmo Nantes "
+    "Ottawa Oxford Porto Salem Tampa Turin Utrecht"
+)
+_BASE_62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE_32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _ENDINGS: Final = ("Inc", "Ltd", "GmbH", "Corp", "LLC", "AG", "SA", "Group", "& Sons", "Co")
 
 
@@ -235,11 +242,40 @@ def _add_records(account: Account, count: int, seed: int) -> None:
     draw = random.Random(f"records {seed}")  # noqa: S311  the same seed, the same account
     firsts, seconds = _FIRST_WORDS.split(), _SECOND_WORDS.split()
     id = _FIRST_RECORD
+    names: list[str] = []  # some customers are called as others are
     for number in range(count):
         id += draw.randrange(1, 100_000_000_000)
         second, first = divmod(number, len(firsts))
-        name = f"{firsts[first]} {seconds[second % len(seconds)]} {draw.choice(_ENDINGS)}"
-        account.add(Resource(Kind.CUSTOM_OBJECT_RECORD, id, "", name, _PRJ1, table="customers"))
+        again, second = divmod(second, len(seconds))
+        name = f"{firsts[first]} {seconds[second]} {draw.choice(_ENDINGS)}"
+        if again:
+            town = _TOWNS.split()[(again - 1) % 24]
+            name = _further(firsts[first], seconds[second], town, number, draw) if number % 400 else names[number // 4]
+        names.append(name)
+        values = {"salesforce_id": _salesforce_id(number)}
+        account.add(Resource(Kind.CUSTOM_OBJECT_RECORD, id, "", name, _PRJ1, table="customers", values=values))
+
+
+def _further(first: str, second: str, town: str, number: int, draw: random.Random) -> str:
+    """A name with a town in it, some as a comma or a quote has them."""
+    ending = draw.choice(_ENDINGS)
+    if number % 19 == 0:
+        return f"{first} {second} {town}, {ending}."
+    if number % 23 == 0:
+        return f'{first} "{town}" {second} {ending}'
+    return f"{first} {second} {town} {ending}"
+
+
+def _salesforce_id(number: int) -> str:
+    """The 18 characters that Salesforce knows an account by: 15 that differ by case too, and three for those that
+    cannot tell (Salesforce's own checksum)."""
+    digits, rest = "", number * 7919 + 62**6
+    for _ in range(7):
+        rest, digit = divmod(rest, 62)
+        digits = _BASE_62[digit] + digits
+    id = f"0015g000{digits}"
+    bits = [sum(char.isupper() << place for place, char in enumerate(id[part : part + 5])) for part in (0, 5, 10)]
+    return id + "".join(_BASE_32[each] for each in bits)
 
 
 def _add_features(account: Account, count: int, seed: int, linking: _Linking) -> None:

@@ -232,13 +232,14 @@ class Shapes:
             "updated_at": lambda resource: _time(resource.updated_at),
             "custom_fields": lambda resource: [
                 {
-                    "id": 262515157,
-                    "key": "name",
-                    "name": "Name",
+                    "id": 262515157 + number,
+                    "key": key,
+                    "name": key.replace("_", " ").capitalize(),
                     "updatedAt": "2019-01-01T00:00:00Z",
-                    "value": resource.name,
+                    "value": value,
                     "type": "string",
                 }
+                for number, (key, value) in enumerate([("name", resource.name), *resource.values.items()])
             ],
             "custom_object_links": self._links,
             "linked_records": self._linked_records,

@@ -9,10 +9,22 @@ from typing import Any
 
 import msgspec
 
-from linker.errors import InvalidJob
-from linker.job import LinkJob, Target, check_key, is_field, parse_links, parse_mode
+from linker.errors import ErrorType, InvalidJob
+from linker.job import LinkJob, Name, Target, check_key, is_field, matched, parse_links, parse_mode
 
-__all__ = ["Entry", "Rejection", "read_entry"]
+__all__ = ["Entry", "Reading", "Rejection", "read_entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How lines are to be understood.
+
+    `empty_clears`: an empty cell of records clears the field. `match`: records are told by what that field of their
+    table holds: a table's `record_names`, or where it has none its `record_ids`; in other job files, bare ids.
+    """
+
+    empty_clears: bool = False
+    match: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +42,15 @@ class Rejection:
     kind: str | None = None
     id: str | None = None
     mode: str | None = None
-    links: Mapping[str, Sequence[str]] | None = None
+    links: Mapping[str, Sequence[str | Name]] | None = None
     key: Any = None
+    type: ErrorType = ErrorType.INVALID_JOB
+
+    @classmethod
+    def of(cls, job: LinkJob, message: str, why: ErrorType = ErrorType.INVALID_JOB) -> Rejection:
+        """The rejection of a job that is one, and cannot be done."""
+        known = job.target
+        return cls(message, known, frozenset(job.links), known.kind, job.id, job.mode, job.links, job.key, why)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -42,17 +61,17 @@ class Entry(msgspec.Struct, frozen=True):
     said: LinkJob | Rejection
 
 
-def read_entry(source: str, line: int, value: object) -> Entry:
+def read_entry(source: str, line: int, value: object, match: str | None = None) -> Entry:
     """The entry of a decoded line: a `LinkJob`, a mapping with a job's keys, or anything that is neither."""
     if isinstance(value, LinkJob):
         return Entry(source, line, value)
     try:
-        return Entry(source, line, LinkJob.parse(value))
+        return Entry(source, line, LinkJob.parse(value, match))
     except InvalidJob as error:
-        return Entry(source, line, _salvaged(str(error), value))
+        return Entry(source, line, _salvaged(str(error), value, match))
 
 
-def _salvaged(message: str, value: object) -> Rejection:
+def _salvaged(message: str, value: object, match: str | None) -> Rejection:
     """A rejection with all that can still be told of the line: its target keeps half a list from being sent."""
     if not isinstance(value, Mapping):
         return Rejection(message)
@@ -65,7 +84,7 @@ def _salvaged(message: str, value: object) -> Rejection:
     with contextlib.suppress(InvalidJob):
         mode = parse_mode(value.get("mode"))
     with contextlib.suppress(InvalidJob):
-        parsed = parse_links(links)  # type: ignore[arg-type]
+        parsed = parse_links(links if match is None or not links else matched(links, match))  # type: ignore[arg-type]
     try:
         check_key(key)
     except InvalidJob:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from linker.errors import UsageError
-from linker.sources.entry import Entry
+from linker.sources.columns import Columns
+from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
 from linker.sources.table import read_table
 
@@ -33,11 +34,21 @@ _CHUNK: Final = 500
 class JobFile:
     """A file of jobs, JSONL or a table, as its name or `format` says; or a stream that is open already.
 
+    Args:
+        columns: which columns of a table of the user's own are a job's.
+
     Raises:
-        UsageError: its format cannot be told.
+        UsageError: its format cannot be told, or is none that has columns.
     """
 
-    def __init__(self, path: str | Path, *, format: Format | None = None, stream: BinaryIO | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        format: Format | None = None,
+        stream: BinaryIO | None = None,
+        columns: Columns | None = None,
+    ) -> None:
         self.name = str(path)
         self._path = Path(path)
         self._stream = stream
@@ -46,9 +57,17 @@ class JobFile:
         self._format = told or format or ("jsonl" if stream is not None else None)
         if self._format is None:
             raise UsageError(f"{self.name}: is it JSONL or CSV? Name it .jsonl or .csv, or give --format")
+        if columns is not None and self._format != "csv":
+            raise UsageError(f"{self.name}: it is no table, so --column, --columns and --set say nothing of it")
+        self._columns = columns
 
     def __repr__(self) -> str:
         return f"<JobFile {self.name} {self._format}>"
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it has columns."""
+        return self._format == "csv"
 
     @property
     def stem(self) -> str:
@@ -64,7 +83,7 @@ class JobFile:
         if self._stream is None and not self._path.is_fifo():  # what is read from a pipe is gone
             with self._open() as stream:
                 if self._format == "csv":
-                    next(read_table(stream, self.name, empty_clears=False), None)
+                    next(read_table(stream, self.name, Reading(), self._columns), None)
 
     def changed(self) -> bool:
         """Whether the file is no more the one that was read, or was written to since its reading began."""
@@ -75,24 +94,24 @@ class JobFile:
         except OSError:
             return True
 
-    async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+    async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
         """The file's entries, some hundred at a time.
 
         Raises:
             UsageError: the file cannot be read, or is no job table.
         """
-        async for chunk in _in_a_thread(self._read(empty_clears), self.name):
+        async for chunk in _in_a_thread(self._read(reading), self.name):
             yield chunk
 
-    def _read(self, empty_clears: bool) -> Generator[Entry]:
+    def _read(self, reading: Reading) -> Generator[Entry]:
         """Read it through. Opened and closed in the thread that reads: both may wait for a pipe's writer."""
         with self._open() as stream:
             if self._stream is None and self._path.is_file():
                 self._seen = _identity(os.fstat(stream.fileno()))
             if self._format == "csv":
-                yield from read_table(stream, self.name, empty_clears=empty_clears)
+                yield from read_table(stream, self.name, reading, self._columns)
             else:
-                yield from read_jsonl(stream, self.name)
+                yield from read_jsonl(stream, self.name, reading)
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
         if self._stream is not None and self._stream is not getattr(sys.stdin, "buffer", None):

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from linker.job import LinkJob
-from linker.sources.entry import Entry, read_entry
+from linker.sources.entry import Entry, Reading, read_entry
 
 __all__ = ["JobIterable"]
 
@@ -36,17 +36,16 @@ class JobIterable:
         """It is read once."""
         return False
 
-    async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+    async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
         """The entries, each as soon as it is there where they come asynchronously."""
-        del empty_clears  # a table's matter
-        line = 0
+        line, match = 0, reading.match
         if isinstance(self._jobs, AsyncIterable):
             async for job in self._jobs:
                 line += 1
-                yield [read_entry(self.name, line, job)]
+                yield [read_entry(self.name, line, job, match)]
             return
         jobs = iter(self._jobs)
         while chunk := list(islice(jobs, _CHUNK)):
-            yield [read_entry(self.name, line + place, job) for place, job in enumerate(chunk, start=1)]
+            yield [read_entry(self.name, line + place, job, match) for place, job in enumerate(chunk, start=1)]
             line += len(chunk)
             await asyncio.sleep(0)

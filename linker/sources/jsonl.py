@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 import orjson
 
-from linker.sources.entry import Entry, Rejection, read_entry
+from linker.sources.entry import Entry, Reading, Rejection, read_entry
 
 __all__ = ["LINE_LIMIT", "read_jsonl"]
 
@@ -16,7 +16,7 @@ LINE_LIMIT: Final = 1_000_000
 """Bytes of one line; a longer one is rejected, so that a file without line ends does not fill the memory."""
 
 
-def read_jsonl(stream: BinaryIO, source: str) -> Iterator[Entry]:
+def read_jsonl(stream: BinaryIO, source: str, reading: Reading) -> Iterator[Entry]:
     """One entry for each line that is not blank."""
     for number, line in numbered_lines(stream):
         if line is None:
@@ -29,7 +29,7 @@ def read_jsonl(stream: BinaryIO, source: str) -> Iterator[Entry]:
         except orjson.JSONDecodeError as error:
             yield Entry(source, number, Rejection(_why_no_json(line, error)))
         else:
-            yield read_entry(source, number, value)
+            yield read_entry(source, number, value, reading.match)
 
 
 def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:

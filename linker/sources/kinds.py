@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from linker.job import LinkJob
-from linker.sources.entry import Entry
+from linker.sources.entry import Entry, Reading
 from linker.sources.files import JobFile
 from linker.sources.iterables import JobIterable
 from linker.sources.undo import UndoFile
@@ -46,7 +46,7 @@ class Source(Protocol):
         """Whether it would say something else by now than when it was read."""
         ...
 
-    def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+    def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
         """Its entries, some at a time."""
         ...
 

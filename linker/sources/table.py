@@ -2,73 +2,40 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Final
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 from linker.errors import InvalidJob, UsageError
 from linker.job import LinkJob, Target
-from linker.sources.entry import Entry, Rejection, read_entry
+from linker.sources.columns import Columns, Header, cells_of
+from linker.sources.entry import Entry, Reading, Rejection, read_entry
 from linker.sources.jsonl import LINE_LIMIT, numbered_lines
 
-__all__ = ["Header", "read_table"]
+__all__ = ["read_table"]
 
-_REQUIRED: Final = ("id", "field", "record_ids")
-_COLUMNS: Final = ("kind", "id", "field", "record_ids", "mode", "key")
-_DELIMITERS: Final = ",;\t"
-_CELL_LIMIT: Final = 100_000  # below the csv module's own, 131,072: 6,500 ids of 19 digits
-_cell_limit = threading.Lock()
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
+_BETWEEN_TARGETS = re.compile(r"\s*[;|,\r\n]\s*")  # no space alone: `PRJ1 -1` is a slip, not a product and a number
+_BETWEEN_NAMES = re.compile(r"\s*[;\r\n]\s*")  # what else there is may be part of a name
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The columns of a table, in its order, and what stands between its cells."""
-
-    columns: tuple[str, ...]
-    delimiter: str
-
-    @classmethod
-    def parse(cls, line: str, source: str) -> Header:
-        """The header that a table's first line is.
-
-        Raises:
-            UsageError: its columns are not a job's: one too many could be a misspelt `mode`.
-        """
-        found = [_cells(line, delimiter) for delimiter in _DELIMITERS]
-        names = [tuple(cell.strip().lower() for cell in cells or ()) for cells in found]
-        best = max(range(len(names)), key=lambda i: (len(set(names[i]) & set(_COLUMNS)), len(names[i])))
-        columns = names[best]
-        unknown = [name for name in columns if name not in _COLUMNS]
-        missing = [name for name in _REQUIRED if name not in columns]
-        if unknown or missing or len(set(columns)) < len(columns):
-            raise UsageError(
-                f"{source}, line 1: the columns are {', '.join(name or '(unnamed)' for name in columns) or '(none)'}; "
-                f"wanted are {', '.join(_COLUMNS)} ({', '.join(_REQUIRED)} at least, each once)"
-            )
-        return cls(columns, _DELIMITERS[best])
-
-
-def read_table(stream: BinaryIO, source: str, *, empty_clears: bool) -> Iterator[Entry]:
-    """One entry for each row that is not blank. A row's line is the one on which it starts.
+def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns | None = None) -> Iterator[Entry]:
+    """One entry for each target of each row that is not blank. A row's line is the one on which it starts.
 
     Raises:
-        UsageError: at the first step, where the header is not one of a job table.
+        UsageError: at the first step, where the header is not one of a job table, nor as `columns` say.
     """
     lines = numbered_lines(stream)
     first = _text(next(lines, (1, b""))[1] or b"")
     if first is None:
         raise UsageError(f"{source}, line 1: the columns are not UTF-8; save the file as CSV UTF-8")
-    header = Header.parse(first, source)
+    header = Header.parse(first, source, columns)
     for line, row in _rows(lines, header):
         if isinstance(row, Rejection):
             yield Entry(source, line, row)
         elif any(cell.strip() for cell in row):  # a spreadsheet saves its empty rows as delimiters alone
-            yield _read_row(row, header, line, source, empty_clears)
+            yield from _read_row(row, header, line, source, reading)
 
 
 def _rows(lines: Iterator[tuple[int, bytes | None]], header: Header) -> Iterator[tuple[int, list[str] | Rejection]]:
@@ -117,16 +84,16 @@ def _further_lines(
 
 def _is_job(line: bytes | None, header: Header) -> bool:
     row = _row(line, header) if line is not None else []
-    if isinstance(row, Rejection) or len(row) != len(header.columns):
+    if isinstance(row, Rejection) or len(row) != header.width:
         return False
-    return isinstance(_read_row(row, header, 0, "", empty_clears=False).said, LinkJob)
+    return any(isinstance(entry.said, LinkJob) for entry in _read_row(row, header, 0, "", Reading()))
 
 
 def _row(line: bytes, header: Header) -> list[str] | Rejection:
     text = _text(line)
     if text is None:
         return Rejection("the row is not UTF-8; save the file as CSV UTF-8")
-    cells = _cells(text, header.delimiter)
+    cells = cells_of(text, header.delimiter)
     if cells is None:
         return Rejection("the row is no CSV: a quote is not closed, or stands inside a quoted cell undoubled")
     return cells
@@ -139,42 +106,44 @@ def _text(line: bytes) -> str | None:
         return None
 
 
-def _cells(text: str, delimiter: str) -> list[str] | None:
-    """The cells of one row, None where it is no CSV."""
-    reader = csv.reader([text], delimiter=delimiter, strict=True)
+def _read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
+    cells = header.cells(row)
+    targets = dict.fromkeys(filter(None, _BETWEEN_TARGETS.split(cells.get("id", ""))))
+    if not targets:
+        yield Entry(source, line, Rejection(f"{header.shown.get('id', 'id')} is empty: the row names no target"))
+    for id in targets:
+        if len(row) == header.width:
+            yield _read_target(id, cells, header, line, source, reading)
+        else:
+            yield Entry(source, line, _torn(id, cells, f"the row has {len(row)} cells, the header {header.width}"))
+
+
+def _torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
+    """What a row of too many or too few cells comes to: its target is told, so that half of its list is not sent."""
     try:
-        if len(text) < _CELL_LIMIT:
-            return next(reader, [])
-        with _cell_limit:  # the limit is the process's: put back at once
-            usual = csv.field_size_limit(2 * LINE_LIMIT)
-            try:
-                return next(reader, [])
-            finally:
-                csv.field_size_limit(usual)
-    except csv.Error:
-        return None
+        target = Target.parse(id, cells.get("kind") or None)
+    except InvalidJob:
+        return Rejection(message)
+    return Rejection(message, target, kind=target.kind, id=target.id)
 
 
-def _read_row(row: list[str], header: Header, line: int, source: str, empty_clears: bool) -> Entry:
-    cells = dict(zip(header.columns, row, strict=False))
-    if len(row) != len(header.columns):
-        message = f"the row has {len(row)} cells, the header {len(header.columns)}"
-        try:  # so that half of its list is not sent
-            target = Target.parse(cells.get("id", ""), cells.get("kind", "").strip() or None)
-        except InvalidJob:
-            return Entry(source, line, Rejection(message))
-        return Entry(source, line, Rejection(message, target, kind=target.kind, id=target.id))
-    field = cells["field"].strip()
-    ids: Sequence[str] = [id for id in _BETWEEN_IDS.split(cells["record_ids"]) if id]
-    value: dict[str, object] = {"id": cells["id"], "links": {field: ids}}
-    value |= {name: cells[name].strip() for name in ("kind", "mode", "key") if cells.get(name, "").strip()}
+def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Entry:
+    records = _records(cells, header, reading.match)
+    field = cells["field"]
+    value: dict[str, object] = {"id": id, "links": {field: records}}
+    value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
     entry = read_entry(source, line, value)
-    if ids or empty_clears or isinstance(entry.said, Rejection):
+    if records or reading.empty_clears or isinstance(entry.said, Rejection):
         return entry
-    job = entry.said
-    why = "record_ids is empty, which would clear the field; --empty-clears lets it"
-    return Entry(
-        source,
-        line,
-        Rejection(why, job.target, frozenset({field}), job.target.kind, job.id, job.mode, job.links, job.key),
-    )
+    empty = " and ".join(header.shown.get(name, name) for name in ("record_ids", "record_names") if name in header)
+    why = f"{empty} is empty, which would clear the field; --empty-clears lets it"
+    return Entry(source, line, Rejection.of(entry.said, why))
+
+
+def _records(cells: Mapping[str, str], header: Header, match: str | None) -> list[str | dict[str, str]]:
+    """The records that a row names: by ids, and by what a field of theirs holds."""
+    ids, names = cells.get("record_ids", ""), cells.get("record_names", "")
+    if match is not None and "record_names" not in header:
+        ids, names = "", ids
+    told = [{match or "name": name} for name in _BETWEEN_NAMES.split(names) if name]
+    return [*filter(None, _BETWEEN_IDS.split(ids)), *told]

@@ -16,7 +16,7 @@ from linker.errors import InvalidJob, UsageError
 from linker.files import is_locked
 from linker.job import LinkJob, Mode, Target, record_id
 from linker.journal import Intent, by_process, journal_of, left_open
-from linker.sources.entry import Entry, Rejection
+from linker.sources.entry import Entry, Reading, Rejection
 
 __all__ = ["UndoFile"]
 
@@ -57,13 +57,13 @@ class UndoFile:
         """A results file grows, and what it said stays."""
         return False
 
-    async def entries(self, *, empty_clears: bool) -> AsyncIterator[list[Entry]]:
+    async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
         """The jobs of the undo, and rejections of the lines that cannot be undone.
 
         Raises:
             UsageError: the file cannot be read, or is no results file.
         """
-        del empty_clears  # a table's matter
+        del reading  # its lines are linker's own
         entries: list[Entry] = []
         was_there: dict[Target, dict[str, dict[str, bool]]] = {}
         lines: dict[Target, int] = {}

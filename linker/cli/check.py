@@ -1,0 +1,140 @@
+"""`linker check [FILE...]`: the token, the account, its limits and link fields; and whether job files go with them."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+import orjson
+
+from linker.check import Check, FileCheck
+from linker.cli.drive import run_in_loop
+from linker.cli.options import (
+    Access,
+    account_options,
+    batch_options,
+    create_option,
+    job_files,
+    log_options,
+    pace_options,
+    takes_access,
+)
+from linker.cli.screen import counted, duration
+from linker.client import Linker
+from linker.settings import Settings
+from linker.sources import Columns, JobFile
+
+__all__ = ["command"]
+
+_WIDTH = 10
+
+
+@click.command(
+    "check",
+    short_help="The token, the account, its limits and link fields.",
+    epilog="""\b
+Examples:
+  linker check --account company
+  linker check links.csv --json
+  linker check accounts.csv --column id='Aha Ref' --column record_names='Account Name' \\
+      --set field=customers --table customers=PRJ1/customers
+
+\b
+Exit codes: 0 all is well; 1 the token is not taken, the account cannot be read,
+or a line of FILE would be rejected; 2 the command or a file cannot be used.
+""",
+)
+@click.argument("files", metavar="[FILE...]", nargs=-1)
+@account_options
+@batch_options
+@create_option
+@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
+@pace_options
+@log_options
+@takes_access
+def command(access: Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool) -> int:
+    """Tell whose the token is, what the account allows, and which fields link to which tables.
+
+    With FILEs, also whether a run could do them, as far as fields and names tell; the targets are not looked at.
+    Nothing is written.
+    """
+    check = run_in_loop(_checked(access, job_files(files, format, columns)))
+    if as_json:
+        click.echo(orjson.dumps(_json(check), option=orjson.OPT_INDENT_2))
+    else:
+        for word, lines in _screen(check, access.settings):
+            for number, line in enumerate(lines):
+                click.echo(f"{word if not number else '':<{_WIDTH}}{line}")
+    return 0 if check.ok else 1
+
+
+async def _checked(access: Access, sources: list[JobFile]) -> Check:
+    async with Linker(token=access.token, settings=access.settings) as aha:
+        return await aha.check(sources)
+
+
+def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
+    account = f"{check.account}, {check.url}" if check.account else check.url
+    if check.problem is not None:
+        return [("account", [account]), ("problem", [check.problem])]
+    whose = " ".join(filter(None, (check.user, f"<{check.email}>" if check.email else None))) or "somebody unnamed"
+    sees = f", who sees {counted(check.workspaces, 'workspace')}" if check.workspaces is not None else ""
+    screen = [
+        ("account", [account]),
+        ("token", [f"taken; it is that of {whose}{sees}"]),
+        ("limits", [_limits(check, settings)]),
+        ("fields", _fields(check)),
+    ]
+    return [*screen, ("file", _files(check.files))] if check.files is not None else screen
+
+
+def _limits(check: Check, settings: Settings) -> str:
+    ours = f"linker goes by {' and '.join(map(str, settings.parts)) or 'none'}"
+    if check.limit is None:
+        return f"the account tells none; {ours}"
+    limit = check.limit
+    return f"{limit.remaining:,} of {limit.limit:,} requests left, for {duration(limit.reset_s)}; {ours}"
+
+
+def _fields(check: Check) -> list[str]:
+    if check.fields is None:
+        return ["the definitions cannot be read, so no run can look at them first; it goes without"]
+    if not check.fields:
+        return ["no many-to-many link field is defined"]
+    kinds = max(len(each.kind) for each in check.fields)
+    keys = max(len(each.key) for each in check.fields)
+    lines = [f"{each.kind:<{kinds}}  {each.key:<{keys}}  {each.table or '-'}" for each in check.fields]
+    if any(each.table is None for each in check.fields):
+        lines.append("where no answer tells the table (-), names need --table FIELD=PRODUCT/TABLE")
+    return lines
+
+
+def _files(files: FileCheck) -> list[str]:
+    rejected = files.rejected.rejected
+    lines = [f"{counted(files.jobs, 'job')} on {counted(files.targets, 'target')}, {rejected:,} to be rejected"]
+    if files.new_records:
+        lines.append(f"{counted(files.new_records, 'record')} would be created")
+    return [*lines, *(f"  {each.type.value:<15}{each.count:>6,}   {each.example}" for each in files.rejected.errors(9))]
+
+
+def _json(check: Check) -> dict[str, object]:
+    files = check.files
+    limit = check.limit
+    return {
+        "ok": check.ok,
+        "url": check.url,
+        "problem": check.problem,
+        "account": check.account,
+        "user": check.user,
+        "email": check.email,
+        "workspaces": check.workspaces,
+        "limit": limit and {"limit": limit.limit, "remaining": limit.remaining, "reset_s": limit.reset_s},
+        "fields": check.fields and msgspec.to_builtins(check.fields),
+        "files": files
+        and {
+            "jobs": files.jobs,
+            "targets": files.targets,
+            "new_records": files.new_records,
+            "rejected": files.rejected.rejected,
+            "errors": msgspec.to_builtins(files.rejected.errors(99)),
+        },
+    }

@@ -1,0 +1,93 @@
+"""What else the account is asked: things that are read as they are, and the one thing that is created.
+
+Paths are the vendor's OpenAPI description's; ids and keys in them hold nothing that a path could take for anything
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal
+
+import msgspec
+import orjson
+
+from linker.answers import Answer, understand_object
+from linker.listing import PAGE_SIZE, Listing
+from linker.sessions import Reply
+
+__all__ = ["ME", "PRODUCTS", "Create", "Look", "definitions", "linked_in", "record", "records"]
+
+_RECORD: Final = "custom_object_record"
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A GET whose answer, an object that holds `key`, is read by whoever asks."""
+
+    path: str
+    key: str
+    what: str
+    method: ClassVar[Literal["GET"]] = "GET"
+    body: ClassVar[None] = None
+
+    def __str__(self) -> str:
+        return f"GET {self.what}"
+
+    def understand(self, reply: Reply) -> Answer:
+        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        return understand_object(reply, self.key)
+
+
+PRODUCTS: Final = Look(
+    f"/api/v1/products?fields=id,reference_prefix&per_page={PAGE_SIZE}", "products", "list of products"
+)
+ME: Final = Look("/api/v1/me", "user", "whose token it is")
+
+
+def definitions(page: int) -> Look:
+    """All custom fields of the account."""
+    path = f"/api/v1/custom_field_definitions?per_page={PAGE_SIZE}&page={page}"
+    return Look(path, "custom_field_definitions", f"field definitions, page {page}")
+
+
+def records(table: Listing, page: int, *, whole: bool = False) -> Look:
+    """A page of a custom table with the fields of its records; `whole`: with all else that is shown of them."""
+    fields = "" if whole else "fields=id,name,custom_fields&"
+    path = f"{table.path}?{fields}per_page={PAGE_SIZE}&page={page}"
+    return Look(path, f"{_RECORD}s", f"records of {table.parent}/{table.table}, page {page}")
+
+
+def record(id: str) -> Look:
+    """One record, which tells its table and that table's product."""
+    return Look(f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}")
+
+
+def linked_in(listing: Listing) -> Look:
+    """A page of a list: what its targets hold."""
+    path = f"{listing.path}?fields=custom_object_links,id&per_page={PAGE_SIZE}"
+    return Look(path, listing.kind.plural, f"list of {listing}")
+
+
+class Create(msgspec.Struct, frozen=True):
+    """A record to be made in a custom table. Sent twice, it makes two."""
+
+    table: Listing
+    fields: Mapping[str, str]
+    method: ClassVar[Literal["POST"]] = "POST"
+
+    def __str__(self) -> str:
+        return f"POST record of {self.table.parent}/{self.table.table}"
+
+    @property
+    def path(self) -> str:
+        """`/api/v1/products/PRJ1/custom_objects/customers/records`."""
+        return self.table.path
+
+    @property
+    def body(self) -> bytes:
+        """`{"custom_object_record":{"custom_fields":{"name":"Acme Corp"}}}` (the vendor's OpenAPI description)."""
+        return orjson.dumps({_RECORD: {"custom_fields": self.fields}})
+
+    def understand(self, reply: Reply) -> Answer:
+        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        return understand_object(reply, _RECORD)
