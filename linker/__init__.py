@@ -16,6 +16,7 @@ from linker._version import __version__
 
 if TYPE_CHECKING:
     from linker.change import Change, FieldChange, Planned
+    from linker.check import Check
     from linker.client import Linker, link
     from linker.errors import (
         Error,
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
         Unauthorized,
         UsageError,
     )
-    from linker.job import Kind, LinkJob, Mode, Target
+    from linker.job import Kind, LinkJob, Mode, Name, Target
     from linker.plan import Plan
     from linker.results import Result, Status
     from linker.run import Run
     from linker.settings import Rate, Settings
-    from linker.sources import JobFile, UndoFile
+    from linker.sources import Columns, JobFile, UndoFile
     from linker.summary import Summary
 
 __all__ = [
     "Change",
+    "Check",
+    "Columns",
     "Error",
     "ErrorType",
     "ExportFailed",
@@ -54,6 +57,7 @@ __all__ = [
     "Linker",
     "LinkerError",
     "Mode",
+    "Name",
     "OutOfDescriptors",
     "Plan",
     "Planned",
@@ -79,6 +83,7 @@ _WHERE: Final = {
     "Change": "linker.change",
     "FieldChange": "linker.change",
     "Planned": "linker.change",
+    "Check": "linker.check",
     "Linker": "linker.client",
     "link": "linker.client",
     "Error": "linker.errors",
@@ -97,6 +102,7 @@ _WHERE: Final = {
     "Kind": "linker.job",
     "LinkJob": "linker.job",
     "Mode": "linker.job",
+    "Name": "linker.job",
     "Target": "linker.job",
     "Plan": "linker.plan",
     "Result": "linker.results",
@@ -104,6 +110,7 @@ _WHERE: Final = {
     "Run": "linker.run",
     "Rate": "linker.settings",
     "Settings": "linker.settings",
+    "Columns": "linker.sources",
     "JobFile": "linker.sources",
     "UndoFile": "linker.sources",
     "Summary": "linker.summary",

@@ -81,4 +81,4 @@ class Plan:
     @property
     def seconds(self) -> float:
         """How long a run would take at the account's limits, at the least."""
-        return self.settings.least_s(self.puts + self.reads)
+        return self.settings.least_s(self.puts + self.reads + self.new_records)

@@ -134,7 +134,7 @@ class _Reading:
         if any(reader.cancelled() for reader in readers):  # the run is being stopped
             raise asyncio.CancelledError
         number, more = self._last, full if self._last == 1 else True
-        while self._failed is None and more and len(self._ids) < (self._total or len(self._ids) + 1):
+        while self._failed is None and more and len(self._ids) != self._total:
             number, known = number + 1, len(self._ids)
             more = await self._page(number) and len(self._ids) > known
         if self._failed is not None:

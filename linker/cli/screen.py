@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from linker import log
+from linker.answers import plain
 from linker.job import Kind, Target
 from linker.missing import is_new, name_of
 from linker.results import Result, Status
@@ -92,9 +93,9 @@ def called(run: Run, target: Target, field: str, ids: Sequence[str]) -> str:
 
 def _called(run: Run, kind: Kind, field: str, id: str) -> str:
     if is_new(id):
-        return f"{name_of(id)} (new)"
+        return f"{plain(name_of(id))} (new)"
     name = run.name_of(kind, field, id)
-    return f"{name} ({id})" if name is not None else id
+    return f"{plain(name)} ({id})" if name is not None else id
 
 
 def why_not(result: Result) -> str:

@@ -99,6 +99,9 @@ def command(
                 others_work[target, name] = None
 
     code = run_in_loop(carry_out(access, source, path, doing="undoing", each=compare, how=how))
+    if source.created:
+        stay = "1 record that the run created stays" if len(source.created) == 1 else None
+        click.echo(stay or f"{len(source.created):,} records that the run created stay")
     if others_work:
         shown = [f"{target} {name}" for target, name in others_work]
         click.echo(f"others wrote since, and their work was kept: {_some(shown)}")

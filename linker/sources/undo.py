@@ -33,6 +33,8 @@ class UndoFile:
         self._path = Path(path)
         self.before: dict[Target, dict[str, frozenset[str]]] = {}
         """What each target held in the fields that are taken back, before the run: to tell others' work by."""
+        self.created: set[str] = set()
+        """Records that the run has created. They stay: others may link to them by now."""
 
     def __repr__(self) -> str:
         return f"<UndoFile {self.name}>"
@@ -114,6 +116,7 @@ class UndoFile:
             if changes is None:
                 return Entry(self.name, number, _left(target, result))
             lines.setdefault(target, number)
+            self.created.update(id for made in (result.get("created") or {}).values() for id in made.values())
             held = was_there.setdefault(target, {})
             before = self.before.setdefault(target, {})
             for field, delta in changes.items():
