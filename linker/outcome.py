@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from linker.batch import Job, Links, Lost, Wish, settle
+from linker.batch import Job, Links
 from linker.change import Change
 from linker.errors import Error, ErrorType
 from linker.job import Kind, Mode, sorted_ids
+from linker.left import Left
 from linker.missing import Created
 from linker.results import Result, Status
 
-__all__ = ["Told", "failure", "holds", "taken", "unchanged", "without", "without_before", "written"]
+__all__ = ["Told", "failure", "holds", "taken", "unchanged", "without_before", "written"]
 
 _NONE: frozenset[str] = frozenset()
 
@@ -32,29 +33,16 @@ class Told(msgspec.Struct, frozen=True):
     """The account is known to define all of its fields."""
 
 
-def without_before(wish: Wish, jobs: Sequence[Job], told: Told) -> tuple[Wish, Sequence[Job], list[Result]]:
-    """The target shows no links: what adds or removes cannot be done, and takes its siblings with it.
-
-    The wish and the jobs that are left, none where all are lost, and the results of the others.
-    """
+def without_before(left: Left, told: Told) -> list[Result]:
+    """The target shows no links: what adds or removes cannot be done, and takes its siblings with it."""
     message = "the target's answer shows no links, so there is no list to add to or remove from"
     error = Error(ErrorType.BAD_ANSWER, message)
     results: list[Result] = []
-    while jobs and (needy := wish.needs_before):  # a `replace` lost with its sibling may leave an `add` behind
-        lost = [job for job in jobs if not needy.isdisjoint(job.links)]
+    while left.jobs and (needy := left.wish.needs_before):  # a `replace` that goes may leave an `add` behind
+        lost = [job for job in left.jobs if not needy.isdisjoint(job.links)]
         results += [failure(job, error, told) for job in lost]
-        wish, jobs, rejected = without(wish, jobs, lost)
-        results += rejected
-    return wish, jobs, results
-
-
-def without(wish: Wish, jobs: Sequence[Job], lost: Collection[Job]) -> tuple[Wish, Sequence[Job], list[Result]]:
-    """Some jobs of a target are lost: what is left, and the results of the siblings that half a list takes along."""
-    gone = {job.number for job in lost}
-    kept = [job for job in jobs if job.number not in gone]
-    left, rejected = settle(wish.target, kept, [Lost(job.place, job.links) for job in lost])
-    results = [Result.rejected(job, incomplete) for job, incomplete in rejected]
-    return (left, left.jobs, results) if left is not None else (wish, (), results)
+        results += [Result.rejected(job, incomplete) for job, incomplete in left.drop(lost)]
+    return results
 
 
 def unchanged(job: Job, told: Told) -> Result:

@@ -8,18 +8,18 @@ answer makes of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from linker.answers import Answer, Listed
 from linker.api import Request
-from linker.batch import Job, Links, Wish, wished
-from linker.change import Change, Planned, plan
+from linker.batch import Job, Links, Wish
+from linker.change import Planned
 from linker.errors import Error, ErrorType
 from linker.freshness import Freshness, PageSeen
 from linker.journal import Intent
+from linker.left import Left
 from linker.mending import Mending
-from linker.missing import Created, filled, new_in
-from linker.outcome import Told, failure, holds, taken, unchanged, without, without_before, written
+from linker.outcome import Told, failure, holds, taken, unchanged, without_before, written
 from linker.results import Result
 from linker.sent import Sent
 from linker.steps import Step, Tries
@@ -46,11 +46,8 @@ class Work:
     """
 
     __slots__ = (
-        "_change",
-        "_created",
         "_defined",
         "_dry",
-        "_jobs",
         "_mending",
         "_number",
         "_number_change",
@@ -64,6 +61,7 @@ class Work:
         "admitted",
         "charged",
         "freshness",
+        "left",
         "page",
         "refusal",
         "sent",
@@ -71,7 +69,6 @@ class Work:
         "step",
         "taken",
         "targets",
-        "wish",
     )
 
     def __init__(
@@ -85,7 +82,7 @@ class Work:
         left: Intent | None = None,
         defined: bool = False,
     ) -> None:
-        self.wish = wish
+        self.left = Left(wish)
         self.refusal = 0
         self.sent_at: float | None = None
         self.page: PageSeen[Work] | None = None
@@ -100,11 +97,8 @@ class Work:
         self.step: Step | None = Step.READ
         self.taken: Mapping[str, bool] = {}
         """Of the fields that were put and looked at, whether anything of it was there."""
-        self._jobs: Sequence[Job] = wish.jobs
-        self._created: Created = {}
         self._defined = defined
         self._dry = dry
-        self._change: Change | None = None
         self._mending: Mending | None = None
         self._number: int | None = None
         self._number_change = number_change
@@ -117,11 +111,16 @@ class Work:
         self.sent = Sent(left)
         self._tries = Tries()
         if blind and not dry and not wish.needs_before:
-            self._change = plan(wish, None)
+            self.left.plan(None)
             self.step = Step.WRITE
 
     def __repr__(self) -> str:
-        return f"<Work {self.wish.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
+        return f"<Work {self.left.wish.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
+
+    @property
+    def wish(self) -> Wish:
+        """What its jobs ask, as far as they are left."""
+        return self.left.wish
 
     @property
     def attempt(self) -> int:
@@ -136,17 +135,6 @@ class Work:
     def forgive(self) -> None:
         """The tries so far of the request in hand count for nothing."""
         self._tries.forgive(self.step)
-
-    @property
-    def removals(self) -> int:
-        """Links that the PUT to come takes away."""
-        return self._change.removals if self._change is not None else 0
-
-    @property
-    def links_read(self) -> int:
-        """Links that the target was seen to hold in the fields of its wish."""
-        before = self._change.before if self._change is not None else None
-        return sum(map(len, before.values())) if before is not None else 0
 
     def is_old(self, now: float) -> bool:
         """Whether what its PUT goes by was read too long ago."""
@@ -183,46 +171,29 @@ class Work:
     def asked(self) -> Request:
         """The request in hand, without a try of it."""
         whole = self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE)
-        return Request(self.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
+        return Request(self.left.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
 
     def intent(self) -> Intent:
         """The PUT in hand, as it is to be noted before it leaves."""
-        assert self._change is not None
-        return self.sent.intent(self._change, self._mending, self._put)
+        assert self.left.change is not None
+        return self.sent.intent(self.left.change, self._mending, self._put)
 
     @property
     def is_noted(self) -> bool:
         """Whether the PUT in hand is still the one whose intent was told last."""
-        return self.sent.is_noted(self._change, self._mending)
+        return self.sent.is_noted(self.left.change, self._mending)
 
     @property
     def _put(self) -> Links:
-        assert self._change is not None
         if self._mending is not None:
             assert self._mending.put is not None
             return self._mending.put
-        whole, wanted = self._change.put, {name for job in self._jobs for name in job.links}
-        return {name: ids for name, ids in whole.items() if name in wanted} if whole.keys() - wanted else whole
+        return self.left.put
 
     @property
     def is_fresh(self) -> bool:
         """It is at its PUT, and none of it has ever left."""
         return self.step is Step.WRITE and not self._tries.made(Step.WRITE) and self._mending is None
-
-    @property
-    def new(self) -> Mapping[str, Sequence[str]]:
-        """The names of the records, by field, that must be created before its PUT."""
-        return new_in(self._put)
-
-    def fill(self, created: Created) -> None:
-        """Records have been created for its names: its jobs are by their ids from now on."""
-        assert self._change is not None
-        self._created = created
-        jobs = filled(self.wish.jobs, created)
-        by_number = {job.number: job for job in jobs}
-        self._jobs = [by_number[job.number] for job in self._jobs]
-        self.wish = Wish(self.wish.target, tuple(jobs), wished(jobs))
-        self._change = plan(self.wish, self._change.before, self._change.held)
 
     def drop(self, error: Error, is_lost: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
         """Some of its jobs will not be sent; half a list takes its siblings along, and the others go on.
@@ -230,29 +201,20 @@ class Work:
         Args:
             tried: something was asked for them, so that they have failed, and are not just rejected.
         """
-        assert self._change is not None
-        lost = [job for job in self._jobs if is_lost(job)]
-        told = self._told(None, 0, now)
+        left, told = self.left, self._told(None, 0, now)
+        lost = list(filter(is_lost, left.jobs))
         outcomes: list[Outcome] = [failure(job, error, told) if tried else Result.rejected(job, error) for job in lost]
-        self.wish, self._jobs, incomplete = without(self.wish, self._jobs, lost)
-        outcomes += incomplete
-        if self._jobs:
-            self._change = plan(self.wish, self._change.before, self._change.held)
+        outcomes += [Result.rejected(job, incomplete) for job, incomplete in left.drop(lost)]
+        if left.jobs and left.change is not None:
+            left.plan(left.change.before, left.change.held)
             outcomes += self._leave_idle(now)
-        self.step = Step.WRITE if self._jobs else None
+        self.step = Step.WRITE if left.jobs else None
         if self.step is None:
             self._leave_page()
         return outcomes
 
     def _leave_idle(self, now: float) -> list[Outcome]:
-        """The results of the jobs of no PUT.
-
-        One that shares a field with a job that goes is not done before: where that one is to blame, it goes itself.
-        """
-        idle = self._idle
-        going = {name for job in self._jobs if job not in idle for name in job.links}
-        self._jobs = [job for job in self._jobs if not going.isdisjoint(job.links)]
-        return [self._unchanged(job, now) for job in idle if going.isdisjoint(job.links)]
+        return [self._unchanged(job, now) for job in self.left.leave_idle(self._put.keys() | self.sent.fields)]
 
     def _leave_page(self) -> None:
         if self.page is not None:
@@ -294,7 +256,11 @@ class Work:
         """The request in hand will not be tried again: what becomes of the jobs that are left."""
         if self.step in (Step.CHECK, Step.CHECK_WHOLE):  # that what was written cannot be looked at is no failure
             return self.unchecked(now)
-        if self.step is Step.WRITE and http_status in _INVALID and (self._mending is not None or len(self._jobs) > 1):
+        if (
+            self.step is Step.WRITE
+            and http_status in _INVALID
+            and (self._mending is not None or len(self.left.jobs) > 1)
+        ):
             return self._invalid(error.message, http_status, now)
         self._leave_page()
         # a PUT that was refused for good has changed nothing; any other may have, whatever became of its answer
@@ -304,10 +270,12 @@ class Work:
         if refused:
             self.sent.refused()
         idle = self._idle if self.step is Step.WRITE else ()
-        lost = {field: self._change.after[field] for field in self.sent.fields} if self._change is not None else {}
+        lost = (
+            {field: self.left.change.after[field] for field in self.sent.fields} if self.left.change is not None else {}
+        )
         told = self._told(http_status, self.attempt, now, assuming=lost)
         self.step = None
-        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self._jobs]
+        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.left.jobs]
 
     def unchecked(self, now: float) -> list[Outcome]:
         """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
@@ -329,36 +297,35 @@ class Work:
         before: Links | None = None
         if links is None:
             self._seen = False
-            self.wish, self._jobs, lost = without_before(self.wish, self._jobs, self._told(http_status, attempts, now))
-            outcomes += lost
-            if not self._jobs:
+            outcomes += without_before(self.left, self._told(http_status, attempts, now))
+            if not self.left.jobs:
                 self.step = None
                 return outcomes
         else:
-            before = {name: links.get(name, _NONE) for name in self.wish.fields}
+            before = {name: links.get(name, _NONE) for name in self.left.wish.fields}
         held = before
         if before is not None and self.sent.left is not None:
-            before = self.sent.resumed(self.wish, before, links or {})
+            before = self.sent.resumed(self.left.wish, before, links or {})
             if self.sent.fields:
                 self._put_attempts, self._number = 1, self._number_change()
-        elif before is not None and self._change is not None:
-            before = self._change.since(before, self.sent.fields)
-        self._change = plan(self.wish, before, held)
+        elif before is not None and self.left.change is not None:
+            before = self.left.change.since(before, self.sent.fields)
+        change = self.left.plan(before, held)
         self.freshness.read_at = read_at if before is not None else None
         if self._dry:
             self.step = None
-            return [*outcomes, Planned(self._change, tuple(self._jobs))]
+            return [*outcomes, Planned(change, tuple(self.left.jobs))]
         put = self._put
         outcomes += self._leave_idle(now)
-        if self._jobs and not put:  # the PUT was taken, and its answer lost
+        if self.left.jobs and not put:  # the PUT was taken, and its answer lost
             self._put_attempts += self._tries.begin(Step.WRITE)
             self._put_answer = Answer(http_status, Listed(links=held))
             return outcomes + self._done(held, now)
-        self.step = Step.WRITE if self._jobs else None
-        if self._refusal is not None and self._jobs:
+        self.step = Step.WRITE if self.left.jobs else None
+        if self._refusal is not None and self.left.jobs:
             (refused, message), self._refusal = self._refusal, None
             if refused == put:
-                self._mending = Mending(self._jobs, self._change, put, message)
+                self._mending = Mending(self.left.jobs, change, put, message)
                 outcomes += self._mended(now)
         return outcomes
 
@@ -369,18 +336,18 @@ class Work:
 
     def _invalid(self, message: str, http_status: int | None, now: float) -> list[Outcome]:
         """The PUT in hand, which several jobs share, was refused: it is mended."""
-        assert self._change is not None
+        assert self.left.change is not None
         self._put_attempts += self._tries.begin(Step.WRITE)
         self._refused_status = http_status
         self.sent.refused()
         if self._mending is not None:
             self._mending.refused(message)
-        elif self._change.before is None and self._seen:
+        elif self.left.change.before is None and self._seen:
             # blind: who is to blame cannot be tried without taking away what is there, so that is read first
             self._refusal, self.step = (self._put, message), Step.READ
             return []
         else:
-            self._mending = Mending(self._jobs, self._change, self._put, message)
+            self._mending = Mending(self.left.jobs, self.left.change, self._put, message)
         return self._mended(now)
 
     def _look(self, links: Links | None, http_status: int, read_at: float, now: float) -> list[Outcome]:
@@ -406,7 +373,7 @@ class Work:
         if mending.put is not None:
             return []
         outcomes = self._blamed(mending, now)
-        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self._jobs):
+        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self.left.jobs):
             self.step = Step.CHECK
             return outcomes
         links = {**answer.links, **mending.shown} if answer is not None and answer.links is not None else None
@@ -419,29 +386,33 @@ class Work:
         lost = self._put if self._tries.made(Step.WRITE) > refused else {}  # it may have arrived
         attempts = self._put_attempts + self.attempt
         outcomes = self._blamed(mending, now)
-        assert self._change is not None
-        after, told, held = self._change.after, self._told(http_status, attempts, now, assuming=lost), mending.held
+        assert self.left.change is not None
+        after, told, held = self.left.change.after, self._told(http_status, attempts, now, assuming=lost), mending.held
         done: list[Job] = []
-        for job in self._jobs:
+        for job in self.left.jobs:
             if all(name in after and name in held and holds(held[name], job, name, after[name]) for name in job.links):
                 done.append(job)
             else:
                 outcomes.append(failure(job, error, told))
-        self._jobs = done
+        self.left.jobs = done
         return outcomes + self._done(mending.held, now)
 
     def _blamed(self, mending: Mending, now: float) -> list[Outcome]:
         """The results of the jobs that are to blame; the others are what is left to do."""
-        assert self._change is not None
-        self._mending, self._jobs, self.sent.fields, self._change = None, mending.kept, mending.written, mending.change
+        assert self.left.change is not None
+        self._mending, self.left.jobs, self.sent.fields, self.left.change = (
+            None,
+            mending.kept,
+            mending.written,
+            mending.change,
+        )
         told = self._told(self._refused_status, self._put_attempts, now)
         return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in mending.guilty]
 
     @property
     def _idle(self) -> list[Job]:
         """The jobs whose fields are so already, and of no PUT."""
-        mine = self._put.keys() | self.sent.fields
-        return [job for job in self._jobs if mine.isdisjoint(job.links)]
+        return self.left.idle(self._put.keys() | self.sent.fields)
 
     def _done(self, links: Links | None, now: float) -> list[Outcome]:
         """The results of the jobs that are left: what was put is there, or what `links` shows."""
@@ -451,7 +422,8 @@ class Work:
         if links is not None and (change := told.change) is not None:
             self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in sent if name in change.after}
         return [
-            self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links) for job in self._jobs
+            self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links)
+            for job in self.left.jobs
         ]
 
     def _unchanged(self, job: Job, now: float) -> Result:
@@ -459,5 +431,5 @@ class Work:
 
     def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> Told:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
-        change = self._change.assuming(assuming) if self._change is not None and assuming else self._change
-        return Told(change, http_status, self._number, attempts, elapsed_ms, self._created, self._defined)
+        change = self.left.change.assuming(assuming) if self.left.change is not None and assuming else self.left.change
+        return Told(change, http_status, self._number, attempts, elapsed_ms, self.left.created, self._defined)

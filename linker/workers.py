@@ -113,14 +113,14 @@ class Workers:
         if stopped := self._layout.stopped(target, work.asked.put or ()):
             error = self._layout.error(target, stopped)
             await self._take(work, work.drop(error, lambda job: not stopped.isdisjoint(job.links), now(), tried=False))
-        if work.step is None or not (new := work.new):
+        if work.step is None or not (new := work.left.new):
             return
         created, errors = await self._creator.create(target.kind, new, owner)
         for field, lost in errors.items():
             for name, error in lost.items():
                 await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=True))
         if work.step is not None:
-            work.fill(created)
+            work.left.fill(created)
 
     async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Answer | RequestFailed | None:
         """What comes of a work's request; None where there was nothing to send any more.

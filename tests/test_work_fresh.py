@@ -130,7 +130,7 @@ def test_what_somebody_else_did_between_a_lost_put_and_the_next_is_not_ours() ->
     assert step(work, 1.0) == "PUT 1 2"
     assert step(work, 100.0) == "GET"
     assert work.answered(shows("1 2 5", at=100.0), 100.2) == []
-    assert work.removals == 1
+    assert work.left.removals == 1
     assert step(work, 100.3) == "PUT 1 2"
     [result] = work.answered(shows("1 2"), 100.4)
     assert isinstance(result, Result)
