@@ -66,7 +66,7 @@ async def measure(url: str, records: list[str], jobs: int, targets: int, folder:
             file.write(orjson.dumps(line) + b"\n")
     start_mib, started = rss_mib(), time.perf_counter()
     read_mib, read_s, most_mib = 0.0, 0.0, 0.0
-    async with Linker(url=url, token="sandbox", rate=[]) as aha:
+    async with Linker(url=url, token="sandbox", rate=[], preflight=False) as aha:
         run = aha.run(source, folder / "jobs.results.jsonl")
         seen = 0
         async for _ in run:

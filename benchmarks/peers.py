@@ -52,7 +52,7 @@ async def linker(url: str, targets: int, *, limited: bool) -> None:
         jobs.write_text("".join(lines))  # noqa: ASYNC240  before the clock starts
         options: dict[str, Any] = {"concurrency": CONNECTIONS, "blind": True, "state_dir": None}
         options["durability"] = "flush"  # the others keep nothing at all
-        async with Linker(url=url, token=TOKEN, rate=rates, **options) as aha:
+        async with Linker(url=url, token=TOKEN, rate=rates, preflight=False, **options) as aha:
             run = aha.run(jobs, results=Path(folder, "links.results.jsonl"))
             async for _ in run:
                 pass

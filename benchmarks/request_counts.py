@@ -110,7 +110,7 @@ async def measure(row: Row) -> tuple[int, Count, Count, list[str]]:
         customers = [str(each.id) for each in account.listed(Kind.CUSTOM_OBJECT_RECORD) if each.table == FIELD]
         jobs = row.batch(account, customers)
         wrong = []
-        async with Linker(url=sandbox.url, token="sandbox", rate=[]) as aha:
+        async with Linker(url=sandbox.url, token="sandbox", rate=[], preflight=False) as aha:
             linked, unchanged = await run(aha, jobs)
             first = counted(sandbox)
             if (linked, unchanged) != (row.to_change, len(jobs) - row.to_change) or not all(

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from linker.answers import Answer, plain
 from linker.api import Api
 from linker.batch import Batch, Lost
-from linker.errors import Stopped, Unauthorized
+from linker.errors import Stopped, UsageError
 from linker.fetcher import Fetcher, Read
-from linker.fields import Fields, read_fields
+from linker.fields import Definition, Fields, read_fields
 from linker.intake import Intake
 from linker.job import Kind
 from linker.listing import Listing
@@ -22,6 +21,7 @@ from linker.look import ME, PRODUCTS, Look
 from linker.quota import Quota
 from linker.ratelimit import RateLimit
 from linker.results import Result
+from linker.retry import GiveUp
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
@@ -69,49 +69,51 @@ class Check:
     """By the account's own word, in its last answer."""
     fields: list[LinkField] | None = None
     files: FileCheck | None = None
-    requests: int = field(default=0)
+    files_problem: str | None = None
+    """Why no run could begin with the files: it is not known which table their names are of."""
 
     @property
     def ok(self) -> bool:
         """The token is taken, and no line of the files would be rejected."""
-        return self.problem is None and (self.files is None or not self.files.rejected.rejected)
+        well = self.files is None or not self.files.rejected.rejected
+        return self.problem is None and self.files_problem is None and well
 
 
 async def checked(settings: Settings, token: str, quota: Quota, sources: Sequence[Source]) -> Check:
     """Look at an account, and at job files if there are any. Nothing is written.
 
     Raises:
-        UsageError: a file cannot be used, or it is not known which table the names in it are of.
+        UsageError: a file cannot be used, or the settings say what is no table.
     """
     check = Check(settings.base_url)
     for source in sources:
         source.check()
+    said = dict(map(parse_table, settings.table))
     async with SessionPool(settings, token, quota, asyncio.Event()) as pool:
         fetcher = Fetcher(settings, Api(pool), quota)
 
-        async def read(look: Look) -> Any:
+        async def read(look: Look) -> Answer | GiveUp:
             answer = await fetcher.fetch(look)
             if isinstance(answer, Answer):
                 check.limit = answer.limit or check.limit
             return answer
 
         try:
-            await _look(check, settings, read)
+            fields = await _look(check, said, read)
             if sources and check.problem is None:
-                check.files = await _read_files(settings, read, sources)
-        except Unauthorized as error:
-            check.problem = str(error)
+                check.files = await _read_files(settings, read, sources, fields if settings.preflight else None)
         except Stopped as error:
             check.problem = str(error)
-        check.requests = pool.requests
+        except UsageError as error:
+            check.files_problem = str(error)
     return check
 
 
-async def _look(check: Check, settings: Settings, read: Read) -> None:
+async def _look(check: Check, said: Mapping[str, Listing], read: Read) -> Fields | None:
     me = await read(ME)
     if not isinstance(me, Answer):
         check.problem = f"the account does not tell whose token this is: {me.error.message}"
-        return
+        return None
     match me.value:
         case {"user": dict() as user}:
             check.user, check.email = _text(user.get("name")), _text(user.get("email"))
@@ -121,7 +123,8 @@ async def _look(check: Check, settings: Settings, read: Read) -> None:
     prefixes = await _prefixes(check, read)
     fields = await read_fields(read)
     if fields is not None:
-        check.fields = await _link_fields(fields, settings, read, prefixes)
+        check.fields = await _link_fields(fields, said, read, prefixes)
+    return fields
 
 
 async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
@@ -137,10 +140,11 @@ async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
     return {str(item.get("id")): plain(str(item["reference_prefix"])) for item in items if "reference_prefix" in item}
 
 
-async def _link_fields(fields: Fields, settings: Settings, read: Read, prefixes: Mapping[str, str]) -> list[LinkField]:
+async def _link_fields(
+    fields: Fields, said: Mapping[str, Listing], read: Read, prefixes: Mapping[str, str]
+) -> list[LinkField]:
     found: list[LinkField] = []
-    said = dict(map(parse_table, settings.table))
-    by_kind: dict[Kind, list[Any]] = {}
+    by_kind: dict[Kind, list[Definition]] = {}
     for each in fields.links():
         by_kind.setdefault(each.kind, []).append(each)
     for kind, definitions in by_kind.items():
@@ -156,9 +160,8 @@ def _place(table: Listing, prefixes: Mapping[str, str]) -> str:
     return told((replace(table, parent=prefixes.get(table.parent, table.parent)),))
 
 
-async def _read_files(settings: Settings, read: Read, sources: Sequence[Source]) -> FileCheck:
-    intake, batch, rejected = Intake(settings, read), Batch(settings.mode), Summary()
-    intake.names.check()
+async def _read_files(settings: Settings, read: Read, sources: Sequence[Source], fields: Fields | None) -> FileCheck:
+    intake, batch, rejected = Intake(settings, read, fields), Batch(settings.mode), Summary()
     jobs = 0
     for source in sources:
         async for entries in source.entries(Reading(settings.empty_clears, settings.match)):

@@ -16,7 +16,6 @@ from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
 from linker.fetcher import Fetcher
 from linker.job import Kind, record_id
 from linker.look import Create
-from linker.missing import place_of
 from linker.names import Names
 from linker.quota import Closed
 from linker.records import Records
@@ -53,23 +52,24 @@ class Creator:
         Raises:
             quota.Closed: the run is being stopped.
         """
-        ids: dict[str, dict[str, str]] = {}
-        errors: dict[str, dict[str, Error]] = {}
+        asked: list[tuple[str, str, asyncio.Task[str | Error]]] = []
         for field, wanted in names.items():
             table = await self._names.table(kind, field)
             for name in wanted:
-                key = table, place_of(name)
-                task = self._made.get(key)
-                if task is None:
-                    task = self._made[key] = owner.create_task(self._create(table, name))
-                await asyncio.wait({task})
-                if task.cancelled():
-                    raise Closed
-                made = task.result()
-                if isinstance(made, Error):
-                    errors.setdefault(field, {})[name] = made
-                else:
-                    ids.setdefault(field, {})[name] = made
+                if (table, name) not in self._made:
+                    self._made[table, name] = owner.create_task(self._create(table, name))
+                asked.append((field, name, self._made[table, name]))
+        await asyncio.wait({task for _, _, task in asked})
+        ids: dict[str, dict[str, str]] = {}
+        errors: dict[str, dict[str, Error]] = {}
+        for field, name, task in asked:
+            if task.cancelled():
+                raise Closed
+            made = task.result()
+            if isinstance(made, Error):
+                errors.setdefault(field, {})[name] = made
+            else:
+                ids.setdefault(field, {})[name] = made
         return ids, errors
 
     async def _create(self, table: Table, name: str) -> str | Error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from linker.errors import ErrorType, UsageError
 from linker.fetcher import Read
-from linker.fields import read_fields
+from linker.fields import Fields, read_fields
 from linker.job import Kind, LinkJob
 from linker.names import Names, UnknownRecord
 from linker.settings import Settings
@@ -20,15 +20,17 @@ class Intake:
 
     Args:
         read: sends a request until there is an answer that counts.
+        fields: the account's field definitions, where they have been looked at.
     """
 
-    def __init__(self, settings: Settings, read: Read) -> None:
+    def __init__(self, settings: Settings, read: Read, fields: Fields | None = None) -> None:
         self._settings = settings
         self._read = read
-        self._looked = False
+        self._looked = fields is not None
         self._asked: set[tuple[Kind, str]] = set()
         self._faults: dict[tuple[Kind, str], str | None] = {}
         self.names = Names(settings, read)
+        self.names.fields = fields
 
     async def take(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries by ids; a job with a name that is nobody's is a rejection.
@@ -39,7 +41,12 @@ class Intake:
             UsageError: it is not known which table the names of a field are of.
             Stopped: that table cannot be read.
         """
-        return [entry if isinstance(entry.said, Rejection) else await self._checked(entry) for entry in entries]
+        jobs = [entry.said for entry in entries if isinstance(entry.said, LinkJob)]
+        self._asked.update((job.target.kind, field) for job in jobs for field in job.links)
+        if all(job.by_id is not None for job in jobs):
+            return list(entries)
+        await self._look()
+        return [entry if isinstance(entry.said, Rejection) else await self._resolved(entry) for entry in entries]
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
         """Why fields that jobs name are none, by kind and field."""
@@ -58,15 +65,13 @@ class Intake:
             if self._settings.preflight:
                 self.names.fields = await read_fields(self._read)
 
-    async def _checked(self, entry: Entry) -> Entry:
+    async def _resolved(self, entry: Entry) -> Entry:
         job = entry.said
         assert isinstance(job, LinkJob)
-        kind = job.target.kind
-        self._asked.update((kind, field) for field in job.links)
         if job.by_id is not None:
             return entry
-        await self._look()
-        fault = next((fault for field in job.links if (fault := self._fault(kind, field)) is not None), None)
+        faults = (self._fault(job.target.kind, field) for field in job.links)
+        fault = next((fault for fault in faults if fault is not None), None)
         if fault is not None:
             return Entry(entry.source, entry.line, Rejection.of(job, fault, ErrorType.UNKNOWN_FIELD))
         try:

@@ -109,8 +109,7 @@ class Names:
         )
 
     async def _id(self, kind: Kind, field: str, name: Name) -> str:
-        table = self._tables.get((kind, field)) or await self.table(kind, field)
-        records = self._records.get((table, name.field)) or await self._load(table, name.field)
+        table, records = await self._known(kind, field, name.field)
         ids = records.ids(name.value)
         if len(ids) == 1:
             return ids[0]
@@ -121,9 +120,21 @@ class Names:
             return self._new.setdefault((table, folded(name.value, name.field)), place_of(name.value))
         raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{await self._hint(table, records, name)}")
 
-    async def _load(self, table: Table, by: str) -> Records:
-        records = self._records[table, by] = await read_table(self._read, table, by, why=self._whence[table])
-        return records
+    async def _known(self, kind: Kind, field: str, by: str) -> tuple[Table, Records]:
+        """The table of a field and its records, read when they are first asked for.
+
+        One that goes by two names (a product's prefix and its number) is one: what it lacks is created once.
+        """
+        table = await self.table(kind, field)
+        records = self._records.get((table, by))
+        if records is None:
+            records = await read_table(self._read, table, by, why=self._whence[table])
+            for other in [other for other, other_by in self._records if other_by == by]:
+                if self._records[other, by].is_same(records):
+                    self._tables = {each: other if its == table else its for each, its in self._tables.items()}
+                    return other, self._records[other, by]
+            self._records[table, by] = records
+        return table, records
 
     async def _hint(self, table: Table, records: Records, name: Name) -> str:
         """What may have been meant: searched once a name, in a thread, for it takes a while in a long table."""

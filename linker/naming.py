@@ -43,7 +43,9 @@ class Naming:
     async def _name(self, id: str) -> str | Name:
         if id in self._ids:
             return id
-        records = next((each for each in self._tables.values() if id in each), None) or await self._load(id)
+        records = next((each for each in self._tables.values() if id in each), None)
+        if records is None:
+            records = await self._load(id)
         name = records.value(id)
         if name and records.ids(name) == [id] and self._will_do(name):
             return Name("name", name)

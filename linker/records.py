@@ -45,8 +45,12 @@ class Records:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __contains__(self, id: str) -> bool:
+    def __contains__(self, id: object) -> bool:
         return id in self._ids
+
+    def is_same(self, other: Records) -> bool:
+        """Whether these are the records of the same table, as far as can be told."""
+        return len(self) == len(other) and next(iter(other._ids), None) in self
 
     def add(self, id: str, value: str) -> None:
         """Take a record in; one that is there already stays as it is."""

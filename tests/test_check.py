@@ -70,6 +70,16 @@ async def test_a_file_is_looked_at_as_a_run_would(command: Command, sandbox: San
     assert "1 record would be created" in allowed.stdout
 
 
+async def test_a_table_that_nothing_tells_is_on_the_screen(command: Command) -> None:
+    """With the fields and their tables above it, and the option that tells it. Exit 1."""
+    write_jobs(command.folder / "links.jsonl", JOBS[2:3])
+    checked = await command("check", "links.jsonl", "--rate", "1000/1s")
+    assert (checked.code, checked.stderr) == (1, "")
+    *_, last = checked.stdout.splitlines()
+    assert last.startswith("file      which table the names on customers of features are of is not known")
+    assert "--table customers=PRJ1/customers" in last
+
+
 async def test_as_json_for_a_program(command: Command, sandbox: Sandbox) -> None:
     """All of it in one object."""
     write_jobs(command.folder / "links.jsonl", JOBS[:2])

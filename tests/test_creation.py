@@ -13,7 +13,7 @@ from conftest import Command
 from runs import ACME, ZANE, eager, lines_of, results_of, until, write_jobs
 
 from linker import ErrorType, Kind, LinkJob, Result, Status, Stopped, TooManyRemovals
-from linker.sandbox import Fault, Sandbox
+from linker.sandbox import Definition, Fault, Sandbox
 
 TABLE = {"customers": "PRJ1/customers"}
 OPTIONS = ("--table", "customers=PRJ1/customers", "--create-missing", "--rate", "1000/1s")
@@ -239,3 +239,25 @@ async def test_an_outage_while_it_creates_creates_no_second_record(sandbox: Sand
             pytest.fail(str(error))
     assert {result.status for result in results} == {Status.LINKED}
     assert set(customers(sandbox).values()) == {1}
+
+
+async def test_a_table_by_two_names_is_one(sandbox: Sandbox) -> None:
+    """The prefix of its product and the number: a name on two fields that go by these is created once."""
+    jobs = [named("PRJ1-1", "Newcomer"), {"id": "PRJ1-2", "links": {"customers_table": [{"name": "newcomer"}]}}]
+    table = {"customers": "PRJ1/customers", "customers_table": "131414752/customers"}
+    async with eager(sandbox, table=table, create_missing=True) as aha:
+        results = await results_of(aha.run(jobs))
+    assert {result.status for result in results} == {Status.LINKED}
+    assert customers(sandbox) == {"Newcomer": 1}
+
+
+async def test_an_empty_table_is_read_once(sandbox: Sandbox) -> None:
+    """And filled."""
+    sandbox.account.tables["regions"] = "Regions"
+    sandbox.account.define(Definition("Feature", "regions", "Regions", 1, table="regions"))
+    jobs = [{"id": f"PRJ1-{number}", "links": {"regions": [{"name": f"R {number % 3}"}]}} for number in range(1, 10)]
+    async with eager(sandbox, table={"regions": "PRJ1/regions"}, create_missing=True) as aha:
+        results = await results_of(aha.run(jobs))
+    assert {result.status for result in results} == {Status.LINKED}
+    asked = [seen.method for seen in sandbox.requests if seen.path.endswith("/regions/records")]
+    assert Counter(asked) == {"GET": 1, "POST": 3}

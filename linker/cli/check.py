@@ -84,6 +84,8 @@ def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
         ("limits", [_limits(check, settings)]),
         ("fields", _fields(check)),
     ]
+    if check.files_problem is not None:
+        return [*screen, ("file", [check.files_problem])]
     return [*screen, ("file", _files(check.files))] if check.files is not None else screen
 
 
@@ -129,6 +131,7 @@ def _json(check: Check) -> dict[str, object]:
         "workspaces": check.workspaces,
         "limit": limit and {"limit": limit.limit, "remaining": limit.remaining, "reset_s": limit.reset_s},
         "fields": check.fields and msgspec.to_builtins(check.fields),
+        "files_problem": check.files_problem,
         "files": files
         and {
             "jobs": files.jobs,
