@@ -9,6 +9,7 @@ as a process and killed, again and again, until it ends by itself. Then, without
 * each job has exactly one last line, and none that the batch did not ask for;
 * the account holds what the formula says, but for what outside writers did;
 * the account's limits were never broken, and no target had two PUTs at once;
+* each name that the account did not have is one record by then, whatever was killed or lost while it was made;
 * the undo restores what was there, but for what outside writers did.
 
 A round that fails tells its seed, by which it can be played again: `--seed N --rounds 1`.
@@ -39,12 +40,13 @@ from faulty import FAULTS, FaultProxy
 
 from linker.job import Kind
 from linker.journal import journal_of, left_open
-from linker.sandbox import Sandbox
+from linker.sandbox import Resource, Sandbox
 
 _FIELDS: Final = ("customers", "customers_table")
 _ROUGH: Final = tuple(
     fault for fault in FAULTS if fault not in ("redirect", "407", "hang", "too long", "gzip bomb", "byte by byte")
 )
+_TABLES: Final = tuple(each for name in _FIELDS for each in ("--table", f"{name}=PRJ1/customers"))
 _LIMIT: Final = (200, 1.0)
 
 
@@ -57,6 +59,7 @@ class Totals:
     kills: int = 0
     jobs: int = 0
     requests: int = 0
+    created: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     in_doubt: int = 0
     """PUTs that the account had taken, and whose results were not on disk, when their process was killed."""
@@ -68,6 +71,7 @@ class Totals:
             "kills": self.kills,
             "jobs": self.jobs,
             "requests": self.requests,
+            "created": self.created,
             "faults": sum(self.faults.values()),
             "kinds_of_faults": len(self.faults),
             "puts_killed_before_their_line": self.in_doubt,
@@ -117,14 +121,17 @@ class Round:
         async with Sandbox(
             limits=[_LIMIT], features=count, records=12, latency_ms=rng.choice((0, 2, 10)), jitter_ms=1, seed=self.seed
         ) as sandbox:
-            records = ids_of(sandbox, "customers")[:12]
+            records = [str(each.id) for each in customers(sandbox)[:12]]
             for id in self.ids:
                 for name in _FIELDS:
                     ids = rng.sample(records, rng.randint(0, 3))
                     if ids:
                         sandbox.account.set_links(Kind.FEATURE, id, name, ids)
             before = self.state(sandbox)
-            jobs = self.batch(records)
+            self.names = {str(each.id): each.name for each in customers(sandbox)[:12]}
+            newcomers = [f"Newcomer {number}" for number in range(rng.choice((0, 0, 3, 8)))]
+            pool = [*newcomers, *records]
+            jobs = self.batch(pool)
             self.write(jobs)
             share = rng.choice((0.0, 0.05, 0.2))
             async with FaultProxy(sandbox.url, faults=_ROUGH, share=share, seed=self.seed) as proxy:
@@ -133,6 +140,11 @@ class Round:
                 if colleague is not None:
                     colleague.cancel()
                     await asyncio.wait({colleague})
+                made = Counter(each.name for each in customers(sandbox) if each.name in newcomers)
+                assert all(count == 1 for count in made.values()), made
+                totals.created += made.total()
+                known = {each.name: str(each.id) for each in customers(sandbox) if each.name in newcomers}
+                jobs = [job | {"links": by_id(job["links"], known)} for job in jobs]
                 self.check(sandbox, jobs, before)
                 await self.undo(proxy)
                 self.check_undone(sandbox, before)
@@ -145,7 +157,13 @@ class Round:
         totals.kills += self.kills
 
     def write(self, jobs: list[dict[str, Any]]) -> None:
-        (self.folder / "links.jsonl").write_bytes(b"".join(orjson.dumps(job) + b"\n" for job in jobs))
+        """The job file: some records by their names, those that are still to be made always."""
+        lines = (job | {"links": {name: self.told(ids) for name, ids in job["links"].items()}} for job in jobs)
+        (self.folder / "links.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+
+    def told(self, ids: list[str]) -> list[str | dict[str, str]]:
+        by_name = self.random.random() < 0.3
+        return [{"name": self.names.get(id, id)} if by_name or not id.isdigit() else id for id in ids]
 
     async def colleague(self, sandbox: Sandbox) -> None:
         """Somebody who edits the same targets, in a field that the batch does not ask of."""
@@ -181,7 +199,7 @@ class Round:
         most = rng.randint(0, 12) if kills_left is None else min(kills_left, 40)
         while True:
             totals.runs += 1
-            process = await self.start(proxy, "run", "links.jsonl", "--resume")
+            process = await self.start(proxy, "run", "links.jsonl", "--resume", "--create-missing", *_TABLES)
             wait = asyncio.create_task(process.communicate())
             if self.kills < most:
                 at = await self.instant(process)
@@ -246,13 +264,26 @@ class Round:
 
 def content_of(job: dict[str, Any]) -> bytes:
     """What a job is known by."""
-    links = {name: sorted(ids) for name, ids in job["links"].items()}
+    links = {name: sorted(map(str, ids)) for name, ids in job["links"].items()}
     return orjson.dumps([job["id"], job["mode"], links, job["key"]], option=orjson.OPT_SORT_KEYS)
 
 
 def ids_of(sandbox: Sandbox, table: str) -> list[str]:
     """The records of a table."""
     return [str(each.id) for each in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD) if each.table == table]
+
+
+def customers(sandbox: Sandbox) -> list[Resource]:
+    """The records of the table that the batch is about."""
+    return [each for each in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD) if each.table == "customers"]
+
+
+def by_id(links: dict[str, list[str]], ids: dict[str, str]) -> dict[str, list[str]]:
+    """Links with the ids that the newcomers have got, sorted as results have them."""
+    return {
+        name: sorted({ids.get(each, each) for each in records}, key=lambda id: (len(id), id))
+        for name, records in links.items()
+    }
 
 
 def formula(jobs: list[dict[str, Any]], before: State) -> State:
