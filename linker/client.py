@@ -108,7 +108,8 @@ class Linker:
             confirm: awaited with the removals and the links read where there are more of them than `max_removals`
                 lets through; True goes on. Without it, the run stops.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
-                `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`.
+                `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
+                `table={"customers": "PRJ1/customers"}`, `create_missing`, `preflight`, `no_mail`.
 
         Raises:
             UsageError: here for settings; in the iteration for files that cannot be used, nothing being written.
@@ -121,19 +122,17 @@ class Linker:
             raise UsageError("resume goes on with a results file, overwrite starts anew: give one of them")
         if resume and results is None:
             raise UsageError("a resume takes the results file of the runs before")
-        settings, file = self._with(options), None
+        settings, file = self._with(options, jobs), None
         if results is not None:
             file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
         sources = sources_of(jobs)
-        if isinstance(jobs, UndoFile):  # the account has taken its fields before
-            settings = replace(settings, preflight=False)
         return self._started(
             Run(settings, self._token, self._quota, sources, file, failed_only=failed_only, confirm=confirm)
         )
 
     def dry_run(self, jobs: Jobs, **options: Any) -> Run:
         """A run that sends no PUT: its `outcomes()` are what a run would do. `plan()` gathers them."""
-        return self._started(Run(self._with(options), self._token, self._quota, sources_of(jobs), dry=True))
+        return self._started(Run(self._with(options, jobs), self._token, self._quota, sources_of(jobs), dry=True))
 
     async def plan(self, jobs: Jobs, **options: Any) -> Plan:
         """What a run would do, from what the account holds now; no PUT is sent. Takes what `run()` takes.
@@ -175,10 +174,12 @@ class Linker:
             async for job in jobs:
                 yield job
 
-    def _with(self, options: dict[str, Any]) -> Settings:
+    def _with(self, options: dict[str, Any], jobs: Jobs | None = None) -> Settings:
         unknown = options.keys() - _RUN_OPTIONS
         if unknown:
             raise TypeError(f"unknown options of a run: {', '.join(sorted(unknown))}")
+        if isinstance(jobs, UndoFile):  # the account has taken its fields before
+            options = {**options, "preflight": False}
         return replace(self._settings, **options) if options else self._settings
 
     def _started(self, run: Run) -> Run:

@@ -41,6 +41,11 @@ class Creator:
     def __repr__(self) -> str:
         return f"<Creator, {self.count} records>"
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there are names without a record."""
+        return self._names.new > 0
+
     async def create(
         self, kind: Kind, names: Mapping[str, Sequence[str]], owner: asyncio.TaskGroup
     ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, Error]]]:

@@ -175,7 +175,8 @@ def record_id(value: object) -> str:
             raise InvalidJob(f"record id {_shown(text)} has lost its last digits in a spreadsheet; export it as text")
     elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return _digits(value)
-    raise InvalidJob(f"record id {_shown(value)} is no string of digits{_float_hint(value)}")
+    hint = '; if it is a name, say --match name, or {"name": …}' if isinstance(value, str) and value.strip() else ""
+    raise InvalidJob(f"record id {_shown(value)} is no string of digits{_float_hint(value)}{hint}")
 
 
 def _digits(value: int) -> str:

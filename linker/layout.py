@@ -32,6 +32,11 @@ class Layout:
     def __repr__(self) -> str:
         return f"<Layout, {len(self._stopped)} fields stopped>"
 
+    @property
+    def stops(self) -> bool:
+        """Whether anything is stopped."""
+        return bool(self._stopped)
+
     def learn(self, target: Target, taken: Mapping[str, bool]) -> None:
         """Of the fields that were put on a target, whether anything of it was there afterwards."""
         for field, well in taken.items():
@@ -50,8 +55,6 @@ class Layout:
 
     def stopped(self, target: Target, fields: Collection[str]) -> frozenset[str]:
         """Those of a target's fields that need not be sent."""
-        if not self._stopped:
-            return frozenset()
         workspace = _workspace(target)
         return frozenset(field for field in fields if workspace in self._stopped.get((target.kind, field), ()))
 

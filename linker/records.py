@@ -7,7 +7,7 @@ other systems are never folded in their case: those of Salesforce with 15 charac
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rapidfuzz import process
@@ -74,6 +74,10 @@ class Records:
         """What a record is called; None where there is no such record."""
         place = self._ids.get(id)
         return self._values[place] if place is not None else None
+
+    def values(self) -> Iterator[str]:
+        """What the records are called, in the order in which they were taken in."""
+        return iter(self._values)
 
     def nearest(self, value: str, most: int = 3) -> Sequence[tuple[str, str]]:
         """Names that may have been meant, each with its id: the likeliest first. Takes 100 ns a record."""

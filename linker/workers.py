@@ -108,6 +108,8 @@ class Workers:
         Raises:
             Closed: the run is being stopped.
         """
+        if not (self._layout.stops or self._creator.is_needed):
+            return
         now = asyncio.get_running_loop().time
         target = work.wish.target
         if stopped := self._layout.stopped(target, work.asked.put or ()):

@@ -257,7 +257,10 @@ def test_any_other_float_is_refused_too(value: float) -> None:
 )
 def test_what_is_no_string_of_digits_is_no_record_id(value: Any) -> None:
     """Booleans, signs, decimals, other scripts' digits and blanks are refused."""
-    with pytest.raises(InvalidJob, match=r"^record id .* is no string of digits$"):
+    with pytest.raises(
+        InvalidJob,
+        match=r"^record id .* is no string of digits(; if it is a name, say --match name, or {\"name\": …})?$",
+    ):
         record_id(value)
 
 
@@ -317,7 +320,8 @@ def test_the_ids_of_a_field_are_a_list(ids: Any) -> None:
 
 def test_what_is_wrong_with_an_id_is_said_with_its_place() -> None:
     """The message names the field that the id stands in."""
-    assert why_not("PRJ1-1", {"a": ["1"], "b": ["x"]}) == "links.b: record id 'x' is no string of digits"
+    named = 'if it is a name, say --match name, or {"name": …}'
+    assert why_not("PRJ1-1", {"a": ["1"], "b": ["x"]}) == f"links.b: record id 'x' is no string of digits; {named}"
 
 
 @pytest.mark.parametrize("links", [["1"], "customers", 5, None])

@@ -1,0 +1,75 @@
+"""What names cost: a table of 100,000 records is read over the wire, and names are looked up in it.
+
+    python benchmarks/names.py --records 100000
+
+The sandbox is a process of its own, without a limit. Beside the memory of the table, how long a name takes that is
+there, and how long the nearest ones to a name take that is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import subprocess
+import sys
+import time
+import tracemalloc
+
+from linker.api import Api
+from linker.fetcher import Fetcher
+from linker.job import Kind
+from linker.listing import Listing
+from linker.quota import Quota
+from linker.records import Records
+from linker.sessions import SessionPool
+from linker.settings import Settings
+from linker.tables import read_table
+
+TABLE = (Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers"),)
+
+
+async def read(url: str, *, traced: bool) -> tuple[Records, int, float]:
+    """The table, the requests that it took, and MB that it holds (traced) or else seconds."""
+    settings = Settings(base_url=url, rate=(), state_dir=None)
+    quota = Quota.of(settings)
+    async with SessionPool(settings, "sandbox", quota, asyncio.Event()) as pool:
+        begun = time.perf_counter()
+        if traced:
+            tracemalloc.start()
+        records = await read_table(Fetcher(settings, Api(pool), quota).fetch, TABLE, "name", why="by the benchmark")
+        if traced:
+            held = tracemalloc.get_traced_memory()[0] / 1e6
+            tracemalloc.stop()
+            return records, pool.requests, held
+        return records, pool.requests, time.perf_counter() - begun
+
+
+def main() -> None:
+    """Measure, and print it."""
+    parser = argparse.ArgumentParser(description="Read a large custom table, and look names up in it.")
+    parser.add_argument("--records", type=int, default=100_000)
+    count = parser.parse_args().records
+    command = (sys.executable, "-m", "linker", "sandbox", "--port", "0", "--no-limit", "--records", str(count))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = next(word for word in server.stdout.readline().split() if word.startswith("http")).rstrip(",;")
+            records, requests, seconds = asyncio.run(read(url, traced=False))
+            _, _, held = asyncio.run(read(url, traced=True))
+        finally:
+            server.terminate()
+    names = random.Random(1).choices(list(records.values()), k=10_000)
+    begun = time.perf_counter()
+    assert all(records.ids(name.upper()) for name in names)
+    each = (time.perf_counter() - begun) / len(names)
+    begun = time.perf_counter()
+    for name in names[:20]:
+        assert records.nearest(name[:-2] + name[-1:])
+    near = (time.perf_counter() - begun) / 20
+    print(f"{len(records):,} records in {requests:,} requests and {seconds:.1f} s; they hold {held:.1f} MB")
+    print(f"a name that is there: {each * 1e6:.1f} µs; the nearest to one that is not: {near * 1e3:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
