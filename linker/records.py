@@ -10,9 +10,6 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from rapidfuzz import process
-from rapidfuzz.distance import JaroWinkler
-
 __all__ = ["Records", "folded"]
 
 _NEAR: Final = 0.85
@@ -81,6 +78,9 @@ class Records:
 
     def nearest(self, value: str, most: int = 3) -> Sequence[tuple[str, str]]:
         """Names that may have been meant, each with its id: the likeliest first. Takes 100 ns a record."""
+        from rapidfuzz import process  # 4 MB, for runs in which every name is there
+        from rapidfuzz.distance import JaroWinkler
+
         near = process.extract(
             folded(value, self.field),
             self._by_key.keys(),
