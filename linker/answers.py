@@ -109,16 +109,17 @@ def understand_page(reply: Reply, key: str) -> Answer:
     return Answer(reply.status, page=Page(tuple(map(_listed, items)), told), sent_at=reply.sent_at)
 
 
-def understand_object(reply: Reply, key: str) -> Answer:
-    """The answer that a reply with an object in it is, which its asker reads; `key` is what it must hold.
+def understand_object(reply: Reply, key: str, *, many: bool) -> Answer:
+    """The answer that a reply with an object in it is, which its asker reads: under `key` it holds an object, or many.
 
     Raises:
-        BadAnswer: a 200 that is none of Aha!'s: no JSON, or without that key.
+        BadAnswer: a 200 that is none of Aha!'s: no JSON, or something else there, which must not pass for none.
     """
     if not 200 <= reply.status < 300:
         return _refused(reply)
     value = _json(reply)
-    if key not in value:
+    shown = value.get(key)
+    if not isinstance(shown, list if many else dict) or (many and not all(isinstance(each, dict) for each in shown)):
         raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
     return Answer(reply.status, value=value, limit=rate_limit(reply.headers, datetime.now(UTC)), sent_at=reply.sent_at)
 

@@ -114,12 +114,11 @@ async def _look(check: Check, said: Mapping[str, Listing], read: Read) -> Fields
     if not isinstance(me, Answer):
         check.problem = f"the account does not tell whose token this is: {me.error.message}"
         return None
-    match me.value:
-        case {"user": dict() as user}:
-            check.user, check.email = _text(user.get("name")), _text(user.get("email"))
-            match user.get("accounts"):
-                case [{"account": {"name": str(name)}}, *_]:
-                    check.account = plain(name)
+    user = (me.value or {})["user"]
+    check.user, check.email = _text(user.get("name")), _text(user.get("email"))
+    match user.get("accounts"):
+        case [{"account": {"name": str(name)}}, *_]:
+            check.account = plain(name)
     prefixes = await _prefixes(check, read)
     fields = await read_fields(read)
     if fields is not None:
@@ -135,8 +134,7 @@ async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
     match answer.value:
         case {"pagination": {"total_records": int(total)}}:
             check.workspaces = total
-    listed = answer.value["products"]
-    items = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    items = answer.value["products"]
     return {str(item.get("id")): plain(str(item["reference_prefix"])) for item in items if "reference_prefix" in item}
 
 

@@ -104,6 +104,9 @@ class Creator:
                     return GiveUp(Error(ErrorType.CONNECTION, message, retryable=True), None)
                 self._looks[table] = began, records
         ids = records.ids(name)
+        if not ids and not records.whole:
+            message = "no answer came, and the table shows fewer records than it says it has: it may be there"
+            return GiveUp(Error(ErrorType.CONNECTION, message, retryable=True), None)
         if len(ids) > 1:
             return GiveUp(Error(ErrorType.UNKNOWN_RECORD, f"there are {len(ids)} of that name by now"), None)
         return Answer(200, value={"custom_object_record": {"id": ids[0]}}) if ids else None

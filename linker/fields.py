@@ -86,7 +86,7 @@ def _near(key: str, links: Mapping[str, Definition]) -> str | None:
 
 
 async def read_fields(read: Read) -> Fields | None:
-    """The account's field definitions; None where they cannot be read, which is logged."""
+    """The account's field definitions; None where they cannot be read, or none are shown, which is logged."""
     found: list[Definition] = []
     seen: set[tuple[object, ...]] = set()
     for page in range(1, _MOST_PAGES + 1):
@@ -96,7 +96,7 @@ async def read_fields(read: Read) -> Fields | None:
             log.get_logger().warning(log.NO_PREFLIGHT, why=why)
             return None
         listed = answer.value["custom_field_definitions"]
-        new = [each for item in listed if (each := _definition(item)) is not None] if isinstance(listed, list) else []
+        new = [each for item in listed if (each := _definition(item)) is not None]
         fresh = [each for each in new if (each.kind, each.key) not in seen]
         found += fresh
         seen.update((each.kind, each.key) for each in fresh)
@@ -104,6 +104,9 @@ async def read_fields(read: Read) -> Fields | None:
             case {"total_pages": int(pages)} if page < pages:
                 continue
         break
+    if not found:  # a token that is shown nothing; where links can be made, something is defined
+        log.get_logger().warning(log.NO_PREFLIGHT, why="none are shown")
+        return None
     return Fields(found)
 
 

@@ -22,11 +22,12 @@ _RECORD: Final = "custom_object_record"
 
 
 class Look(msgspec.Struct, frozen=True):
-    """A GET whose answer, an object that holds `key`, is read by whoever asks."""
+    """A GET whose answer, an object that holds one thing under `key` or `many`, is read by whoever asks."""
 
     path: str
     key: str
     what: str
+    many: bool = True
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
 
@@ -35,13 +36,13 @@ class Look(msgspec.Struct, frozen=True):
 
     def understand(self, reply: Reply) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
-        return understand_object(reply, self.key)
+        return understand_object(reply, self.key, many=self.many)
 
 
 PRODUCTS: Final = Look(
     f"/api/v1/products?fields=id,reference_prefix&per_page={PAGE_SIZE}", "products", "list of products"
 )
-ME: Final = Look("/api/v1/me", "user", "whose token it is")
+ME: Final = Look("/api/v1/me", "user", "whose token it is", many=False)
 
 
 def definitions(page: int) -> Look:
@@ -59,7 +60,7 @@ def records(table: Listing, page: int, *, whole: bool = False) -> Look:
 
 def record(id: str) -> Look:
     """One record, which tells its table and that table's product."""
-    return Look(f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}")
+    return Look(f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False)
 
 
 def linked_in(listing: Listing) -> Look:
@@ -90,4 +91,4 @@ class Create(msgspec.Struct, frozen=True):
 
     def understand(self, reply: Reply) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
-        return understand_object(reply, _RECORD)
+        return understand_object(reply, _RECORD, many=False)

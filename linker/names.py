@@ -116,6 +116,9 @@ class Names:
         if ids:
             several = ", ".join(sorted_ids(ids))
             raise UnknownRecord(f"links.{field}: {len(ids)} records have the {_said(name)}: {several}; say which by id")
+        if self._settings.create_missing and not records.whole:
+            why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
+            raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{why}")
         if self._settings.create_missing and name.field == "name":
             return self._new.setdefault((table, folded(name.value, name.field)), place_of(name.value))
         raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{await self._hint(table, records, name)}")

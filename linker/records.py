@@ -31,6 +31,8 @@ class Records:
 
     def __init__(self, field: str) -> None:
         self.field = field
+        self.whole = True
+        """They are as many as the table has by its own word; where not, one that is not here may be there."""
         self._values: list[str] = []
         self._ids: dict[str, int] = {}  # id -> place in the values
         self._by_key: dict[str, int | tuple[int, ...]] = {}

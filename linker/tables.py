@@ -53,7 +53,7 @@ async def tables_in_use(read: Read, kind: Kind, fields: Collection[str]) -> dict
     if listing is None or not isinstance(answer, Answer) or answer.value is None:
         return {}
     held: dict[str, str] = {}
-    for item in _list(answer.value[listing.kind.plural]):
+    for item in answer.value[listing.kind.plural]:
         for each in _list(item.get("custom_object_links")):
             ids = each.get("record_ids")
             with suppress(InvalidJob):
@@ -98,10 +98,12 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
 
     for listing in table:
         for _ in range(_PASSES):
-            if await _Reading(read, listing, take).is_whole(why):
+            whole = await _Reading(read, listing, take).is_whole(why)
+            if whole:
                 break
-    if others and field not in others:
-        there = ", ".join(sorted(others))
+        found.whole = found.whole and whole
+    if len(found) and field not in others:
+        there = ", ".join(sorted(others)) or "none that are shown"
         raise UsageError(f"no record of {told(table)} has a field {field!r} that holds anything; there are {there}")
     log.get_logger().info(log.TABLE_READ, table=told(table), field=field, records=len(found))
     return found
@@ -153,7 +155,7 @@ class _Reading:
             self._failed = self._failed or answer
             return False
         value = answer.value or {}
-        items = _list(value.get("custom_object_records"))
+        items = value.get("custom_object_records", [])
         if number == 1:
             if items and not self._whole and not any("custom_fields" in item for item in items):
                 self._whole = True

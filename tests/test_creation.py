@@ -12,8 +12,12 @@ import pytest
 from conftest import Command
 from runs import ACME, ZANE, eager, lines_of, results_of, until, write_jobs
 
-from linker import ErrorType, Kind, LinkJob, Result, Status, Stopped, TooManyRemovals
+from linker import ErrorType, Kind, LinkJob, Result, Status, Stopped, TooManyRemovals, UsageError
+from linker.errors import BadAnswer
+from linker.listing import Listing
+from linker.look import records
 from linker.sandbox import Definition, Fault, Sandbox
+from linker.sessions import Reply
 
 TABLE = {"customers": "PRJ1/customers"}
 OPTIONS = ("--table", "customers=PRJ1/customers", "--create-missing", "--rate", "1000/1s")
@@ -261,3 +265,32 @@ async def test_an_empty_table_is_read_once(sandbox: Sandbox) -> None:
     assert {result.status for result in results} == {Status.LINKED}
     asked = [seen.method for seen in sandbox.requests if seen.path.endswith("/regions/records")]
     assert Counter(asked) == {"GET": 1, "POST": 3}
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"custom_object_records":null}', b'{"custom_object_records":{}}', b'{"records":[]}']
+)
+def test_a_list_that_is_none_is_no_empty_table(shown: str) -> None:
+    """Else every name would be created that is there: it is a bad answer, asked for again, and then the run ends."""
+    with pytest.raises(BadAnswer, match="but no custom_object_records in it"):
+        records(Listing.parse("record:PRJ1/customers"), 1).understand(Reply(200, {}, shown.encode(), 0.0))
+
+
+async def test_a_table_that_shows_fewer_records_than_it_has_gets_none() -> None:
+    """A name that is not seen there may be there all the same: it is rejected, and says so."""
+    async with Sandbox(limits=[], list_totals="too_large") as short:
+        well, lost = await created(short, [named("PRJ1-1", "Acme Corp"), named("PRJ1-2", "Newcomer")])
+        assert short.stats.methods["POST"] == 0
+    assert well.status is Status.LINKED
+    assert lost.error is not None
+    assert lost.error.type is ErrorType.UNKNOWN_RECORD
+    assert "shows fewer records than it says it has, so it may be there, and is not created" in lost.error.message
+
+
+async def test_records_without_their_names_get_no_others(sandbox: Sandbox) -> None:
+    """A list that hides the fields of its records says nothing of who is there: the run ends before anything."""
+    for held in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD):
+        held.name, held.values = "", {}
+    with pytest.raises(UsageError, match="no record of PRJ1/customers has a field 'name' that holds anything"):
+        await created(sandbox, [named("PRJ1-1", "Newcomer")])
+    assert sandbox.stats.methods["POST"] == 0

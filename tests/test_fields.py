@@ -159,3 +159,15 @@ async def test_definitions_on_several_pages_are_all_read() -> None:
     fields = await read_fields(read)
     assert fields is not None
     assert [(each.kind, each.key, each.name) for each in fields.links()] == [(Kind.GOAL, "k", "k")]
+
+
+@pytest.mark.parametrize("shown", [[], [{"key": "priority", "type": "x", "custom_fieldable_type": "Page"}]])
+async def test_definitions_that_show_nothing_reject_nothing(shown: list[dict[str, str]]) -> None:
+    """A token that is shown none would else reject every job: it is told, and gone without."""
+
+    async def read(look: Look) -> Answer:
+        return Answer(200, value={"custom_field_definitions": shown})
+
+    with capture_logs() as logs:
+        assert await read_fields(read) is None
+    assert [(log["event"], log["why"]) for log in logs] == [("no_preflight", "none are shown")]
