@@ -19,6 +19,7 @@ from linker.freshness import Freshness, PageSeen
 from linker.journal import Intent
 from linker.left import Left
 from linker.mending import Mending
+from linker.missing import new_in
 from linker.outcome import Told, failure, holds, taken, unchanged, without_before, written
 from linker.results import Result
 from linker.sent import Sent
@@ -270,9 +271,9 @@ class Work:
         if refused:
             self.sent.refused()
         idle = self._idle if self.step is Step.WRITE else ()
-        lost = (
-            {field: self.left.change.after[field] for field in self.sent.fields} if self.left.change is not None else {}
-        )
+        change = self.left.change
+        asked = self.sent.fields if change is not None and not new_in(change.after) else ()  # else it has never left
+        lost = {field: change.after[field] for field in asked} if change is not None else {}
         told = self._told(http_status, self.attempt, now, assuming=lost)
         self.step = None
         return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.left.jobs]

@@ -15,7 +15,9 @@ from linker.batch import Batch
 from linker.change import FieldChange
 from linker.freshness import PageSeen
 from linker.job import Kind
+from linker.journal import Intent
 from linker.listing import Listing
+from linker.missing import place_of
 from linker.steps import Step
 from linker.work import Work
 
@@ -226,3 +228,23 @@ def test_a_dry_work_never_writes(asked: list[tuple[str, str]], blind: bool, answ
         for number in ([job.number for job in outcome.jobs] if isinstance(outcome, Planned) else [outcome.job])
     ]
     assert sorted(numbers) == list(range(len(asked)))
+
+
+def test_a_record_that_was_never_made_is_no_change() -> None:
+    """After a kill: what the last PUT had done is seen, a further name has no record yet, and then nothing answers."""
+    batch = Batch(Mode.REPLACE)
+    job = LinkJob("PRJ1-1", {"c": ["1"]}, mode="add")
+    batch.add(0, "f", 1, job.resolved({"c": ["1", place_of("Newcomer")]}))
+    [(wish, _)] = batch.wishes()
+    assert wish is not None
+    put = {"c": frozenset({"1"})}
+    intent = Intent(wish.target, put, before={"c": frozenset()})
+    work = Work(wish, max_age_s=60.0, number_change=count(7).__next__, left=intent)
+    assert step(work, 0.0) == "GET"
+    assert work.answered(shows("1"), 0.2) == []
+    assert work.left.new == {"c": ["Newcomer"]}
+    assert step(work, 100.0) == "GET"
+    [result] = work.failed(LOST, None, 130.0)
+    assert isinstance(result, Result)
+    assert result.status is Status.FAILED
+    assert b"+Newcomer" not in result.to_json()
