@@ -22,6 +22,7 @@ from linker.job import Kind
 from linker.listing import Listing
 from linker.quota import Quota
 from linker.records import Records
+from linker.sandbox.seed import seeded_account
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.tables import read_table
@@ -56,10 +57,11 @@ def main() -> None:
             assert server.stdout is not None
             url = next(word for word in server.stdout.readline().split() if word.startswith("http")).rstrip(",;")
             records, requests, seconds = asyncio.run(read(url, traced=False))
-            _, _, held = asyncio.run(read(url, traced=True))
+            _, _, megabytes = asyncio.run(read(url, traced=True))
         finally:
             server.terminate()
-    names = random.Random(1).choices(list(records.values()), k=10_000)
+    held = seeded_account(count).listed(Kind.CUSTOM_OBJECT_RECORD)
+    names = random.Random(1).choices([each.name for each in held if each.table == "customers"], k=10_000)
     begun = time.perf_counter()
     assert all(records.ids(name.upper()) for name in names)
     each = (time.perf_counter() - begun) / len(names)
@@ -67,7 +69,7 @@ def main() -> None:
     for name in names[:20]:
         assert records.nearest(name[:-2] + name[-1:])
     near = (time.perf_counter() - begun) / 20
-    print(f"{len(records):,} records in {requests:,} requests and {seconds:.1f} s; they hold {held:.1f} MB")
+    print(f"{len(records):,} records in {requests:,} requests and {seconds:.1f} s; they hold {megabytes:.1f} MB")
     print(f"a name that is there: {each * 1e6:.1f} µs; the nearest to one that is not: {near * 1e3:.1f} ms")
 
 

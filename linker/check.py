@@ -26,7 +26,7 @@ from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 from linker.summary import Summary
-from linker.tables import parse_table, tables_in_use, told
+from linker.tables import parse_table, tables_in_use
 
 __all__ = ["Check", "FileCheck", "LinkField", "checked"]
 
@@ -155,7 +155,7 @@ async def _link_fields(
 
 
 def _place(table: Listing, prefixes: Mapping[str, str]) -> str:
-    return told((replace(table, parent=prefixes.get(table.parent, table.parent)),))
+    return replace(table, parent=prefixes.get(table.parent, table.parent)).place
 
 
 async def _read_files(settings: Settings, read: Read, sources: Sequence[Source], fields: Fields | None) -> FileCheck:

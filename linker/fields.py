@@ -13,7 +13,7 @@ from linker import log
 from linker.answers import Answer, plain
 from linker.errors import InvalidJob
 from linker.fetcher import Read
-from linker.job import Kind, is_field, record_id
+from linker.job import Kind, is_field
 from linker.listing import Listing
 from linker.look import definitions
 
@@ -26,7 +26,10 @@ _MOST_PAGES: Final = 100
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """One custom field of a kind. `table` is what a link leads to, where the definition says so."""
+    """One custom field of a kind. `table` is what a link leads to, where the definition says so.
+
+    No published answer has that; where one does, in a record's own words, nobody need say `--table`.
+    """
 
     kind: Kind
     key: str
@@ -117,17 +120,7 @@ def _definition(item: Any) -> Definition | None:
             with suppress(InvalidJob):  # a page, a note: nothing that can be linked
                 name = item.get("name")
                 shown = plain(name) if isinstance(name, str) else key
-                return Definition(Kind.parse(fieldable), key, shown, plain(type), _table(item.get("custom_object")))
-    return None
-
-
-def _table(told: Any) -> Listing | None:
-    """The custom table that a definition names, in a record's own words for it: `{"key", "product_id"}`.
-
-    No published answer has it; where one does, nobody need say `--table`.
-    """
-    match told:
-        case {"key": str(key), "product_id": str() | int() as product} if is_field(key):
-            with suppress(InvalidJob):
-                return Listing(Kind.CUSTOM_OBJECT_RECORD, record_id(product), key)
+                return Definition(
+                    Kind.parse(fieldable), key, shown, plain(type), Listing.of_table(item.get("custom_object"))
+                )
     return None

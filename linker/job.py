@@ -219,27 +219,23 @@ class Name(msgspec.Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def written(self) -> dict[str, str]:
+        """The name as a job file has it."""
+        return {self.field: self.value}
+
     @classmethod
     def parse(cls, value: object) -> Name:
-        """The name that an object of a job file says.
+        """The name that an object of a job file says, without white space around it.
 
         Raises:
-            InvalidJob: it says none.
+            InvalidJob: it says none, or one that is empty, or is neither text nor a whole number.
         """
         if not isinstance(value, Mapping) or len(value) != 1:
             raise InvalidJob(f'a record is an id or {{"name": …}}, not {_shown(value)}')
-        ((field, text),) = value.items()
+        ((field, value),) = value.items()
         if not is_field(field):
             raise InvalidJob(f"{_shown(field)} is no field of a custom table: letters, digits, '-' and '_' only")
-        return cls.of(field, text)
-
-    @classmethod
-    def of(cls, field: str, value: object) -> Name:
-        """The name that a value of a field is, without white space around it.
-
-        Raises:
-            InvalidJob: it is neither text nor a whole number, or is empty.
-        """
         if isinstance(value, int) and not isinstance(value, bool):
             value = _digits(value)
         if not isinstance(value, str):

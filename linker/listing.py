@@ -6,12 +6,13 @@ by product, requirements by feature, records by product and custom table (the ve
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from linker.answers import Answer, understand_page
 from linker.errors import InvalidJob, UsageError
-from linker.job import Kind
+from linker.job import Kind, is_field, record_id
 from linker.sessions import Reply
 
 __all__ = ["PAGE_SIZE", "Listing", "PageRequest"]
@@ -90,6 +91,23 @@ class Listing:
         if wanted or not legible:
             raise UsageError(f"scope {scope!r} names no list of the account; write {wanted or 'KIND:PARENT'}")
         return listing
+
+    @property
+    def place(self) -> str:
+        """A table's list as `--table` has it: `PRJ1/customers`."""
+        return f"{self.parent}/{self.table}"
+
+    @classmethod
+    def of_table(cls, shown: object) -> Listing | None:
+        """The list of the custom table that an answer names, as a record does its own: `{"key", "product_id"}`.
+
+        None where it names none.
+        """
+        match shown:
+            case {"key": str(key), "product_id": str() | int() as product} if is_field(key):
+                with suppress(InvalidJob):
+                    return cls(Kind.CUSTOM_OBJECT_RECORD, record_id(product), key)
+        return None
 
     def page(self, number: int) -> PageRequest:
         """The request of a page, from 1."""

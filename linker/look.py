@@ -55,7 +55,7 @@ def records(table: Listing, page: int, *, whole: bool = False) -> Look:
     """A page of a custom table with the fields of its records; `whole`: with all else that is shown of them."""
     fields = "" if whole else "fields=id,name,custom_fields&"
     path = f"{table.path}?{fields}per_page={PAGE_SIZE}&page={page}"
-    return Look(path, f"{_RECORD}s", f"records of {table.parent}/{table.table}, page {page}")
+    return Look(path, f"{_RECORD}s", f"records of {table.place}, page {page}")
 
 
 def record(id: str) -> Look:
@@ -77,7 +77,7 @@ class Create(msgspec.Struct, frozen=True):
     method: ClassVar[Literal["POST"]] = "POST"
 
     def __str__(self) -> str:
-        return f"POST record of {self.table.parent}/{self.table.table}"
+        return f"POST record of {self.table.place}"
 
     @property
     def path(self) -> str:

@@ -14,7 +14,7 @@ from linker.fetcher import Read
 from linker.fields import Fields
 from linker.job import Kind, LinkJob, Name, sorted_ids
 from linker.missing import place_of
-from linker.records import Records, folded
+from linker.records import Records, key_of
 from linker.settings import Settings
 from linker.tables import Table, parse_table, read_table, tables_in_use
 
@@ -120,7 +120,7 @@ class Names:
             why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
             raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{why}")
         if self._settings.create_missing and name.field == "name":
-            return self._new.setdefault((table, folded(name.value, name.field)), place_of(name.value))
+            return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
         raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{await self._hint(table, records, name)}")
 
     async def _known(self, kind: Kind, field: str, by: str) -> tuple[Table, Records]:

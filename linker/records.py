@@ -6,11 +6,12 @@ other systems are never folded in their case: those of Salesforce with 15 charac
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["Records", "folded"]
+from linker.folding import folded, unified
+
+__all__ = ["Records", "key_of"]
 
 _NEAR: Final = 0.85
 """Similarity (Jaro-Winkler) from which on a name may be what was meant."""
@@ -58,14 +59,15 @@ class Records:
         place = self._ids[id] = len(self._values)
         self._values.append(value)
         self._all_ids.append(id)
-        key = folded(value, self.field)
+        key = key_of(value, self.field)
         if key:
             same = self._by_key.get(key)
-            self._by_key[value if key == value else key] = place if same is None else (*_each(same), place)
+            kept = value if key == value else key  # one string where both are the same
+            self._by_key[kept] = place if same is None else (*_each(same), place)
 
     def ids(self, value: str) -> list[str]:
         """The records that are called that: none, one, or several."""
-        places = _each(self._by_key.get(folded(value, self.field), ()))
+        places = _each(self._by_key.get(key_of(value, self.field), ()))
         exactly = [place for place in places if self._values[place] == value]
         return [self._all_ids[place] for place in exactly or places]
 
@@ -74,17 +76,13 @@ class Records:
         place = self._ids.get(id)
         return self._values[place] if place is not None else None
 
-    def values(self) -> Iterator[str]:
-        """What the records are called, in the order in which they were taken in."""
-        return iter(self._values)
-
     def nearest(self, value: str, most: int = 3) -> Sequence[tuple[str, str]]:
         """Names that may have been meant, each with its id: the likeliest first. Takes 100 ns a record."""
         from rapidfuzz import process  # 4 MB, for runs in which every name is there
         from rapidfuzz.distance import JaroWinkler
 
         near = process.extract(
-            folded(value, self.field),
+            key_of(value, self.field),
             self._by_key.keys(),
             scorer=JaroWinkler.similarity,
             processor=None,
@@ -100,7 +98,6 @@ def _each(places: int | tuple[int, ...]) -> tuple[int, ...]:
     return (places,) if isinstance(places, int) else places
 
 
-def folded(value: str, field: str) -> str:
-    """What values have in common that are taken for the same: NFKC, white space, and of names the case."""
-    text = " ".join(unicodedata.normalize("NFKC", value).split())
-    return unicodedata.normalize("NFKC", text.casefold()) if field == "name" else text
+def key_of(value: str, field: str) -> str:
+    """What values have in common that are taken for the same."""
+    return folded(value) if field == "name" else unified(value)

@@ -115,7 +115,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def _plain(value: object) -> dict[str, Any]:
     if isinstance(value, Name):
-        return {value.field: value.value}
+        return value.written
     assert isinstance(value, msgspec.Struct)
     told = msgspec.structs.asdict(value)
     if isinstance(value, Result) and value.created is None:

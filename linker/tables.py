@@ -66,11 +66,9 @@ async def tables_in_use(read: Read, kind: Kind, fields: Collection[str]) -> dict
 async def table_of_record(read: Read, id: str) -> Listing | None:
     """The table in which a record is; None where that is not shown."""
     answer = await read(record(id))
-    match answer.value if isinstance(answer, Answer) else None:
-        case {"custom_object_record": {"key": str(key), "product_id": str() | int() as product}} if is_field(key):
-            with suppress(InvalidJob):
-                return Listing(Kind.CUSTOM_OBJECT_RECORD, record_id(product), key)
-    return None
+    if not isinstance(answer, Answer) or answer.value is None:
+        return None
+    return Listing.of_table(answer.value["custom_object_record"])
 
 
 async def read_table(read: Read, table: Table, field: str, *, why: str) -> Records:
@@ -166,7 +164,7 @@ class _Reading:
         return len(items) >= PAGE_SIZE
 
     def _error(self, failed: GiveUp, why: str) -> LinkerError:
-        message = f"the records of {told((self._listing,))} ({why}) cannot be read: {failed.error.message}"
+        message = f"the records of {self._listing.place} ({why}) cannot be read: {failed.error.message}"
         if failed.http_status in (403, 404):
             return UsageError(f"{message}; is that the table?")
         return Stopped(message)
@@ -205,4 +203,4 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 def told(table: Sequence[Listing]) -> str:
     """A table as `--table` has it: `PRJ1/customers`."""
-    return " and ".join(f"{listing.parent}/{listing.table}" for listing in table)
+    return " and ".join(listing.place for listing in table)

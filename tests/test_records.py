@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.records import Records, folded
+from linker.records import Records, key_of
 
 
 def customers(*values: str, field: str = "name") -> Records:
@@ -63,7 +63,7 @@ def test_the_nearest_come_first_and_the_far_not_at_all() -> None:
 @given(st.text(min_size=1), st.sampled_from(["name", "key"]))
 def test_what_is_folded_stays_folded(value: str, field: str) -> None:
     """Folding twice is folding once, so that a look-up finds what was put in, whatever the text."""
-    assert folded(folded(value, field), field) == folded(value, field)
+    assert key_of(key_of(value, field), field) == key_of(value, field)
 
 
 @given(st.lists(st.text(alphabet="aAbB ﬁſß\u0130ı\u00a0", min_size=1, max_size=4), max_size=8))
@@ -72,7 +72,7 @@ def test_every_record_is_found_by_its_own_value(values: list[str]) -> None:
     records = customers(*values)
     for id, value in enumerate(values, start=1):
         same = [str(other) for other, each in enumerate(values, start=1) if each == value]
-        assert records.ids(value) == (same if folded(value, "name") else []), (id, value)
+        assert records.ids(value) == (same if key_of(value, "name") else []), (id, value)
 
 
 def test_a_hundred_thousand_records_fit_in_60_mb() -> None:

@@ -8,6 +8,7 @@ import io
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -134,12 +135,10 @@ async def _write(
 
 
 def _line(job: LinkJob) -> bytes:
-    return orjson.dumps({"kind": job.target.kind.value, "id": job.id, "links": job.links}, default=_named) + b"\n"
-
-
-def _named(value: object) -> dict[str, str]:
-    assert isinstance(value, Name)
-    return {value.field: value.value}
+    return (
+        orjson.dumps({"kind": job.target.kind.value, "id": job.id, "links": job.links}, default=attrgetter("written"))
+        + b"\n"
+    )
 
 
 def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:

@@ -179,7 +179,7 @@ def _json(outcome: Outcome, run: Run) -> list[str]:
 
 def _plain(value: object) -> dict[str, Any]:
     if isinstance(value, Name):
-        return {value.field: value.value}
+        return value.written
     assert isinstance(value, FieldChange)
     return dict(shown({"added": value.added, "removed": value.removed}))
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import threading
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from linker.errors import UsageError
+from linker.folding import folded
 from linker.sources.jsonl import LINE_LIMIT
 
 __all__ = ["Columns", "Header", "cells_of"]
@@ -121,9 +122,9 @@ class Header:
                 `columns` names.
         """
         wanted = _JOB if columns is None else tuple(columns.headers.values())
-        names = {_folded(name) for name in wanted}
+        names = {folded(name) for name in wanted}
         found = [(cells_of(line, delimiter) or [], delimiter) for delimiter in _DELIMITERS]
-        cells, delimiter = max(found, key=lambda each: (len(names & set(map(_folded, each[0]))), len(each[0])))
+        cells, delimiter = max(found, key=lambda each: (len(names & set(map(folded, each[0]))), len(each[0])))
         if columns is None:
             return cls(_own(cells, source), {name: name for name in _JOB}, {}, len(cells), delimiter)
         places = {name: _place(header, cells, source) for name, header in columns.headers.items()}
@@ -157,7 +158,7 @@ def _own(cells: Sequence[str], source: str) -> dict[str, int]:
 
 def _place(header: str, cells: Sequence[str], source: str) -> int:
     """Where a header stands that a user has named: exactly so, or but for case and white space."""
-    for same in (lambda cell: cell == header, lambda cell: _folded(cell) == _folded(header)):
+    for same in (lambda cell: cell == header, lambda cell: folded(cell) == folded(header)):
         places = [place for place, cell in enumerate(cells) if same(cell)]
         if len(places) > 1:
             raise UsageError(f"{source}, line 1: the column {header!r} stands there {len(places)} times")
@@ -176,17 +177,11 @@ def _missing(names: Iterable[str]) -> str:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     """What may have been meant instead."""
-    import difflib
-
-    by_folded = {_folded(each): each.strip() for each in known if each.strip()}
-    near = difflib.get_close_matches(_folded(name), by_folded, n=1)
+    by_folded = {folded(each): each.strip() for each in known if each.strip()}
+    near = difflib.get_close_matches(folded(name), by_folded, n=1)
     if near:
         return f"; did you mean {by_folded[near[0]]!r}?"
     return f"; there are {', '.join(map(repr, by_folded.values()))}"
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def cells_of(text: str, delimiter: str) -> list[str] | None:
