@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -11,11 +11,11 @@ from linker.batch import Job, Links
 from linker.change import Change
 from linker.errors import Error, ErrorType
 from linker.job import Kind, Mode, sorted_ids
-from linker.left import Left
 from linker.missing import Created
 from linker.results import Result, Status
+from linker.todo import Todo
 
-__all__ = ["Told", "failure", "holds", "taken", "unchanged", "without_before", "written"]
+__all__ = ["Told", "broken_off", "dropped", "failure", "taken", "unchanged", "without_before", "written"]
 
 _NONE: frozenset[str] = frozenset()
 
@@ -33,15 +33,33 @@ class Told(msgspec.Struct, frozen=True):
     """The account is known to define all of its fields."""
 
 
-def without_before(left: Left, told: Told) -> list[Result]:
+def without_before(todo: Todo, told: Told) -> list[Result]:
     """The target shows no links: what adds or removes cannot be done, and takes its siblings with it."""
     message = "the target's answer shows no links, so there is no list to add to or remove from"
     error = Error(ErrorType.BAD_ANSWER, message)
     results: list[Result] = []
-    while left.jobs and (needy := left.wish.needs_before):  # a `replace` that goes may leave an `add` behind
-        lost = [job for job in left.jobs if not needy.isdisjoint(job.links)]
-        results += [failure(job, error, told) for job in lost]
-        results += [Result.rejected(job, incomplete) for job, incomplete in left.drop(lost)]
+    while todo.jobs and (needy := todo.wish.needs_before):  # a `replace` that goes may leave an `add` behind
+        lost = [job for job in todo.jobs if not needy.isdisjoint(job.links)]
+        results += dropped(todo, lost, error, told, tried=True)
+    return results
+
+
+def dropped(todo: Todo, lost: Collection[Job], error: Error, told: Told, tried: bool) -> list[Result]:
+    """Some jobs will not be sent, and half a list takes its siblings along; `tried`: something was asked for them."""
+    results = [failure(job, error, told) if tried else Result.rejected(job, error) for job in lost]
+    return results + [Result.rejected(job, incomplete) for job, incomplete in todo.drop(lost)]
+
+
+def broken_off(todo: Todo, held: Links, error: Error, told: Told) -> list[Result]:
+    """The search for the jobs to blame is broken off: those that are not so by now have failed, the others are left."""
+    assert todo.change is not None
+    after, done, results = todo.change.after, list[Job](), list[Result]()
+    for job in todo.jobs:
+        if all(name in after and name in held and holds(held[name], job, name, after[name]) for name in job.links):
+            done.append(job)
+        else:
+            results.append(failure(job, error, told))
+    todo.jobs = done
     return results
 
 

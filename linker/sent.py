@@ -1,9 +1,10 @@
-"""What has left for one target, and may have arrived without anybody knowing."""
+"""What has left for one target and what came back; a PUT may have arrived without anybody knowing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
+from linker.answers import Answer
 from linker.batch import Links, Wish
 from linker.change import Change, arrived
 from linker.journal import Intent
@@ -17,12 +18,20 @@ class Sent:
 
     Args:
         left: the last PUT of an earlier run, of which it is not known whether it arrived.
+        number_change: called once, when the first PUT leaves; gives the change its number.
     """
 
-    __slots__ = ("_new", "_noted", "fields", "left")
+    __slots__ = ("_new", "_noted", "_number_change", "answer", "attempts", "fields", "left", "number")
 
-    def __init__(self, left: Intent | None = None) -> None:
+    def __init__(self, left: Intent | None, number_change: Callable[[], int]) -> None:
         self.left = left
+        self._number_change = number_change
+        self.number: int | None = None
+        """Of the change."""
+        self.attempts = 0
+        """Of PUTs that were answered."""
+        self.answer: Answer | None = None
+        """To the last PUT that was taken."""
         self.fields: set[str] = set()
         self._new: set[str] = set()  # those that the PUT in hand has brought in
         self._noted: object = None  # what stood for the PUT in hand when its intent was told
@@ -36,6 +45,12 @@ class Sent:
         """A PUT leaves."""
         self._new = put.keys() - self.fields
         self.fields |= self._new
+        self.count()
+
+    def count(self) -> None:
+        """A PUT has left: the change has its number."""
+        if self.number is None:
+            self.number = self._number_change()
 
     def refused(self) -> None:
         """The last PUT has changed nothing."""

@@ -17,13 +17,13 @@ from linker.change import Planned
 from linker.errors import Error, ErrorType
 from linker.freshness import Freshness, PageSeen
 from linker.journal import Intent
-from linker.left import Left
 from linker.mending import Mending
 from linker.missing import new_in
-from linker.outcome import Told, failure, holds, taken, unchanged, without_before, written
+from linker.outcome import Told, broken_off, dropped, failure, taken, unchanged, without_before, written
 from linker.results import Result
 from linker.sent import Sent
 from linker.steps import Step, Tries
+from linker.todo import Todo
 
 __all__ = ["Outcome", "Step", "Work"]
 
@@ -50,10 +50,6 @@ class Work:
         "_defined",
         "_dry",
         "_mending",
-        "_number",
-        "_number_change",
-        "_put_answer",
-        "_put_attempts",
         "_read_status",
         "_refusal",
         "_refused_status",
@@ -62,7 +58,6 @@ class Work:
         "admitted",
         "charged",
         "freshness",
-        "left",
         "page",
         "refusal",
         "sent",
@@ -70,6 +65,7 @@ class Work:
         "step",
         "taken",
         "targets",
+        "todo",
     )
 
     def __init__(
@@ -83,7 +79,7 @@ class Work:
         left: Intent | None = None,
         defined: bool = False,
     ) -> None:
-        self.left = Left(wish)
+        self.todo = Todo(wish)
         self.refusal = 0
         self.sent_at: float | None = None
         self.page: PageSeen[Work] | None = None
@@ -101,27 +97,18 @@ class Work:
         self._defined = defined
         self._dry = dry
         self._mending: Mending | None = None
-        self._number: int | None = None
-        self._number_change = number_change
-        self._put_answer: Answer | None = None  # the last PUT that was taken
-        self._put_attempts = 0
         self._read_status = 200
         self._refusal: tuple[Links, str] | None = None  # a blind PUT that was refused, and the server's words on it
         self._refused_status: int | None = None
         self._seen = True  # whether a GET of this target can be expected to show links
-        self.sent = Sent(left)
+        self.sent = Sent(left, number_change)
         self._tries = Tries()
         if blind and not dry and not wish.needs_before:
-            self.left.plan(None)
+            self.todo.plan(None)
             self.step = Step.WRITE
 
     def __repr__(self) -> str:
-        return f"<Work {self.left.wish.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
-
-    @property
-    def wish(self) -> Wish:
-        """What its jobs ask, as far as they are left."""
-        return self.left.wish
+        return f"<Work {self.todo.wish.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
 
     @property
     def attempt(self) -> int:
@@ -164,32 +151,30 @@ class Work:
         if asked.put is not None:
             self.freshness.looks = 0
             self.sent.leaves(asked.put)
-            if self._number is None:
-                self._number = self._number_change()
         return asked
 
     @property
     def asked(self) -> Request:
         """The request in hand, without a try of it."""
         whole = self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE)
-        return Request(self.left.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
+        return Request(self.todo.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
 
     def intent(self) -> Intent:
         """The PUT in hand, as it is to be noted before it leaves."""
-        assert self.left.change is not None
-        return self.sent.intent(self.left.change, self._mending, self._put)
+        assert self.todo.change is not None
+        return self.sent.intent(self.todo.change, self._mending, self._put)
 
     @property
     def is_noted(self) -> bool:
         """Whether the PUT in hand is still the one whose intent was told last."""
-        return self.sent.is_noted(self.left.change, self._mending)
+        return self.sent.is_noted(self.todo.change, self._mending)
 
     @property
     def _put(self) -> Links:
         if self._mending is not None:
             assert self._mending.put is not None
             return self._mending.put
-        return self.left.put
+        return self.todo.put
 
     @property
     def is_fresh(self) -> bool:
@@ -202,20 +187,20 @@ class Work:
         Args:
             tried: something was asked for them, so that they have failed, and are not just rejected.
         """
-        left, told = self.left, self._told(None, 0, now)
-        lost = list(filter(is_lost, left.jobs))
-        outcomes: list[Outcome] = [failure(job, error, told) if tried else Result.rejected(job, error) for job in lost]
-        outcomes += [Result.rejected(job, incomplete) for job, incomplete in left.drop(lost)]
-        if left.jobs and left.change is not None:
-            left.plan(left.change.before, left.change.held)
+        todo = self.todo
+        outcomes: list[Outcome] = [
+            *dropped(todo, list(filter(is_lost, todo.jobs)), error, self._told(None, 0, now), tried)
+        ]
+        if todo.jobs and todo.change is not None:
+            todo.plan(todo.change.before, todo.change.held)
             outcomes += self._leave_idle(now)
-        self.step = Step.WRITE if left.jobs else None
+        self.step = Step.WRITE if todo.jobs else None
         if self.step is None:
             self._leave_page()
         return outcomes
 
     def _leave_idle(self, now: float) -> list[Outcome]:
-        return [self._unchanged(job, now) for job in self.left.leave_idle(self._put.keys() | self.sent.fields)]
+        return [self._unchanged(job, now) for job in self.todo.leave_idle(self._put.keys() | self.sent.fields)]
 
     def _leave_page(self) -> None:
         if self.page is not None:
@@ -241,7 +226,7 @@ class Work:
                 self.freshness.looks = max(self.freshness.looks, 1)
                 return self.see(answer.links, answer.status, answer.sent_at, now, attempts)
             case Step.WRITE:
-                self._put_attempts, self._put_answer = self._put_attempts + attempts, answer
+                self.sent.attempts, self.sent.answer = self.sent.attempts + attempts, answer
                 if self._mending is not None:
                     self._mending.taken(answer.links)
                     return self._mended(now)
@@ -257,11 +242,8 @@ class Work:
         """The request in hand will not be tried again: what becomes of the jobs that are left."""
         if self.step in (Step.CHECK, Step.CHECK_WHOLE):  # that what was written cannot be looked at is no failure
             return self.unchecked(now)
-        if (
-            self.step is Step.WRITE
-            and http_status in _INVALID
-            and (self._mending is not None or len(self.left.jobs) > 1)
-        ):
+        shared = self._mending is not None or len(self.todo.jobs) > 1
+        if self.step is Step.WRITE and http_status in _INVALID and shared:
             return self._invalid(error.message, http_status, now)
         self._leave_page()
         # a PUT that was refused for good has changed nothing; any other may have, whatever became of its answer
@@ -271,12 +253,12 @@ class Work:
         if refused:
             self.sent.refused()
         idle = self._idle if self.step is Step.WRITE else ()
-        change = self.left.change
+        change = self.todo.change
         asked = self.sent.fields if change is not None and not new_in(change.after) else ()  # else it has never left
         lost = {field: change.after[field] for field in asked} if change is not None else {}
         told = self._told(http_status, self.attempt, now, assuming=lost)
         self.step = None
-        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.left.jobs]
+        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.todo.jobs]
 
     def unchecked(self, now: float) -> list[Outcome]:
         """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
@@ -298,35 +280,36 @@ class Work:
         before: Links | None = None
         if links is None:
             self._seen = False
-            outcomes += without_before(self.left, self._told(http_status, attempts, now))
-            if not self.left.jobs:
+            outcomes += without_before(self.todo, self._told(http_status, attempts, now))
+            if not self.todo.jobs:
                 self.step = None
                 return outcomes
         else:
-            before = {name: links.get(name, _NONE) for name in self.left.wish.fields}
+            before = {name: links.get(name, _NONE) for name in self.todo.wish.fields}
         held = before
         if before is not None and self.sent.left is not None:
-            before = self.sent.resumed(self.left.wish, before, links or {})
+            before = self.sent.resumed(self.todo.wish, before, links or {})
             if self.sent.fields:
-                self._put_attempts, self._number = 1, self._number_change()
-        elif before is not None and self.left.change is not None:
-            before = self.left.change.since(before, self.sent.fields)
-        change = self.left.plan(before, held)
+                self.sent.attempts = 1
+                self.sent.count()
+        elif before is not None and self.todo.change is not None:
+            before = self.todo.change.since(before, self.sent.fields)
+        change = self.todo.plan(before, held)
         self.freshness.read_at = read_at if before is not None else None
         if self._dry:
             self.step = None
-            return [*outcomes, Planned(change, tuple(self.left.jobs))]
+            return [*outcomes, Planned(change, tuple(self.todo.jobs))]
         put = self._put
         outcomes += self._leave_idle(now)
-        if self.left.jobs and not put:  # the PUT was taken, and its answer lost
-            self._put_attempts += self._tries.begin(Step.WRITE)
-            self._put_answer = Answer(http_status, Listed(links=held))
+        if self.todo.jobs and not put:  # the PUT was taken, and its answer lost
+            self.sent.attempts += self._tries.begin(Step.WRITE)
+            self.sent.answer = Answer(http_status, Listed(links=held))
             return outcomes + self._done(held, now)
-        self.step = Step.WRITE if self.left.jobs else None
-        if self._refusal is not None and self.left.jobs:
+        self.step = Step.WRITE if self.todo.jobs else None
+        if self._refusal is not None and self.todo.jobs:
             (refused, message), self._refusal = self._refusal, None
             if refused == put:
-                self._mending = Mending(self.left.jobs, change, put, message)
+                self._mending = Mending(self.todo.jobs, change, put, message)
                 outcomes += self._mended(now)
         return outcomes
 
@@ -337,18 +320,18 @@ class Work:
 
     def _invalid(self, message: str, http_status: int | None, now: float) -> list[Outcome]:
         """The PUT in hand, which several jobs share, was refused: it is mended."""
-        assert self.left.change is not None
-        self._put_attempts += self._tries.begin(Step.WRITE)
+        assert self.todo.change is not None
+        self.sent.attempts += self._tries.begin(Step.WRITE)
         self._refused_status = http_status
         self.sent.refused()
         if self._mending is not None:
             self._mending.refused(message)
-        elif self.left.change.before is None and self._seen:
+        elif self.todo.change.before is None and self._seen:
             # blind: who is to blame cannot be tried without taking away what is there, so that is read first
             self._refusal, self.step = (self._put, message), Step.READ
             return []
         else:
-            self._mending = Mending(self.left.jobs, self.left.change, self._put, message)
+            self._mending = Mending(self.todo.jobs, self.todo.change, self._put, message)
         return self._mended(now)
 
     def _look(self, links: Links | None, http_status: int, read_at: float, now: float) -> list[Outcome]:
@@ -360,8 +343,8 @@ class Work:
             return self._broken_off(error, http_status, now)
         shown = {name: links.get(name, _NONE) for name in mending.before}
         if self._tries.made(Step.WRITE) and mending.arrived(shown):
-            self._put_attempts += self._tries.begin(Step.WRITE)
-            self._put_answer = Answer(http_status, Listed(links=links))
+            self.sent.attempts += self._tries.begin(Step.WRITE)
+            self.sent.answer = Answer(http_status, Listed(links=links))
             mending.taken(shown)
         mending.look(shown)
         self.freshness.read_at, self.step = read_at, Step.WRITE
@@ -369,12 +352,12 @@ class Work:
 
     def _mended(self, now: float) -> list[Outcome]:
         """At the end of the search for the jobs to blame: their results, and those of the others or their check."""
-        mending, answer = self._mending, self._put_answer
+        mending, answer = self._mending, self.sent.answer
         assert mending is not None
         if mending.put is not None:
             return []
         outcomes = self._blamed(mending, now)
-        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self.left.jobs):
+        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self.todo.jobs):
             self.step = Step.CHECK
             return outcomes
         links = {**answer.links, **mending.shown} if answer is not None and answer.links is not None else None
@@ -385,46 +368,33 @@ class Work:
         mending = self._mending
         assert mending is not None
         lost = self._put if self._tries.made(Step.WRITE) > refused else {}  # it may have arrived
-        attempts = self._put_attempts + self.attempt
+        attempts = self.sent.attempts + self.attempt
         outcomes = self._blamed(mending, now)
-        assert self.left.change is not None
-        after, told, held = self.left.change.after, self._told(http_status, attempts, now, assuming=lost), mending.held
-        done: list[Job] = []
-        for job in self.left.jobs:
-            if all(name in after and name in held and holds(held[name], job, name, after[name]) for name in job.links):
-                done.append(job)
-            else:
-                outcomes.append(failure(job, error, told))
-        self.left.jobs = done
+        outcomes += broken_off(self.todo, mending.held, error, self._told(http_status, attempts, now, assuming=lost))
         return outcomes + self._done(mending.held, now)
 
     def _blamed(self, mending: Mending, now: float) -> list[Outcome]:
         """The results of the jobs that are to blame; the others are what is left to do."""
-        assert self.left.change is not None
-        self._mending, self.left.jobs, self.sent.fields, self.left.change = (
-            None,
-            mending.kept,
-            mending.written,
-            mending.change,
-        )
-        told = self._told(self._refused_status, self._put_attempts, now)
+        self._mending, self.sent.fields = None, mending.written
+        self.todo.jobs, self.todo.change = mending.kept, mending.change
+        told = self._told(self._refused_status, self.sent.attempts, now)
         return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in mending.guilty]
 
     @property
     def _idle(self) -> list[Job]:
         """The jobs whose fields are so already, and of no PUT."""
-        return self.left.idle(self._put.keys() | self.sent.fields)
+        return self.todo.idle(self._put.keys() | self.sent.fields)
 
     def _done(self, links: Links | None, now: float) -> list[Outcome]:
         """The results of the jobs that are left: what was put is there, or what `links` shows."""
         self.step = None
-        status = self._put_answer.status if self._put_answer is not None else None
-        told, sent = self._told(status, self._put_attempts, now), self.sent.fields
+        status = self.sent.answer.status if self.sent.answer is not None else None
+        told, sent = self._told(status, self.sent.attempts, now), self.sent.fields
         if links is not None and (change := told.change) is not None:
             self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in sent if name in change.after}
         return [
             self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links)
-            for job in self.left.jobs
+            for job in self.todo.jobs
         ]
 
     def _unchanged(self, job: Job, now: float) -> Result:
@@ -432,5 +402,6 @@ class Work:
 
     def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> Told:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
-        change = self.left.change.assuming(assuming) if self.left.change is not None and assuming else self.left.change
-        return Told(change, http_status, self._number, attempts, elapsed_ms, self.left.created, self._defined)
+        change = self.todo.change
+        change = change.assuming(assuming) if change is not None and assuming else change
+        return Told(change, http_status, self.sent.number, attempts, elapsed_ms, self.todo.created, self._defined)

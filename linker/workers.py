@@ -111,18 +111,18 @@ class Workers:
         if not (self._layout.stops or self._creator.is_needed):
             return
         now = asyncio.get_running_loop().time
-        target = work.wish.target
+        target = work.todo.wish.target
         if stopped := self._layout.stopped(target, work.asked.put or ()):
             error = self._layout.error(target, stopped)
             await self._take(work, work.drop(error, lambda job: not stopped.isdisjoint(job.links), now(), tried=False))
-        if work.step is None or not (new := work.left.new):
+        if work.step is None or not (new := work.todo.new):
             return
         created, errors = await self._creator.create(target.kind, new, owner)
         for field, lost in errors.items():
             for name, error in lost.items():
                 await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=True))
         if work.step is not None:
-            work.left.fill(created)
+            work.todo.fill(created)
 
     async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Answer | RequestFailed | None:
         """What comes of a work's request; None where there was nothing to send any more.
@@ -175,7 +175,7 @@ class Workers:
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
         if work.step is None and work.taken:
-            self._layout.learn(work.wish.target, work.taken)
+            self._layout.learn(work.todo.wish.target, work.taken)
         await self._recorder.take(outcomes, work.targets if work.step is None else ())
 
     def _waits(self, work: Work, judged: Verdict, outcome: Answer | RequestFailed) -> bool:
@@ -222,7 +222,7 @@ class Workers:
         seen = {name: item for item in items for name in (item.reference, item.id) if name}
         outcomes: list[Outcome] = []
         for work in list(page.unsent):
-            item = seen.get(work.wish.target.id)
+            item = seen.get(work.todo.wish.target.id)
             if item is None or item.links is None or not isinstance(answer, Answer):
                 work.read_again()
             else:

@@ -46,7 +46,7 @@ ORDER = (
     "results",
     "freshness",
     "sent",
-    "left",
+    "todo",
     "work",
     "layout",
     "creation",

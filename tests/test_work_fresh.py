@@ -132,7 +132,7 @@ def test_what_somebody_else_did_between_a_lost_put_and_the_next_is_not_ours() ->
     assert step(work, 1.0) == "PUT 1 2"
     assert step(work, 100.0) == "GET"
     assert work.answered(shows("1 2 5", at=100.0), 100.2) == []
-    assert work.left.removals == 1
+    assert work.todo.removals == 1
     assert step(work, 100.3) == "PUT 1 2"
     [result] = work.answered(shows("1 2"), 100.4)
     assert isinstance(result, Result)
@@ -242,7 +242,7 @@ def test_a_record_that_was_never_made_is_no_change() -> None:
     work = Work(wish, max_age_s=60.0, number_change=count(7).__next__, left=intent)
     assert step(work, 0.0) == "GET"
     assert work.answered(shows("1"), 0.2) == []
-    assert work.left.new == {"c": ["Newcomer"]}
+    assert work.todo.new == {"c": ["Newcomer"]}
     assert step(work, 100.0) == "GET"
     [result] = work.failed(LOST, None, 130.0)
     assert isinstance(result, Result)

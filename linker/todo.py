@@ -9,10 +9,10 @@ from linker.change import Change, plan
 from linker.errors import Error
 from linker.missing import Created, filled, new_in
 
-__all__ = ["Left"]
+__all__ = ["Todo"]
 
 
-class Left:
+class Todo:
     """Jobs leave it one by one, with their results; half a list takes its siblings along."""
 
     __slots__ = ("change", "created", "jobs", "wish")
@@ -26,7 +26,7 @@ class Left:
         """Records that were made for its names."""
 
     def __repr__(self) -> str:
-        return f"<Left of {self.wish.target}: {len(self.jobs)} of {len(self.wish.jobs)} jobs>"
+        return f"<Todo of {self.wish.target}: {len(self.jobs)} of {len(self.wish.jobs)} jobs>"
 
     def plan(self, before: Links | None, held: Links | None = None) -> Change:
         """Plan its change from what the target held before, and holds."""
