@@ -18,7 +18,6 @@ import tracemalloc
 
 from linker.api import Api
 from linker.fetcher import Fetcher
-from linker.job import Kind
 from linker.listing import Listing
 from linker.quota import Quota
 from linker.records import Records
@@ -26,6 +25,7 @@ from linker.sandbox.seed import seeded_account
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.tables import read_table
+from linker.target import Kind
 
 TABLE = (Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers"),)
 

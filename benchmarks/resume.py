@@ -16,9 +16,10 @@ import orjson
 
 from linker.batch import Batch, Job
 from linker.change import FieldChange
-from linker.job import Kind, LinkJob, Mode, Target
+from linker.job import LinkJob, Mode
 from linker.results import Result, Status
 from linker.resume import read_done
+from linker.target import Kind, Target
 
 
 def write_results(path: Path, count: int) -> None:

@@ -33,13 +33,14 @@ if TYPE_CHECKING:
         Unauthorized,
         UsageError,
     )
-    from linker.job import Kind, LinkJob, Mode, Name, Target
+    from linker.job import LinkJob, Mode, Name
     from linker.plan import Plan
     from linker.results import Result, Status
     from linker.run import Run
     from linker.settings import Rate, Settings
     from linker.sources import Columns, JobFile, UndoFile
     from linker.summary import Summary
+    from linker.target import Kind, Target
 
 __all__ = [
     "Change",
@@ -99,11 +100,11 @@ _WHERE: Final = {
     "TooManyRemovals": "linker.errors",
     "Unauthorized": "linker.errors",
     "UsageError": "linker.errors",
-    "Kind": "linker.job",
+    "Kind": "linker.target",
     "LinkJob": "linker.job",
     "Mode": "linker.job",
     "Name": "linker.job",
-    "Target": "linker.job",
+    "Target": "linker.target",
     "Plan": "linker.plan",
     "Result": "linker.results",
     "Status": "linker.results",

@@ -13,9 +13,10 @@ import orjson
 
 from linker.batch import Links
 from linker.errors import BadAnswer, InvalidJob
-from linker.job import Kind, record_id
+from linker.job import record_id
 from linker.ratelimit import RateLimit, rate_limit
 from linker.sessions import Reply
+from linker.target import Kind
 
 __all__ = [
     "Answer",

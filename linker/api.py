@@ -11,10 +11,11 @@ import orjson
 from linker.answers import Answer, understand_target
 from linker.batch import Links
 from linker.errors import BadAnswer
-from linker.job import Kind, Target, sorted_ids
+from linker.job import sorted_ids
 from linker.listing import PageRequest
 from linker.look import Create, Look
 from linker.sessions import Reply, SessionPool
+from linker.target import Kind, Target
 
 __all__ = ["Api", "Ask", "Request"]
 

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from linker.errors import Error, ErrorType
-from linker.job import Kind, LinkJob, Mode, Target
+from linker.job import LinkJob, Mode
+from linker.target import Kind, Target
 
 __all__ = ["Batch", "Job", "Links", "Lost", "Wish", "WishedLinks", "settle", "wished"]
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from linker.batch import Job, Links, Wish
-from linker.job import Target, sorted_ids
+from linker.job import sorted_ids
 from linker.journal import Intent
+from linker.target import Target
 
 __all__ = ["Change", "FieldChange", "Planned", "arrived", "plan"]
 

@@ -15,7 +15,6 @@ from linker.errors import Stopped, UsageError
 from linker.fetcher import Fetcher, Read
 from linker.fields import Definition, Fields, read_fields
 from linker.intake import Intake
-from linker.job import Kind
 from linker.listing import Listing
 from linker.look import ME, PRODUCTS, Look
 from linker.quota import Quota
@@ -27,6 +26,7 @@ from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 from linker.summary import Summary
 from linker.tables import parse_table, tables_in_use
+from linker.target import Kind
 
 __all__ = ["Check", "FileCheck", "LinkField", "checked"]
 

@@ -14,13 +14,14 @@ from linker import log
 from linker.answers import Answer
 from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
 from linker.fetcher import Fetcher
-from linker.job import Kind, record_id
+from linker.job import record_id
 from linker.look import Create
 from linker.names import Names
 from linker.quota import Closed
 from linker.records import Records
 from linker.retry import GiveUp
 from linker.tables import Table, read_table, told
+from linker.target import Kind
 
 __all__ = ["Creator"]
 

@@ -12,13 +12,14 @@ from linker.api import Api, Request
 from linker.batch import Links
 from linker.errors import ExportFailed, UsageError
 from linker.fetcher import Fetch, Fetcher, every_page
-from linker.job import Kind, LinkJob, Target, sorted_ids
+from linker.job import LinkJob, sorted_ids
 from linker.listing import Listing, PageRequest
 from linker.naming import Naming
 from linker.quota import Quota
 from linker.retry import GiveUp
 from linker.sessions import SessionPool
 from linker.settings import Settings
+from linker.target import Kind, Target
 
 __all__ = ["exported"]
 

@@ -13,9 +13,10 @@ from linker import log
 from linker.answers import Answer, plain
 from linker.errors import InvalidJob
 from linker.fetcher import Read
-from linker.job import Kind, is_field
+from linker.job import is_field
 from linker.listing import Listing
 from linker.look import definitions
+from linker.target import Kind
 
 __all__ = ["LINK_MANY", "Definition", "Fields", "read_fields"]
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from linker.errors import ErrorType, UsageError
 from linker.fetcher import Read
 from linker.fields import Fields, read_fields
-from linker.job import Kind, LinkJob
+from linker.job import LinkJob
 from linker.names import Names, UnknownRecord
 from linker.settings import Settings
 from linker.sources import Entry, Rejection
+from linker.target import Kind
 
 __all__ = ["Intake"]
 

@@ -1,7 +1,7 @@
-"""What a user asks for: link jobs, the targets they name, and the ids they link.
+"""What a user asks for: link jobs, and the records that they link, by their ids or by their names.
 
-Everything that crosses this file is checked once and canonical afterwards: a `Target` compares as the
-account compares, a record id is a string of digits, and a `LinkJob` that exists is one that can be sent.
+Everything that crosses this file is checked once and canonical afterwards: a record id is a string of digits,
+and a `LinkJob` that exists is one that can be sent.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import msgspec
 import orjson
 
 from linker.errors import InvalidJob
+from linker.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint, quoted
 
-__all__ = ["Kind", "LinkJob", "Mode", "Name", "Target", "record_id", "sorted_ids"]
+__all__ = ["LinkJob", "Mode", "Name", "record_id", "sorted_ids"]
 
 
 class Mode(StrEnum):
@@ -30,137 +31,6 @@ class Mode(StrEnum):
     REMOVE = "remove"
 
 
-class Kind(StrEnum):
-    """The nine kinds of resource that can be linked; the value is the wrapper of a request's body."""
-
-    PRODUCT = "product"
-    RELEASE = "release"
-    FEATURE = "feature"
-    REQUIREMENT = "requirement"
-    IDEA = "idea"
-    INITIATIVE = "initiative"
-    GOAL = "goal"
-    CUSTOM_OBJECT_RECORD = "custom_object_record"
-    EPIC = "epic"
-
-    @property
-    def plural(self) -> str:
-        """The kind as it stands in a path: `features`."""
-        return f"{self}s"
-
-    @classmethod
-    def parse(cls, text: str) -> Kind:
-        """The kind that a user means by `feature`, `Features` or Aha!'s own `MasterFeature`.
-
-        Raises:
-            InvalidJob: no kind is called that; the message names the nearest.
-        """
-        folded = str(text).strip().lower().replace("-", "_").removeprefix("ideas::")
-        try:
-            return _KIND_NAMES[folded.removesuffix("s")]
-        except KeyError:
-            near = difflib.get_close_matches(folded, [kind.value for kind in cls], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the kinds are {', '.join(cls)}"
-            raise InvalidJob(f"kind {_shown(text)} is not known; {hint}") from None
-
-
-_KIND_NAMES: Final[Mapping[str, Kind]] = {kind.value: kind for kind in Kind} | {
-    "customobjectrecord": Kind.CUSTOM_OBJECT_RECORD,
-    "master_feature": Kind.EPIC,
-    "masterfeature": Kind.EPIC,
-    "project": Kind.PRODUCT,
-    "strategic_imperative": Kind.GOAL,
-    "strategicimperative": Kind.GOAL,
-}
-
-# The letters between a reference number's prefix and its number (the API document's examples).
-_LETTERS: Final[Mapping[str, Kind]] = {
-    "R": Kind.RELEASE,
-    "MR": Kind.RELEASE,
-    "E": Kind.EPIC,
-    "S": Kind.INITIATIVE,
-    "I": Kind.IDEA,
-    "G": Kind.GOAL,
-}
-_UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
-
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
-_DIGITS = re.compile(r"[0-9]+")
-_REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
-_SPREADSHEET = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
-_FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_NAME_LIMIT: Final = 1000
-
-
-def _kind_of(reference: str) -> Kind | None:
-    """The kind that an upper-case reference number tells, None where it tells none."""
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
-        return None
-    letters, number, sub = match.group("letters", "number", "sub")
-    if letters is None:
-        if number is None:
-            return Kind.PRODUCT
-        return Kind.FEATURE if sub is None else Kind.REQUIREMENT
-    if letters in _UNLINKABLE:
-        raise InvalidJob(f"id {reference!r} is {_UNLINKABLE[letters]}, which the API cannot link to records")
-    return _LETTERS.get(letters) if sub is None else None
-
-
-class Target(msgspec.Struct, frozen=True, order=True, gc=False):
-    """One Aha! resource. `id` is a number without leading zeros or an upper-case reference number.
-
-    Example:
-        >>> Target.parse("prj1-r-1")
-        Target(kind=<Kind.RELEASE: 'release'>, id='PRJ1-R-1')
-    """
-
-    kind: Kind
-    id: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.id}"
-
-    @classmethod
-    def parse(cls, id: str | int, kind: Kind | str | None = None) -> Target:
-        """The target that a job names.
-
-        Raises:
-            InvalidJob: no target can be meant; the message says why and what would do.
-        """
-        text = _target_id(id)
-        given = Kind.parse(kind) if kind is not None else None
-        if _DIGITS.fullmatch(text):
-            if given is None:
-                raise InvalidJob(f"id {text!r} is a bare number, which does not tell its kind; add a kind")
-            return cls(given, text.lstrip("0") or "0")
-        text = text.upper()
-        told = _kind_of(text)
-        if given is None:
-            if told is None:
-                raise InvalidJob(f"id {text!r} is no reference number whose kind is known; add a kind")
-            return cls(told, text)
-        if told is not None and told is not given:
-            raise InvalidJob(f"kind {given.value!r} is contradicted by the id: {text!r} names a {told}")
-        if given is Kind.CUSTOM_OBJECT_RECORD:
-            raise InvalidJob(f"id {text!r}: a custom_object_record is named by its numeric id only")
-        return cls(given, text)
-
-
-def _target_id(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidJob(f"id must be a string or an integer, not {_shown(value)}{_float_hint(value)}")
-    text = _digits(value) if isinstance(value, int) else value.strip()
-    if not text:
-        raise InvalidJob("id is empty")
-    if _SPREADSHEET.fullmatch(text):
-        raise InvalidJob(f"id {_shown(text)} has lost its last digits in a spreadsheet; export it as text")
-    if not _ID.fullmatch(text):
-        rule = "may hold only letters, digits, '-' and '_' (200 at most) and begins with no '-'"
-        raise InvalidJob(f"id {_shown(text)} {rule}")
-    return text
-
-
 def record_id(value: object) -> str:
     """The exact id of a record, without leading zeros, from a string or an integer of any length.
 
@@ -169,42 +39,23 @@ def record_id(value: object) -> str:
     """
     if isinstance(value, str):
         text = value.strip()
-        if _DIGITS.fullmatch(text):
+        if DIGITS.fullmatch(text):
             return text.lstrip("0") or "0"
-        if _SPREADSHEET.fullmatch(text):
-            raise InvalidJob(f"record id {_shown(text)} has lost its last digits in a spreadsheet; export it as text")
+        if SPREADSHEET.fullmatch(text):
+            raise InvalidJob(f"record id {quoted(text)} has lost its last digits in a spreadsheet; export it as text")
     elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return _digits(value)
+        return digits(value)
     hint = '; if it is a name, say --match name, or {"name": …}' if isinstance(value, str) and value.strip() else ""
-    raise InvalidJob(f"record id {_shown(value)} is no string of digits{_float_hint(value)}{hint}")
-
-
-def _digits(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError:  # over the interpreter's limit of digits
-        raise InvalidJob("an id of over 4,000 digits is written as a string") from None
-
-
-def _float_hint(value: object) -> str:
-    if not isinstance(value, float):
-        return ""
-    if value == value and abs(value) >= 2**53:  # beyond, a float has dropped digits (IEEE 754)
-        return "; the number has lost its last digits (in a spreadsheet, or above 2^64): write it as a string"
-    return "; write it as a string"
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of over 4,000 digits, lists a thousand deep
-        return f"this {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
+    raise InvalidJob(f"record id {quoted(value)} is no string of digits{float_hint(value)}{hint}")
 
 
 def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
     """Record ids in the order of their numbers, without repeats."""
     return sorted(set(ids), key=lambda id: (len(id), id))
+
+
+_FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_NAME_LIMIT: Final = 1000
 
 
 class Name(msgspec.Struct, frozen=True, order=True):
@@ -232,14 +83,14 @@ class Name(msgspec.Struct, frozen=True, order=True):
             InvalidJob: it says none, or one that is empty, or is neither text nor a whole number.
         """
         if not isinstance(value, Mapping) or len(value) != 1:
-            raise InvalidJob(f'a record is an id or {{"name": …}}, not {_shown(value)}')
+            raise InvalidJob(f'a record is an id or {{"name": …}}, not {quoted(value)}')
         ((field, value),) = value.items()
         if not is_field(field):
-            raise InvalidJob(f"{_shown(field)} is no field of a custom table: letters, digits, '-' and '_' only")
+            raise InvalidJob(f"{quoted(field)} is no field of a custom table: letters, digits, '-' and '_' only")
         if isinstance(value, int) and not isinstance(value, bool):
-            value = _digits(value)
+            value = digits(value)
         if not isinstance(value, str):
-            raise InvalidJob(f"a record's {field} is text, not {_shown(value)}{_float_hint(value)}")
+            raise InvalidJob(f"a record's {field} is text, not {quoted(value)}{float_hint(value)}")
         text = value.strip()
         if not text:
             raise InvalidJob(f"a record's {field} is empty")
@@ -324,7 +175,7 @@ class LinkJob:
         """
         if not isinstance(line, Mapping):
             hint = "; a job file holds one job a line, not one list" if isinstance(line, list) else ""
-            raise InvalidJob(f"a job is an object {{…}}, not {_shown(line)}{hint}")
+            raise InvalidJob(f"a job is an object {{…}}, not {quoted(line)}{hint}")
         try:
             job = msgspec.convert(line, JobLine)
         except msgspec.ValidationError as error:
@@ -342,7 +193,7 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
     try:
         return Mode(mode.strip().lower())
     except (ValueError, AttributeError):
-        raise InvalidJob(f"mode {_shown(mode)} is not known; the modes are {', '.join(Mode)}") from None
+        raise InvalidJob(f"mode {quoted(mode)} is not known; the modes are {', '.join(Mode)}") from None
 
 
 def matched(links: Mapping[str, Any], field: str) -> dict[str, Any]:
@@ -356,15 +207,15 @@ def matched(links: Mapping[str, Any], field: str) -> dict[str, Any]:
 def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Name, ...]]:
     """The canonical links of a job. Raises `InvalidJob` naming the place of what is wrong."""
     if not isinstance(links, Mapping):
-        raise InvalidJob(f"links must be an object {{field: [record ids]}}, not {_shown(links)}")
+        raise InvalidJob(f"links must be an object {{field: [record ids]}}, not {quoted(links)}")
     if not links:
         raise InvalidJob("links is empty: name at least one field ([] clears it)")
     parsed: dict[str, tuple[str | Name, ...]] = {}
     for field, ids in links.items():
         if not is_field(field):
-            raise InvalidJob(f"field {_shown(field)} may hold only letters, digits, '-' and '_' (200 at most)")
+            raise InvalidJob(f"field {quoted(field)} may hold only letters, digits, '-' and '_' (200 at most)")
         if isinstance(ids, str) or not isinstance(ids, Sequence):
-            raise InvalidJob(f"links.{field} must be a list of record ids, not {_shown(ids)}")
+            raise InvalidJob(f"links.{field} must be a list of record ids, not {quoted(ids)}")
         try:
             records = [id if isinstance(id, Name) else _record(id) for id in ids]
         except InvalidJob as error:
@@ -405,7 +256,7 @@ def _said_plainly(message: str) -> str:
     if match := _UNKNOWN_KEY.match(message):
         near = difflib.get_close_matches(match[1], keys, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"a job has {', '.join(keys)}"
-        return f"key {_shown(match[1])} is not known; {hint}"
+        return f"key {quoted(match[1])} is not known; {hint}"
     if match := _MISSING_KEY.match(message):
         return f"key {match[1]!r} is missing"
     return message[0].lower() + message[1:].replace("`$.", "`").replace(" - at ", " at ")

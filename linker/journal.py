@@ -18,7 +18,7 @@ import msgspec
 from linker import log
 from linker.errors import ResultsUnwritable
 from linker.files import Disk, Durability, Lines
-from linker.job import Target
+from linker.target import Target
 
 __all__ = ["Intent", "Journal", "by_process", "journal_of", "left_open"]
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from linker import log
 from linker.errors import Error, ErrorType
-from linker.job import Kind, Target
 from linker.outcome import off_layout
+from linker.target import Kind, Target
 
 __all__ = ["Layout"]
 

@@ -12,8 +12,9 @@ from typing import ClassVar, Final, Literal
 
 from linker.answers import Answer, understand_page
 from linker.errors import InvalidJob, UsageError
-from linker.job import Kind, is_field, record_id
+from linker.job import is_field, record_id
 from linker.sessions import Reply
+from linker.target import Kind
 
 __all__ = ["PAGE_SIZE", "Listing", "PageRequest"]
 

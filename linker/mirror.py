@@ -10,9 +10,10 @@ from linker.api import Request
 from linker.batch import Batch
 from linker.errors import UsageError
 from linker.fetcher import Fetch, every_page
-from linker.job import LinkJob, Target
+from linker.job import LinkJob
 from linker.listing import Listing
 from linker.retry import GiveUp
+from linker.target import Target
 
 __all__ = ["MIRROR", "clears"]
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from linker.errors import InvalidJob, UsageError
 from linker.fetcher import Read
 from linker.fields import Fields
-from linker.job import Kind, LinkJob, Name, sorted_ids
+from linker.job import LinkJob, Name, sorted_ids
 from linker.missing import place_of
 from linker.records import Records, key_of
 from linker.settings import Settings
 from linker.tables import Table, parse_table, read_table, tables_in_use
+from linker.target import Kind
 
 __all__ = ["Names", "UnknownRecord"]
 

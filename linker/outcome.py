@@ -10,9 +10,10 @@ import msgspec
 from linker.batch import Job, Links
 from linker.change import Change
 from linker.errors import Error, ErrorType
-from linker.job import Kind, Mode, sorted_ids
+from linker.job import Mode, sorted_ids
 from linker.missing import Created
 from linker.results import Result, Status
+from linker.target import Kind
 from linker.todo import Todo
 
 __all__ = ["Told", "broken_off", "dropped", "failure", "taken", "unchanged", "without_before", "written"]

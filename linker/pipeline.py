@@ -21,7 +21,6 @@ from linker.fetcher import Fetcher
 from linker.freshness import PageSeen
 from linker.guard import Admission, Guard
 from linker.intake import Intake
-from linker.job import Target
 from linker.journal import Intent
 from linker.layout import Layout
 from linker.listing import Listing, PageRequest
@@ -38,6 +37,7 @@ from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 from linker.steps import Step
 from linker.summary import Summary
+from linker.target import Target
 from linker.work import Outcome, Work
 from linker.workers import Workers
 from linker.workqueue import WorkQueue

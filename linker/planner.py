@@ -25,9 +25,9 @@ from linker.api import Request
 from linker.batch import Batch, Job, Links, Wish
 from linker.errors import Error
 from linker.fetcher import Fetch
-from linker.job import Kind, Target
 from linker.listing import Listing, PageRequest
 from linker.retry import GiveUp
+from linker.target import Kind, Target
 from linker.workqueue import WorkQueue
 
 __all__ = ["Planner", "Sight"]

@@ -10,10 +10,10 @@ from typing import Final
 import msgspec
 
 from linker.errors import ResultsUnwritable
-from linker.job import Target
 from linker.results import Result
 from linker.resultsfile import ResultsFile
 from linker.summary import Summary
+from linker.target import Target
 from linker.work import Outcome
 
 __all__ = ["Recorder"]

@@ -14,9 +14,9 @@ from typing import Self
 from linker import log
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.files import DISK, Disk, Durability, Lines, Locked
-from linker.job import Target
 from linker.journal import Intent, Journal, by_process, journal_of
 from linker.results import Result
+from linker.target import Target
 
 __all__ = ["ResultsFile"]
 

@@ -17,7 +17,7 @@ import orjson
 
 from linker.batch import Job
 from linker.errors import UsageError
-from linker.job import Target
+from linker.target import Target
 
 __all__ = ["Done", "read_done"]
 

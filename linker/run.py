@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from typing import Final, TypeAlias, cast
 
 from linker.errors import LinkerError, UsageError
-from linker.job import Kind
 from linker.pipeline import Pipeline, Progress
 from linker.quota import Quota
 from linker.results import Result
@@ -16,6 +15,7 @@ from linker.resultsfile import ResultsFile
 from linker.settings import Settings
 from linker.sources import Source
 from linker.summary import Summary
+from linker.target import Kind
 from linker.work import Outcome
 
 __all__ = ["Confirm", "Run"]

@@ -11,11 +11,12 @@ from linker import log
 from linker.answers import Answer
 from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
 from linker.fetcher import Read
-from linker.job import Kind, is_field, record_id
+from linker.job import is_field, record_id
 from linker.listing import PAGE_SIZE, Listing
 from linker.look import linked_in, record, records
 from linker.records import Records
 from linker.retry import GiveUp
+from linker.target import Kind
 
 __all__ = ["Table", "parse_table", "read_table", "table_of_record", "tables_in_use", "told"]
 

@@ -17,8 +17,8 @@ from linker.answers import Answer, retry_after
 from linker.api import Request
 from linker.batch import Links
 from linker.errors import BadAnswer
-from linker.job import Kind, Target
 from linker.sessions import Reply
+from linker.target import Kind, Target
 
 FEATURE = Target(Kind.FEATURE, "PRJ1-1")
 READ = Request(FEATURE)

@@ -9,8 +9,8 @@ from wire import opened
 from linker.answers import Answer
 from linker.api import Api, Request
 from linker.errors import BadAnswer
-from linker.job import Kind, Target
 from linker.sandbox import Sandbox
+from linker.target import Kind, Target
 
 FEATURE = Target(Kind.FEATURE, "PRJ1-1")
 READ = Request(FEATURE)

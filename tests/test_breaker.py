@@ -14,8 +14,8 @@ from linker.answers import Answer
 from linker.api import Api, Request
 from linker.breaker import IN_A_ROW, Breaker, Cause, cause_of
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized
-from linker.job import Kind, Target
 from linker.settings import Settings
+from linker.target import Kind, Target
 
 REQUEST = Request(Target(Kind.FEATURE, "PRJ1-1"))
 WELL = Answer(200)

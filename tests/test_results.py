@@ -16,10 +16,11 @@ import pytest
 from linker.batch import Job
 from linker.change import FieldChange
 from linker.errors import Error, ErrorType, ResultsExist, UsageError
-from linker.job import Kind, Mode, Target
+from linker.job import Mode
 from linker.results import Result, Status
 from linker.resultsfile import ResultsFile
 from linker.sources import Entry, Rejection
+from linker.target import Kind, Target
 
 KEYS = [
     *("job", "line", "source", "key", "kind", "id", "mode", "links", "status", "before", "after", "change", "changes"),
@@ -186,7 +187,8 @@ import resource, sys
 from pathlib import Path
 from linker.batch import Job
 from linker.errors import ResultsUnwritable
-from linker.job import Kind, Mode, Target
+from linker.job import Mode
+from linker.target import Kind, Target
 from linker.results import Result, Status
 from linker.resultsfile import ResultsFile
 

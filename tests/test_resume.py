@@ -14,10 +14,10 @@ from runs import ACME, ZANE, eager, features, lines_of, names, results_of, write
 import linker
 from linker import Kind, Status
 from linker.files import DISK
-from linker.job import Target
 from linker.journal import Intent, Journal, journal_of, left_open
 from linker.resume import read_done
 from linker.sandbox import Sandbox
+from linker.target import Target
 
 CUSTOMERS = "customers"
 

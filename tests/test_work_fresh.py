@@ -14,11 +14,11 @@ from linker.answers import Answer, Listed
 from linker.batch import Batch
 from linker.change import FieldChange
 from linker.freshness import PageSeen
-from linker.job import Kind
 from linker.journal import Intent
 from linker.listing import Listing
 from linker.missing import place_of
 from linker.steps import Step
+from linker.target import Kind
 from linker.work import Work
 
 LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)

@@ -16,13 +16,13 @@ import orjson
 
 from linker.api import Api, Request
 from linker.fetcher import Fetcher
-from linker.job import Kind, Target
 from linker.ledger import Ledger
 from linker.quota import Quota
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
 from linker.sessions import Outgoing, Reply, SessionPool
 from linker.settings import Rate, Settings
+from linker.target import Kind, Target
 
 R = TypeVar("R", bound=Outgoing)
 

@@ -16,10 +16,10 @@ import orjson
 from linker.cli.drive import run_in_loop
 from linker.cli.options import Access
 from linker.cli.run import carry_out
-from linker.job import Kind
 from linker.sandbox import Account, Fault, Limit, Sandbox
 from linker.settings import Rate, Settings
 from linker.sources import JobFile
+from linker.target import Kind
 
 __all__ = ["command"]
 

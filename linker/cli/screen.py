@@ -13,11 +13,11 @@ from rich.text import Text
 
 from linker import log
 from linker.answers import plain
-from linker.job import Kind, Target
 from linker.missing import is_new, name_of
 from linker.results import Result, Status
 from linker.run import Run
 from linker.summary import Summary
+from linker.target import Kind, Target
 
 __all__ = ["called", "counted", "duration", "show_summary", "why_not"]
 

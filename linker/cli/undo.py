@@ -23,9 +23,10 @@ from linker.cli.question import may_ask
 from linker.cli.run import carry_out
 from linker.cli.screen import counted
 from linker.errors import UsageError
-from linker.job import LinkJob, Mode, Target
+from linker.job import LinkJob, Mode
 from linker.results import Result
 from linker.sources import Reading, UndoFile
+from linker.target import Target
 from linker.work import Outcome
 
 __all__ = ["command"]

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from linker.job import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, Account, Resource
+from linker.target import Kind
 
 __all__ = ["Shapes", "Show"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from linker.job import Kind
+from linker.target import Kind
 
 __all__ = ["Seen", "Stats"]
 

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from linker.errors import ErrorType, InvalidJob
-from linker.job import LinkJob, Name, Target, check_key, is_field, matched, parse_links, parse_mode
+from linker.job import LinkJob, Name, check_key, is_field, matched, parse_links, parse_mode
+from linker.target import Target
 
 __all__ = ["Entry", "Reading", "Rejection", "read_entry"]
 

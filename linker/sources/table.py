@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from linker.errors import InvalidJob, UsageError
-from linker.job import LinkJob, Target
+from linker.job import LinkJob
 from linker.sources.columns import Columns, Header, cells_of
 from linker.sources.entry import Entry, Reading, Rejection, read_entry
 from linker.sources.jsonl import LINE_LIMIT, numbered_lines
+from linker.target import Target
 
 __all__ = ["read_table"]
 

@@ -14,9 +14,10 @@ import orjson
 
 from linker.errors import InvalidJob, UsageError
 from linker.files import is_locked
-from linker.job import LinkJob, Mode, Target, record_id
+from linker.job import LinkJob, Mode, record_id
 from linker.journal import Intent, by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
+from linker.target import Target
 
 __all__ = ["UndoFile"]
 
