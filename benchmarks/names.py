@@ -22,6 +22,7 @@ from linker.listing import Listing
 from linker.quota import Quota
 from linker.records import Records
 from linker.sandbox.seed import seeded_account
+from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.tables import read_table
@@ -34,7 +35,7 @@ async def read(url: str, *, traced: bool) -> tuple[Records, int, float]:
     """The table, the requests that it took, and MB that it holds (traced) or else seconds."""
     settings = Settings(base_url=url, rate=(), state_dir=None)
     quota = Quota.of(settings)
-    async with SessionPool(settings, "sandbox", quota, asyncio.Event()) as pool:
+    async with SessionPool(settings, Token("sandbox"), quota, asyncio.Event()) as pool:
         begun = time.perf_counter()
         if traced:
             tracemalloc.start()

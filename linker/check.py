@@ -21,6 +21,7 @@ from linker.quota import Quota
 from linker.ratelimit import RateLimit
 from linker.results import Result
 from linker.retry import GiveUp
+from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
@@ -79,7 +80,7 @@ class Check:
         return self.problem is None and self.files_problem is None and well
 
 
-async def checked(settings: Settings, token: str, quota: Quota, sources: Sequence[Source]) -> Check:
+async def checked(settings: Settings, token: Token, quota: Quota, sources: Sequence[Source]) -> Check:
     """Look at an account, and at job files if there are any. Nothing is written.
 
     Raises:

@@ -20,6 +20,7 @@ from linker.plan import Plan
 from linker.quota import Quota
 from linker.resultsfile import ResultsFile
 from linker.run import Confirm, Run
+from linker.secret import Token
 from linker.settings import Settings, base_url
 from linker.sources import Jobs, UndoFile, sources_of
 from linker.summary import Summary
@@ -39,7 +40,7 @@ class Linker:
 
     Args:
         account: the NAME of `https://NAME.aha.io`; or `url`, any other base (a sandbox, a proxy).
-        token: an API key or an OAuth2 token; it is kept out of every log, result, error and `repr`.
+        token: an API key or an OAuth2 token; it is kept out of every log, result, error, `repr` and pickle.
         settings: all of them at once, instead of `account`, `url` and
         options: the fields of `linker.Settings`, by name: `rate`, `concurrency`, `attempts`, `mode`…
 
@@ -55,17 +56,13 @@ class Linker:
     def __init__(
         self,
         account: str | None = None,
-        token: str | None = None,
+        token: str | Token | None = None,
         *,
         url: str | None = None,
         settings: Settings | None = None,
         **options: Any,
     ) -> None:
-        if not token or not token.strip():
-            raise UsageError("a token is needed: an API key of the account (Settings, Personal, Developer in Aha!)")
-        if not token.strip().isascii() or not token.strip().isprintable() or " " in token.strip():
-            raise UsageError("the token holds characters that no token has; is it the right file or variable?")
-        self._token = token.strip()
+        self._token = token = Token.of(token)  # so that no frame keeps the text
         self._settings = settings or Settings(base_url=base_url(account, url), **options)
         self._runs: list[Run] = []
 
@@ -190,7 +187,7 @@ class Linker:
 def link(
     jobs: Jobs,
     account: str | None = None,
-    token: str | None = None,
+    token: str | Token | None = None,
     *,
     results: str | Path | None = None,
     overwrite: bool = False,
@@ -218,8 +215,10 @@ def link(
             "async with linker.Linker(...) as aha: async for result in aha.run(jobs, results=...): ..."
         )
 
+    token = secret = Token.of(token)  # so that no frame keeps the text
+
     async def whole() -> Summary:
-        async with Linker(account, token, **options) as aha:
+        async with Linker(account, secret, **options) as aha:
             run = aha.run(jobs, results, overwrite=overwrite, resume=resume, failed_only=failed_only)
             async for _ in run:
                 pass

@@ -17,6 +17,7 @@ from linker.listing import Listing, PageRequest
 from linker.naming import Naming
 from linker.quota import Quota
 from linker.retry import GiveUp
+from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.target import Kind, Target
@@ -26,7 +27,7 @@ __all__ = ["exported"]
 
 async def exported(
     settings: Settings,
-    token: str,
+    token: Token,
     quota: Quota,
     listing: Listing,
     field: str | None,

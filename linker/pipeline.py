@@ -32,6 +32,7 @@ from linker.recorder import Recorder
 from linker.results import Result
 from linker.resultsfile import ResultsFile
 from linker.resume import Done, read_done
+from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
@@ -72,7 +73,7 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        token: str,
+        token: Token,
         quota: Quota,
         sources: Sequence[Source],
         results: ResultsFile | None,

@@ -12,6 +12,7 @@ from linker.pipeline import Pipeline, Progress
 from linker.quota import Quota
 from linker.results import Result
 from linker.resultsfile import ResultsFile
+from linker.secret import Token
 from linker.settings import Settings
 from linker.sources import Source
 from linker.summary import Summary
@@ -37,7 +38,7 @@ class Run:
     def __init__(
         self,
         settings: Settings,
-        token: str,
+        token: Token,
         quota: Quota,
         sources: Sequence[Source],
         results: ResultsFile | None = None,

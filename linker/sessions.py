@@ -19,18 +19,15 @@ from typing import Final, Protocol, Self, TypeVar
 import aiohttp
 import msgspec
 from aiohttp import hdrs
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from linker._version import __version__
 from linker.errors import BadAnswer, ConnectionFailed, OutOfDescriptors, RequestFailed, TimedOut
 from linker.quota import Quota
+from linker.secret import Token
 from linker.settings import Settings
 
 __all__ = ["Reply", "SessionPool"]
-
-_SECRET_FROM: Final = 16
-"""Length from which a token is looked for in answers: Aha!'s have 64 characters; a short word may be part of an id."""
 
 _LARGEST: Final = 16 * 2**20
 """Bytes of an answer: a page of 200 targets with a thousand links each has a tenth of that."""
@@ -45,6 +42,12 @@ itself rounds one of over 5 s up to a whole second of the clock."""
 
 _NO_MAIL: Final = "disable_mailers=true"
 """Keeps a write from mailing the watchers, third parties say; the vendor does not document it."""
+
+_HEADERS: Final = {
+    hdrs.ACCEPT: "application/json",
+    hdrs.ACCEPT_ENCODING: "gzip, deflate",
+    hdrs.CONTENT_TYPE: "application/json",
+}
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
 
@@ -111,19 +114,11 @@ class SessionPool:
         ...     reply = await pool.send("GET", "/api/v1/features/PRJ1-1")
     """
 
-    def __init__(self, settings: Settings, token: str, quota: Quota, stop: asyncio.Event) -> None:
+    def __init__(self, settings: Settings, token: Token, quota: Quota, stop: asyncio.Event) -> None:
         self._settings = settings
         self._quota = quota
         self._stop = stop
         self._token = token
-        self._token_bytes = token.encode()
-        # with each request and not in the session, whose headers aiohttp sends to a proxy too, outside of TLS
-        self._headers = {
-            hdrs.AUTHORIZATION: f"Bearer {token}",
-            hdrs.ACCEPT: "application/json",
-            hdrs.ACCEPT_ENCODING: "gzip, deflate",
-            hdrs.CONTENT_TYPE: "application/json",
-        }
         self._leases = asyncio.Semaphore(settings.concurrency)
         self._session: aiohttp.ClientSession | None = None
         self.requests = 0
@@ -184,8 +179,9 @@ class SessionPool:
                     chosen.method,
                     URL(self._settings.base_url + path, encoded=True),
                     data=chosen.body,
-                    headers=self._headers,
-                    allow_redirects=False,
+                    # not in the session, whose headers aiohttp sends to a proxy too, outside of TLS
+                    headers={**_HEADERS, hdrs.AUTHORIZATION: self._token.authorization},
+                    allow_redirects=False,  # wherever they lead, the token does not
                     middlewares=(_SendOnce(),),
                 ) as response:
                     turn.hear(response.status, response.headers)
@@ -203,14 +199,9 @@ class SessionPool:
             raise failure  # out here, without aiohttp's error as its context: that carries the request's headers
 
     def _reply(self, response: aiohttp.ClientResponse, body: bytes, sent_at: float) -> Reply:
-        """What came back, without the token, which a proxy's error or a debugging page may repeat."""
-        token, headers = self._token, response.headers
-        if len(token) >= _SECRET_FROM:
-            body = body.replace(self._token_bytes, b"[token]")
-            if token in "\n".join(headers.values()):
-                hidden = ((key, text.replace(token, "[token]")) for key, text in headers.items())
-                headers = CIMultiDictProxy(CIMultiDict(hidden))
-        return Reply(response.status, headers, body, sent_at)
+        """What came back, without the token."""
+        headers = self._token.kept_out_of_headers(response.headers)
+        return Reply(response.status, headers, self._token.kept_out_of(body), sent_at)
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
@@ -236,7 +227,7 @@ def _ours(error: Exception, settings: Settings) -> RequestFailed:
             return TimedOut(f"nothing came for {settings.read_timeout_s:g} s")
         case TimeoutError():
             return TimedOut(f"no answer within {settings.timeout_s:g} s")
-        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | UnicodeError():
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
             return ConnectionFailed(_not_connected(error))
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailed("the connection was closed before an answer")
@@ -251,7 +242,7 @@ def _ours(error: Exception, settings: Settings) -> RequestFailed:
             return ConnectionFailed(f"the request failed ({type(error).__name__})")
 
 
-def _not_connected(error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | UnicodeError) -> str:
+def _not_connected(error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError) -> str:
     match error:
         case aiohttp.ClientHttpProxyError():
             return f"the proxy answered {error.status}"
@@ -261,8 +252,6 @@ def _not_connected(error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxy
             return f"the certificate of {error.host} is not trusted: {_why(error.certificate_error)}"
         case aiohttp.ClientConnectorError():
             return f"no connection to {error.host}:{error.port}: {_why(error.os_error)}"
-        case UnicodeError():
-            return "no connection: the host's name is none that could be looked up"
 
 
 def _why(error: Exception) -> str:

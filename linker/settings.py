@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from linker.state import state_dir
 if TYPE_CHECKING:
     from linker.files import Durability  # asyncio comes with it, which settings need not
 
-__all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url"]
+__all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url", "is_loopback"]
 
-_RATE = re.compile(r"(?P<requests>[0-9]+)/(?P<seconds>[0-9]+(?:\.[0-9]+)?)s?")
+_RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 _ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
-_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_:")
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")  # with no `..`, and nothing that is encoded
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -173,7 +175,11 @@ class Settings:
     """Targets in work at once, those that wait for a retry included: a minute of them at 20 a second is 1,200."""
 
     proxy: str | None = field(default=None, repr=False)  # may hold a password
-    """URL of an HTTP proxy. The command takes it from HTTPS_PROXY; the library reads no environment."""
+    """URL of an HTTP proxy, which hands TLS through. The command takes it from HTTPS_PROXY; the library reads no
+    environment."""
+
+    insecure_http: bool = False
+    """Send the token in clear to an `http://` account that is not this machine itself."""
 
     def __post_init__(self) -> None:
         try:
@@ -192,8 +198,11 @@ class Settings:
                 value = getattr(self, name)
                 if value is not None and not is_fit(value):
                     raise UsageError(f"{name} must be {what}, not {value!r}")
+        object.__setattr__(self, "base_url", base_url(None, self.base_url))
         if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
+        if self.base_url.startswith("http:"):
+            _check_clear(self.base_url, insecure=self.insecure_http, proxied=self.proxy is not None)
 
     @property
     def parts(self) -> tuple[Rate, ...]:
@@ -227,6 +236,35 @@ def _is_http(url: str) -> bool:
         return False
 
 
+def _check_clear(url: str, *, insecure: bool, proxied: bool) -> None:
+    """Raise `UsageError` where what is sent without TLS would be read by somebody else than the account."""
+    if proxied:
+        raise UsageError(
+            f"{url} by way of a proxy, which would read the token: use https://, or NO_PROXY for that host"
+        )
+    if not (insecure or is_loopback(url)):
+        raise UsageError(f"{url} would get the token in clear: use https://, or --insecure-http if that is meant")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine itself, by its name or its address (RFC 6890; RFC 6761, 6.3)."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host(name: str) -> str:
+    """A host as it stands in a URL; empty where it is none."""
+    if ":" not in name:
+        return name if len(name) <= 253 and _HOST.fullmatch(name) else ""
+    try:
+        return f"[{ipaddress.IPv6Address(name)}]" if "%" not in name else ""
+    except ValueError:
+        return ""
+
+
 def base_url(account: str | None, url: str | None) -> str:
     """Where the account is: `https://ACCOUNT.aha.io`, or any other base (a sandbox, a proxy's).
 
@@ -236,16 +274,16 @@ def base_url(account: str | None, url: str | None) -> str:
     if url:
         try:
             parts = urlsplit(url.strip())
-            parts.port  # noqa: B018  looked at for its ValueError
+            port = parts.port
         except ValueError:
             raise UsageError("the URL must be like https://company.aha.io") from None
-        host = parts.hostname or ""
-        if parts.scheme not in ("http", "https") or not host or ".." in host or set(host) - _HOST:
-            raise UsageError("the URL must be like https://company.aha.io")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if "@" in parts.netloc or parts.query or parts.fragment:
             raise UsageError("the URL may hold no user, password, query or fragment; the token goes in AHA_TOKEN")
+        host = _host(parts.hostname or "")
         path = parts.path.rstrip("/").removesuffix("/api/v1")
-        return f"{parts.scheme}://{parts.netloc}{path}"
+        if parts.scheme not in ("http", "https") or not host or port == 0 or not _PATH.fullmatch(path):
+            raise UsageError("the URL must be like https://company.aha.io")
+        return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"
     if not account:
         raise UsageError("which account? Give --account NAME (or AHA_ACCOUNT), the NAME of https://NAME.aha.io")
     if not _ACCOUNT.fullmatch(account.strip()):

@@ -43,7 +43,7 @@ class Account:
 
 
 def breaker_of(account: Account, ended: list[Stopped], **options: Any) -> Breaker:
-    settings = Settings(base_url="http://virtual", **options)
+    settings = Settings(base_url="http://localhost", **options)
     return Breaker(settings, cast("Api", account), ended.append)
 
 

@@ -23,6 +23,7 @@ def links(command: Command) -> Path:
     (command.folder / "links.txt").write_text(GOOD)
     (command.folder / "folder.jsonl").mkdir()
     (command.folder / "empty.token").write_text("\n")
+    (command.folder / "empty.token").chmod(0o600)
     path = command.folder / "links.jsonl"
     path.write_text(GOOD)
     return path
@@ -131,6 +132,7 @@ async def test_a_token_file_goes_before_the_environment(command: Command, links:
     """The token in --token-file is the one that is sent, without the line's end."""
     command.environment["AHA_TOKEN"] = "stale"
     (command.folder / "token").write_text("sandbox\n")
+    (command.folder / "token").chmod(0o600)
     finished = await command("run", links.name, "--token-file", "token")
     assert finished.code == 0, finished.stderr
 

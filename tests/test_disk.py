@@ -22,6 +22,7 @@ from linker.quota import Quota
 from linker.resultsfile import ResultsFile
 from linker.run import Run
 from linker.sandbox import Sandbox
+from linker.secret import Token
 from linker.sources import sources_of
 
 COUNT = 6
@@ -82,7 +83,7 @@ async def run(sandbox: Sandbox, file: ResultsFile, told: list[Result]) -> None:
     settings = Settings(
         base_url=sandbox.url, rate=(), state_dir=None, concurrency=2, backoff_base_s=0.001, backoff_cap_s=0.01
     )
-    batch = Run(settings, sandbox.options.token, Quota([]), sources_of(features(COUNT)), file)
+    batch = Run(settings, Token(sandbox.options.token), Quota([]), sources_of(features(COUNT)), file)
     try:
         async for result in batch:
             told.append(result)  # noqa: PERF401  those before an error count too

@@ -172,7 +172,7 @@ asyncio.new_event_loop = asyncio.run = refused
 
 import linker
 
-linker.Linker("company", "token"), linker.LinkJob("PRJ1-1", {"customers": []}), linker.Settings(base_url="http://h")
+linker.Linker("company", "token"), linker.LinkJob("PRJ1-1", {"customers": []}), linker.Settings(base_url="https://h")
 assert {*reads} <= {"XDG_STATE_HOME", "HOME"}, reads
 reads.clear()
 assert not os.path.exists(os.path.join(os.environ["XDG_STATE_HOME"], "linker"))  # nothing is written

@@ -341,7 +341,7 @@ def test_after_a_boot_the_clock_starts_anew_and_so_does_the_file(path: Path) -> 
 def test_where_the_file_cannot_be_the_quota_goes_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A line says so, and that is all."""
     (tmp_path / "file").touch()
-    quota = Quota.of(Settings(base_url="http://h", state_dir=tmp_path / "file"))
+    quota = Quota.of(Settings(base_url="https://h", state_dir=tmp_path / "file"))
     assert repr(quota) == "<Quota 300/60s 300 free, 20/1s 20 free, 0 waiting>"
     (line,) = caplog.messages
     assert "quota_not_shared" in line
@@ -359,7 +359,7 @@ def test_the_file_is_named_by_a_hash_of_the_account(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rates", [(), ("100000/1s",), ("300/60s", "5000/1s")])
 def test_rates_that_are_none_or_high_are_not_shared(tmp_path: Path, rates: tuple[str, ...]) -> None:
     """There the machine is the limit."""
-    Quota.of(Settings(base_url="http://h", state_dir=tmp_path / "linker", rate=rates))  # type: ignore[arg-type]
+    Quota.of(Settings(base_url="https://h", state_dir=tmp_path / "linker", rate=rates))  # type: ignore[arg-type]
     assert not (tmp_path / "linker").exists()
 
 

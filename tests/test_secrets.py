@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import signal
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from conftest import Command
+from kept import PASSWORD, TOKEN, assert_kept, told_by
 from runs import ACME, features, read_into, until, write_jobs
 
 import linker
@@ -21,42 +21,9 @@ from linker import Linker
 from linker.errors import RequestFailed
 from linker.quota import Quota
 from linker.sandbox import Sandbox
+from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
-
-TOKEN = "5ecre7" + "0123456789abcdef" * 3 + "d0n07te11"
-PASSWORD = "pr0xy-pa55w0rd"
-
-
-def assert_kept(*texts: object) -> None:
-    """Neither secret is in any of these, whole, in half, or as it stands in a Basic header."""
-    for each in texts:
-        text = each if isinstance(each, str) else repr(each)
-        for secret in (TOKEN, PASSWORD):
-            assert secret not in text
-            assert secret[: len(secret) // 2 + 4] not in text
-            assert secret[len(secret) // 2 - 4 :] not in text
-        for encoded in (f"user:{PASSWORD}", TOKEN):
-            assert base64.b64encode(encoded.encode()).decode().rstrip("=")[:-2] not in text
-
-
-def told_by(error: BaseException) -> Iterator[str]:
-    """All that an error can tell: itself, its traceback with what the frames' variables show, and its whole chain."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield f"{each!r} {each} {each.args!r} {getattr(each, '__notes__', '')} {getattr(each, '__dict__', '')}"
-        waiting += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions
-    yield "".join(traceback.format_exception(error))
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if Path(frame.f_code.co_filename).is_relative_to(Path(linker.__file__).parent):
-            yield f"{frame.f_code.co_qualname} {frame.f_locals!r}"
 
 
 async def raised_by(action: Callable[[], Awaitable[Any]]) -> BaseException:
@@ -146,7 +113,7 @@ async def test_what_a_request_raises_keeps_the_token(what: str) -> None:
             await sandbox.stop()
         elif what != "late":
             sandbox.faults.script(what)
-        async with SessionPool(settings, TOKEN, Quota(()), asyncio.Event()) as pool:
+        async with SessionPool(settings, Token(TOKEN), Quota(()), asyncio.Event()) as pool:
             error = await raised_by(lambda: pool.send("GET", "/api/v1/features/PRJ1-1"))
             assert isinstance(error, RequestFailed)
             assert error.__cause__ is error.__context__ is None
@@ -208,7 +175,7 @@ async def test_a_proxys_password_is_kept(status: int, logs: list[Any]) -> None:
     async with server(refuse) as port:
         for at in (port, 1):
             proxy = f"http://user:{PASSWORD}@127.0.0.1:{at}"
-            async with with_token("http://account.invalid", proxy=proxy, attempts=2) as aha:
+            async with with_token("https://account.invalid", proxy=proxy, attempts=2) as aha:
                 run = aha.run(features(1))
                 await read_into(results, run)
                 assert_kept(aha, run, aha._settings, run._pipeline._pool)
@@ -231,6 +198,7 @@ async def test_the_command_keeps_the_token_whatever_happens(command: Command, sa
     write_jobs(command.folder / "links.jsonl", features(12))
     (command.folder / "bad.csv").write_text("id,what\n")
     (command.folder / "token").write_text(TOKEN)
+    (command.folder / "token").chmod(0o600)
     told = [
         "--log-level",
         "debug",
@@ -252,10 +220,13 @@ async def test_the_command_keeps_the_token_whatever_happens(command: Command, sa
         (["run", "links.jsonl"], {"AHA_TOKEN": "stale" + TOKEN}),
         (["run", "links.jsonl"], {"AHA_TOKEN": TOKEN + " and more"}),
         (["run", "links.jsonl"], {"AHA_URL": "http://127.0.0.1:1"}),
-        (["run", "links.jsonl"], {"AHA_URL": "http://a.invalid", "HTTP_PROXY": f"http://user:{PASSWORD}@127.0.0.1:1"}),
         (
             ["run", "links.jsonl"],
-            {"AHA_URL": "http://a.invalid", "HTTP_PROXY": f"socks5://user:{PASSWORD}@127.0.0.1:1"},
+            {"AHA_URL": "https://a.invalid", "HTTPS_PROXY": f"http://user:{PASSWORD}@127.0.0.1:1"},
+        ),
+        (
+            ["run", "links.jsonl"],
+            {"AHA_URL": "https://a.invalid", "HTTPS_PROXY": f"socks5://user:{PASSWORD}@127.0.0.1:1"},
         ),
         (["run", "bad.csv"], {}),
         (["run", "missing.jsonl"], {}),
@@ -264,8 +235,8 @@ async def test_the_command_keeps_the_token_whatever_happens(command: Command, sa
         sandbox.faults.script(503, "reset", "html", "cut", 429, "reset_after", 422, 422)
         command.environment = {**command.environment, "AHA_TOKEN": TOKEN, "AHA_URL": sandbox.url} | environment
         command.environment = {key: text for key, text in command.environment.items() if key != "no_proxy"}
-        if "HTTP_PROXY" not in environment:
-            command.environment.pop("HTTP_PROXY", None)
+        if "HTTPS_PROXY" not in environment:
+            command.environment.pop("HTTPS_PROXY", None)
         finished = await command(*arguments, *told)
         codes.append(finished.code)
         assert_kept(finished.stdout, finished.stderr)
@@ -279,6 +250,7 @@ async def test_ps_shows_no_token(command: Command) -> None:
     """While it runs, the process's command line, which every user of the machine can read, is without it."""
     write_jobs(command.folder / "links.jsonl", features(5))
     (command.folder / "token").write_text(TOKEN)
+    (command.folder / "token").chmod(0o600)
     async with Sandbox(limits=[], token=TOKEN, latency_ms=25_000) as sandbox:
         command.environment |= {"AHA_URL": sandbox.url, "AHA_TOKEN": ""}
         process = await command.start("run", "links.jsonl", "--token-file", "token")

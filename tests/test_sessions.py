@@ -131,16 +131,16 @@ async def test_a_redirect_is_handed_back_and_not_followed() -> None:
     assert (len(wire.requests), elsewhere.requests) == (1, [])
 
 
-async def test_a_request_goes_by_way_of_the_proxy() -> None:
-    """To an http account: the whole URL, and the proxy's own user and password for the proxy alone."""
-    async with Wire(said(OK)) as proxy:
+async def test_the_proxy_is_asked_with_its_own_password() -> None:
+    """It is asked for a tunnel to the account, with the user and the password that its URL holds."""
+    async with Wire(said(page("403 Forbidden"))) as proxy:
         by_way = proxy.url.replace("http://", "http://me:secret@")
-        async with opened("http://aha.invalid", proxy=by_way) as pool:
-            assert (await pool.send("GET", PATH)).body == b'{"feature":{}}'
+        async with opened("https://aha.invalid", proxy=by_way) as pool:
+            with pytest.raises(ConnectionFailed):
+                await pool.send("GET", PATH)
     (request,) = proxy.requests
-    assert (request.method, request.path) == ("GET", f"http://aha.invalid{PATH}")
+    assert (request.method, request.path) == ("CONNECT", "aha.invalid:443")
     assert request.headers["proxy-authorization"] == aiohttp.encode_basic_auth("me", "secret")
-    assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
 async def test_a_proxy_of_an_https_account_does_not_get_to_know_the_token() -> None:

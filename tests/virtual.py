@@ -26,7 +26,7 @@ from linker.target import Kind, Target
 
 R = TypeVar("R", bound=Outgoing)
 
-SETTINGS = Settings(base_url="http://virtual", attempts=20, refusals=1000, state_dir=None)
+SETTINGS = Settings(base_url="http://localhost", attempts=20, refusals=1000, state_dir=None)
 BODY = orjson.dumps({"feature": {"id": "1", "reference_num": "PRJ1-1", "custom_object_links": []}})
 
 

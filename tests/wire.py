@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from linker.quota import Quota
+from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 
@@ -124,6 +125,6 @@ async def opened(
 ) -> AsyncIterator[SessionPool]:
     """A pool of connections to `url`; without a limit, unless it is given a quota."""
     async with SessionPool(
-        Settings(base_url=url, **options), token, quota or Quota([]), stop or asyncio.Event()
+        Settings(base_url=url, **options), Token(token), quota or Quota([]), stop or asyncio.Event()
     ) as pool:
         yield pool

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import sys
 from typing import Final, NoReturn
 
@@ -64,6 +65,7 @@ def _command() -> None:
 def main() -> NoReturn:
     """Run the command and exit: 0 all done, 1 some jobs were not, 2 the command is wrong, 3 stopped early."""
     _hold_standard_streams()
+    _leave_no_core()
     sys.exit(_exit_code())
 
 
@@ -76,6 +78,15 @@ def _hold_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _leave_no_core() -> None:
+    """Let no core file hold the token, whatever befalls the interpreter.
+
+    A limit of one byte and not of none: the kernel asks no crash reporter either then (Linux, fs/coredump.c).
+    """
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (min(1, most) if most != resource.RLIM_INFINITY else 1, most))
 
 
 def _exit_code() -> int:

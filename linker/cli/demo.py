@@ -17,6 +17,7 @@ from linker.cli.drive import run_in_loop
 from linker.cli.options import Access
 from linker.cli.run import carry_out
 from linker.sandbox import Account, Fault, Limit, Sandbox
+from linker.secret import Token
 from linker.settings import Rate, Settings
 from linker.sources import JobFile
 from linker.target import Kind
@@ -56,7 +57,7 @@ async def _demo() -> int:
             for line in islice(lines, 3):
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
-            access = Access(Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), sandbox.options.token)
+            access = Access(Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), Token(sandbox.options.token))
             code = await carry_out(access, [JobFile(jobs)], results, how={})
         click.echo("\nOne line a job in the results, for example:\n")
         shown = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over

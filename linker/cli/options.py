@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,9 +15,11 @@ import click
 from click.core import ParameterSource
 
 from linker import log
+from linker.cli.token import token_of
 from linker.errors import UsageError
 from linker.job import Mode
-from linker.settings import DEFAULT_RATES, Settings, base_url
+from linker.secret import Token
+from linker.settings import DEFAULT_RATES, Settings, base_url, is_loopback
 from linker.sources import Columns, JobFile
 
 __all__ = [
@@ -59,7 +60,10 @@ account_options = _all(
         "--token-file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="Holds the token; without it AHA_TOKEN does. A token is never an argument.",
+        help="Holds the token, for its owner's eyes only; without it AHA_TOKEN does. A token is never an argument.",
+    ),
+    click.option(
+        "--insecure-http", is_flag=True, help="Send the token in clear, to an http:// URL of another machine."
     ),
 )
 
@@ -220,7 +224,7 @@ class Access:
     """What a verb needs of the account: the settings that its options come to, and the token; and how it tells."""
 
     settings: Settings
-    token: str = field(repr=False)
+    token: Token
     progress: bool = True
 
 
@@ -259,28 +263,6 @@ def _mirror(mirror: bool, scope: str | None, field: str | None) -> tuple[str, st
     return None
 
 
-def token_of(token_file: Path | None) -> str:
-    """The token, from a file or from AHA_TOKEN.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if token_file is not None:
-        try:
-            token = token_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise UsageError(f"token file {token_file}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise UsageError(f"token file {token_file} holds no text") from None
-        if not token:
-            raise UsageError(f"token file {token_file} is empty")
-        return token
-    token = os.environ.get("AHA_TOKEN", "").strip()
-    if not token:
-        raise UsageError("no token: set AHA_TOKEN, or give --token-file FILE (in Aha!: Settings, Personal, Developer)")
-    return token
-
-
 def settings_of(account: str | None, url: str | None, rate: tuple[str, ...], **others: Any) -> Settings:
     """The settings that options come to. What is given on the command line goes before the environment.
 
@@ -298,8 +280,7 @@ def settings_of(account: str | None, url: str | None, rate: tuple[str, ...], **o
 def _proxy_of(url: str) -> str | None:
     """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY say for an account; none for this machine itself."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
+    if is_loopback(url) or proxy_bypass(parts.hostname or ""):
         return None
     return getproxies().get(parts.scheme)
 

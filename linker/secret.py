@@ -1,0 +1,75 @@
+"""The token: what is sent to the account, and to nobody else. What holds one cannot show it by accident.
+
+Neither its `repr` nor a frame's variables nor a pickle has it; the one way to the text is the header that it goes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from linker.errors import UsageError
+
+__all__ = ["Token"]
+
+_LONGEST: Final = 4096
+"""Characters: Aha!'s API keys have 64, an OAuth2 token some hundred; a server takes no header of over 8 KB."""
+
+_SECRET_FROM: Final = 16
+"""Length from which it is looked for in answers: a short word (a sandbox's) may be part of an id."""
+
+_INSTEAD: Final = "[token]"
+
+
+class Token:
+    """An API key or an OAuth2 token of the account.
+
+    Raises:
+        UsageError: it is none that could be sent; the message does not repeat it.
+
+    Example:
+        >>> Token("0123456789abcdef")
+        <Token>
+    """
+
+    __slots__ = ("__text",)
+
+    def __init__(self, text: str | None) -> None:
+        text = (text or "").strip()
+        if not text:
+            raise UsageError("a token is needed: an API key of the account (Settings, Personal, Developer in Aha!)")
+        if not text.isascii() or not text.isprintable() or " " in text or len(text) > _LONGEST:
+            text = ""  # a frame's variables are shown by some who report errors
+            raise UsageError("the token holds characters that no token has; is it the right file or variable?")
+        self.__text = text
+
+    @classmethod
+    def of(cls, token: str | Token | None) -> Token:
+        """The token that a program gives, as text or as one."""
+        return token if isinstance(token, Token) else cls(token)
+
+    def __repr__(self) -> str:
+        return "<Token>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token is neither pickled nor copied; make the Linker where it is used")
+
+    @property
+    def authorization(self) -> str:
+        """The value of the request's `Authorization`."""
+        return f"Bearer {self.__text}"
+
+    def kept_out_of(self, body: bytes) -> bytes:
+        """A body without the token, which a proxy's error or a debugging page may repeat."""
+        if len(self.__text) < _SECRET_FROM:
+            return body
+        return body.replace(self.__text.encode(), _INSTEAD.encode())
+
+    def kept_out_of_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The same of an answer's headers."""
+        if len(self.__text) < _SECRET_FROM or self.__text not in "\n".join(headers.values()):
+            return headers
+        hidden = ((name, value.replace(self.__text, _INSTEAD)) for name, value in headers.items())
+        return CIMultiDictProxy(CIMultiDict(hidden))
