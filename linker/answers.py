@@ -13,6 +13,7 @@ import orjson
 
 from linker.batch import Links
 from linker.errors import BadAnswer, InvalidJob
+from linker.harmless import plain
 from linker.job import record_id
 from linker.ratelimit import RateLimit, rate_limit
 from linker.sessions import Reply
@@ -22,15 +23,16 @@ __all__ = [
     "Answer",
     "Listed",
     "Page",
-    "plain",
     "retry_after",
     "understand_object",
     "understand_page",
     "understand_target",
 ]
 
-_MESSAGE_LIMIT: Final = 300
 _MESSAGE_DEPTH: Final = 8
+_EXCERPT: Final = 1200
+"""Bytes of a body that are shown instead of a message, at the most."""
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -211,14 +213,7 @@ def _found_message(value: Any, depth: int = 0) -> str | None:
 def _excerpt(body: bytes) -> str:
     if body.lstrip()[:1] == b"<":
         return "(an HTML page)"
-    return plain(body[: 4 * _MESSAGE_LIMIT].decode(errors="replace")) or "(no text)"
-
-
-def plain(text: str) -> str:
-    """A server's text made fit for a terminal: one line, printable, short."""
-    text = "".join(char if char.isprintable() else " " for char in text[: 4 * _MESSAGE_LIMIT])
-    text = " ".join(text.split())
-    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"
+    return plain(body[:_EXCERPT].decode(errors="replace")) or "(no text)"
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

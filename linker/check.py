@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from linker.answers import Answer, plain
+from linker.answers import Answer
 from linker.api import Api
 from linker.batch import Batch, Lost
 from linker.errors import Stopped, UsageError
 from linker.fetcher import Fetcher, Read
 from linker.fields import Definition, Fields, read_fields
+from linker.harmless import plain
 from linker.intake import Intake
 from linker.listing import Listing
 from linker.look import ME, PRODUCTS, Look

@@ -14,6 +14,7 @@ from linker import log
 from linker.answers import Answer
 from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
 from linker.fetcher import Fetcher
+from linker.harmless import harmless
 from linker.job import record_id
 from linker.look import Create
 from linker.names import Names
@@ -88,7 +89,7 @@ class Creator:
         except (InvalidJob, KeyError, TypeError):
             return Error(ErrorType.BAD_ANSWER, f"the record {name!r} was created, and the answer does not tell its id")
         self.count += 1
-        self._log.info(log.RECORD_CREATED, table=told(table), name=name, id=id)
+        self._log.info(log.RECORD_CREATED, table=told(table), name=harmless(name), id=id)
         return id
 
     async def _arrived(self, table: Table, name: str) -> Answer | GiveUp | None:

@@ -25,6 +25,8 @@ from enum import StrEnum
 
 import msgspec
 
+from linker.harmless import harmless
+
 __all__ = [
     "BadAnswer",
     "ConnectionFailed",
@@ -47,7 +49,10 @@ __all__ = [
 
 
 class LinkerError(Exception):
-    """Whatever linker raises on purpose; the message is meant for the user."""
+    """Whatever linker raises on purpose; the message is meant for the user, in one line that can be printed."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(harmless(message))
 
 
 class UsageError(LinkerError):
@@ -122,11 +127,14 @@ class ErrorType(StrEnum):
 
 
 class Error(msgspec.Struct, frozen=True):
-    """Why a job failed or was rejected. `retryable`: the same job may well succeed later."""
+    """Why a job failed or was rejected, in one line. `retryable`: the same job may well succeed later."""
 
     type: ErrorType
     message: str
     retryable: bool = False
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "message", harmless(self.message))
 
 
 class RequestFailed(LinkerError):

@@ -10,9 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from linker import log
-from linker.answers import Answer, plain
+from linker.answers import Answer
 from linker.errors import InvalidJob
 from linker.fetcher import Read
+from linker.harmless import plain
 from linker.job import is_field
 from linker.listing import Listing
 from linker.look import definitions

@@ -18,7 +18,8 @@ import msgspec
 import orjson
 
 from linker.errors import InvalidJob
-from linker.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint, quoted
+from linker.harmless import quoted
+from linker.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint
 
 __all__ = ["LinkJob", "Mode", "Name", "record_id", "sorted_ids"]
 
@@ -196,8 +197,10 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
         raise InvalidJob(f"mode {quoted(mode)} is not known; the modes are {', '.join(Mode)}") from None
 
 
-def matched(links: Mapping[str, Any], field: str) -> dict[str, Any]:
+def matched(links: Any, field: str) -> Any:
     """The links of a job whose bare records are values of a field of their table. What is wrong is left as it is."""
+    if not isinstance(links, Mapping):
+        return links
     return {
         name: [{field: id} if isinstance(id, str | int) else id for id in ids] if isinstance(ids, list | tuple) else ids
         for name, ids in links.items()

@@ -18,6 +18,7 @@ import msgspec
 from linker import log
 from linker.errors import ResultsUnwritable
 from linker.files import Disk, Durability, Lines
+from linker.harmless import harmless_json
 from linker.target import Target
 
 __all__ = ["Intent", "Journal", "by_process", "journal_of", "left_open"]
@@ -149,7 +150,7 @@ class Journal:
 
     def _append(self, line: _Line) -> None:
         assert self._lines is not None
-        self._lines.append(_encode(line) + b"\n")
+        self._lines.append(harmless_json(_encode(line)) + b"\n")
 
 
 def journal_of(results: Path) -> Path:

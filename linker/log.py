@@ -10,6 +10,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
 
+from linker.harmless import harmless, harmless_json
+
 if TYPE_CHECKING:
     import structlog
 
@@ -76,7 +78,9 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
     if format == "json":
         import orjson
 
-        renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event).decode())
+        renderer = structlog.processors.JSONRenderer(
+            serializer=lambda event, **_: harmless_json(orjson.dumps(event)).decode()
+        )
     else:
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -85,11 +89,16 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _harmless,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
     )
+
+
+def _harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def is_json() -> bool:
@@ -102,7 +111,7 @@ def is_json() -> bool:
 def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> None:
     """Say on stderr, whatever the log level, what the command has to say: a plain line, or an event among JSON."""
     if not is_json():
-        print(message, file=_Stderr(), flush=True)
+        print(harmless(message), file=_Stderr(), flush=True)
         return
     import structlog
 

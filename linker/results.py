@@ -13,6 +13,7 @@ import orjson
 from linker.batch import Job
 from linker.change import FieldChange
 from linker.errors import Error
+from linker.harmless import harmless, harmless_json
 from linker.job import Name
 from linker.missing import shown
 from linker.sources import Entry, Rejection
@@ -101,7 +102,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def place(self) -> str:
         """Where the job's line stands, for people."""
-        return f"{self.source} line {self.line}" if self.line is not None else str(self.source)
+        return harmless(f"{self.source} line {self.line}" if self.line is not None else str(self.source))
 
     @property
     def unseen(self) -> bool:
@@ -109,8 +110,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return self.status is Status.LINKED and self.after is None
 
     def to_json(self) -> bytes:
-        """The result's line, without its end."""
-        return orjson.dumps(self, default=_plain)
+        """The result's line, without its end; all of it can be printed."""
+        return harmless_json(orjson.dumps(self, default=_plain))
 
 
 def _plain(value: object) -> dict[str, Any]:

@@ -95,15 +95,15 @@ def _with(kept: int, content: int) -> int:
 
 def _content(kind: str, id: str, mode: str | None, links: bytes, key: bytes) -> int:
     """What a job is known by, as a number of 64 bits."""
-    if links.count(b"[") > 1:
+    if links.count(b"[") > 1 or b"\\" in links:
         links = _sorted(links)
-    if key[:1] in b"{[":
+    if key[:1] in b"{[" or b"\\" in key:
         key = _sorted(key)
     return hash((kind, id, mode, links, key)) & _64
 
 
 def _sorted(value: bytes) -> bytes:
-    """The same JSON, whatever the order of its keys."""
+    """The same JSON, whatever the order of its keys, and what of it is escaped."""
     whole: Any = orjson.loads(value)
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
 

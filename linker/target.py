@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 
 from linker.errors import InvalidJob
+from linker.harmless import quoted
 
-__all__ = ["DIGITS", "SPREADSHEET", "Kind", "Target", "digits", "float_hint", "quoted"]
+__all__ = ["DIGITS", "SPREADSHEET", "Kind", "Target", "digits", "float_hint"]
 
 
 class Kind(StrEnum):
@@ -162,12 +163,3 @@ def float_hint(value: object) -> str:
     if value == value and abs(value) >= 2**53:  # beyond, a float has dropped digits (IEEE 754)
         return "; the number has lost its last digits (in a spreadsheet, or above 2^64): write it as a string"
     return "; write it as a string"
-
-
-def quoted(value: object) -> str:
-    """Whatever was written where something else belongs, as a message shows it."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of over 4,000 digits, lists a thousand deep
-        return f"this {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"

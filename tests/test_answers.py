@@ -150,7 +150,7 @@ def test_a_redirect_tells_where_it_points(status: int) -> None:
     """The account's name is the likely mistake; what a server puts there is made harmless."""
     answer = understand(reply(status, b"<html>", Location="https://secure.aha.io/\x1b[2Jlogin"), READ)
     assert answer.status == status
-    assert answer.message.startswith("redirected to https://secure.aha.io/ [2Jlogin; redirects are not followed")
+    assert answer.message.startswith("redirected to https://secure.aha.io/\\x1b[2Jlogin; redirects are not followed")
     assert understand(reply(status), READ).message.startswith("redirected to nowhere")
 
 
@@ -174,8 +174,8 @@ def test_a_redirect_tells_where_it_points(status: int) -> None:
         (b"<html><body>502", "(an HTML page)"),
         (b"", "(no text)"),
         (b"\xff oops", "� oops"),
-        ({"error": "a\nb\r\n\tc\x1b[31mred\x00\u202e\x07"}, "a b c [31mred"),
-        (b"\x1b]0;title\x07 x\ny", "]0;title x y"),
+        ({"error": "a\nb\r\n\tc\x1b[31mred\x00\u202e\x07"}, "a b c\\x1b[31mred\\x00\\u202e\\x07"),
+        (b"\x1b]0;title\x07 x\ny", "\\x1b]0;title\\x07 x y"),
         ({"error": "x" * 301}, "x" * 300 + "…"),
     ],
 )

@@ -6,6 +6,7 @@ Only this package reads the world: arguments, the environment, signals, the term
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import resource
 import sys
@@ -96,7 +97,10 @@ def _exit_code() -> int:
         if log.is_json():
             log.tell("error", error.format_message(), "error")
         else:
-            error.show()
+            text = io.StringIO()
+            error.show(text)
+            for line in text.getvalue().splitlines():
+                log.tell("error", line, "error")
         return 2
     except LinkerError as error:
         log.tell("error", f"linker: {error}", "error")

@@ -7,6 +7,7 @@ import csv
 import io
 import signal
 import sys
+import unicodedata
 from collections.abc import Coroutine, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -21,8 +22,10 @@ from linker.cli.options import Access, account_options, log_options, pace_option
 from linker.cli.screen import counted
 from linker.client import Linker
 from linker.errors import UsageError
+from linker.harmless import harmless_json
 from linker.job import LinkJob, Name
 from linker.listing import Listing
+from linker.sources import as_text
 
 __all__ = ["command"]
 
@@ -135,26 +138,24 @@ async def _write(
 
 
 def _line(job: LinkJob) -> bytes:
-    return (
-        orjson.dumps({"kind": job.target.kind.value, "id": job.id, "links": job.links}, default=attrgetter("written"))
-        + b"\n"
-    )
+    line = {"kind": job.target.kind.value, "id": job.id, "links": job.links}
+    return harmless_json(orjson.dumps(line, default=attrgetter("written"))) + b"\n"
 
 
 def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:
-    rows = ((job.target.kind.value, job.id, field, *_cells(records)) for field, records in job.links.items())
+    rows = ((job.target.kind.value, job.id, as_text(field), *_cells(records)) for field, records in job.links.items())
     return b"".join(_row(row[:width], delimiter) for row in rows)
 
 
 def _cells(records: Sequence[str | Name]) -> tuple[str, str]:
-    """What stands in `record_ids` and in `record_names`."""
-    names = (str(each) for each in records if isinstance(each, Name))
+    """What stands in `record_ids` and in `record_names`: no name, first or not, is a formula in any spreadsheet."""
+    names = (as_text(str(each)) for each in records if isinstance(each, Name))
     return ";".join(each for each in records if isinstance(each, str)), ";".join(names)
 
 
 def _fits_a_cell(name: str) -> bool:
-    """Whether a name can stand among others in a cell of a table."""
-    return not set(name) & set(";\r\n")
+    """Whether a name can stand among others in a cell of a table: an id does for what no table should hold."""
+    return ";" not in name and all(char.isprintable() or unicodedata.category(char) == "Zs" for char in name)
 
 
 def _row(cells: Sequence[str], delimiter: str) -> bytes:

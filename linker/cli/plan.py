@@ -27,6 +27,7 @@ from linker.cli.screen import called, counted, duration, why_not
 from linker.client import Linker
 from linker.errors import UsageError
 from linker.guard import ALWAYS_LET_THROUGH
+from linker.harmless import harmless_json
 from linker.job import Name, sorted_ids
 from linker.missing import shown
 from linker.plan import Plan
@@ -174,7 +175,7 @@ def _json(outcome: Outcome, run: Run) -> list[str]:
     del run  # ids are what a program goes by
     if isinstance(outcome, Result):
         return [outcome.to_json().decode()]
-    return [orjson.dumps(_change(outcome), default=_plain).decode()]
+    return [harmless_json(orjson.dumps(_change(outcome), default=_plain)).decode()]
 
 
 def _plain(value: object) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rich.text import Text
 from linker import log
 from linker.cli.question import ask
 from linker.cli.screen import duration
+from linker.harmless import harmless
 from linker.run import Run
 from linker.settings import Settings
 
@@ -86,6 +87,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line of output; where stdout and the bar are on one terminal, above the bar."""
+        line = harmless(line)
         if self._bar is not None and sys.stdout.isatty():
             self._bar.console.print(Text(line), soft_wrap=True)
         else:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from linker import log
-from linker.answers import plain
+from linker.harmless import harmless, plain
 from linker.missing import is_new, name_of
 from linker.results import Result, Status
 from linker.run import Run
@@ -65,7 +65,7 @@ def _print_summary(console: Console, summary: Summary) -> None:
     if summary.limited:
         console.print("the pilot is over")
     if summary.results is not None and summary.results.exists():  # an empty one is not kept
-        console.print(f"results in {summary.results}")
+        console.print(f"results in {harmless(str(summary.results))}")
         if summary.stopped or summary.limited:
             console.print("what has no line there is to be done yet: go on with the same command and --resume")
 

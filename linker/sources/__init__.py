@@ -3,6 +3,7 @@
 from linker.sources.columns import Columns
 from linker.sources.entry import Entry, Reading, Rejection
 from linker.sources.files import JobFile
+from linker.sources.formula import as_text
 from linker.sources.iterables import JobIterable
 from linker.sources.kinds import Jobs, Source, sources_of
 from linker.sources.undo import UndoFile
@@ -17,5 +18,6 @@ __all__ = [
     "Rejection",
     "Source",
     "UndoFile",
+    "as_text",
     "sources_of",
 ]

@@ -85,7 +85,7 @@ def _salvaged(message: str, value: object, match: str | None) -> Rejection:
     with contextlib.suppress(InvalidJob):
         mode = parse_mode(value.get("mode"))
     with contextlib.suppress(InvalidJob):
-        parsed = parse_links(links if match is None or not links else matched(links, match))  # type: ignore[arg-type]
+        parsed = parse_links(matched(links, match) if match is not None else links)  # type: ignore[arg-type]
     try:
         check_key(key)
     except InvalidJob:

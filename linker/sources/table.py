@@ -11,14 +11,15 @@ from linker.errors import InvalidJob, UsageError
 from linker.job import LinkJob
 from linker.sources.columns import Columns, Header, cells_of
 from linker.sources.entry import Entry, Reading, Rejection, read_entry
+from linker.sources.formula import from_text
 from linker.sources.jsonl import LINE_LIMIT, numbered_lines
 from linker.target import Target
 
 __all__ = ["read_table"]
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
-_BETWEEN_TARGETS = re.compile(r"\s*[;|,\r\n]\s*")  # no space alone: `PRJ1 -1` is a slip, not a product and a number
-_BETWEEN_NAMES = re.compile(r"\s*[;\r\n]\s*")  # what else there is may be part of a name
+_BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # no space alone: `PRJ1 -1` is a slip, not a product and a number
+_BETWEEN_NAMES = re.compile(r"[;\r\n]")  # what else there is may be part of a name
 
 
 def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns | None = None) -> Iterator[Entry]:
@@ -109,7 +110,7 @@ def _text(line: bytes) -> str | None:
 
 def _read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
     cells = header.cells(row)
-    targets = dict.fromkeys(filter(None, _BETWEEN_TARGETS.split(cells.get("id", ""))))
+    targets = dict.fromkeys(_parts(_BETWEEN_TARGETS, cells.get("id", "")))
     if not targets:
         yield Entry(source, line, Rejection(f"{header.shown.get('id', 'id')} is empty: the row names no target"))
     for id in targets:
@@ -117,6 +118,11 @@ def _read_row(row: list[str], header: Header, line: int, source: str, reading: R
             yield _read_target(id, cells, header, line, source, reading)
         else:
             yield Entry(source, line, _torn(id, cells, f"the row has {len(row)} cells, the header {header.width}"))
+
+
+def _parts(between: re.Pattern[str], cell: str) -> list[str]:
+    """What stands in a cell, without white space around it and without what is empty."""
+    return [part for each in between.split(cell) if (part := each.strip())]
 
 
 def _torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
@@ -130,8 +136,7 @@ def _torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
 
 def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Entry:
     records = _records(cells, header, reading.match)
-    field = cells["field"]
-    value: dict[str, object] = {"id": id, "links": {field: records}}
+    value: dict[str, object] = {"id": id, "links": {from_text(cells["field"]): records}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
     entry = read_entry(source, line, value)
     if records or reading.empty_clears or isinstance(entry.said, Rejection):
@@ -146,5 +151,5 @@ def _records(cells: Mapping[str, str], header: Header, match: str | None) -> lis
     ids, names = cells.get("record_ids", ""), cells.get("record_names", "")
     if match is not None and "record_names" not in header:
         ids, names = "", ids
-    told = [{match or "name": name} for name in _BETWEEN_NAMES.split(names) if name]
+    told = [{match or "name": from_text(name)} for name in _parts(_BETWEEN_NAMES, names)]
     return [*filter(None, _BETWEEN_IDS.split(ids)), *told]
