@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
+from linker.nofollow import make_folder, open_private
 from linker.settings import Rate
 
 __all__ = ["MOST_SHARED", "Cells", "Memory", "SharedFile"]
@@ -152,9 +153,11 @@ class SharedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_folder(path.parent, 0o700)
+        self._file = open_private(path, os.O_RDWR | os.O_CREAT)
         weakref.finalize(self, os.close, self._file)
+        if os.fstat(self._file).st_uid not in (os.geteuid(), 0):  # whose it is could cut it short under the mapping
+            raise PermissionError(errno.EPERM, "it is somebody else's")
         size = 8 * Cells.length(_SHARED_ROWS, MOST_SHARED)
         for _ in range(_OPEN_TRIES):
             if self.lock():

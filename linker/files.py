@@ -9,11 +9,14 @@ import asyncio
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import orjson
+
+from linker.nofollow import open_private
 
 __all__ = ["DISK", "Disk", "Durability", "Lines", "Locked", "is_locked"]
 
@@ -26,7 +29,7 @@ class Disk:
 
     def open(self, path: Path, flags: int) -> int:
         """A descriptor; a file that is made is for its owner alone."""
-        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        return open_private(path, flags)
 
     def write(self, fd: int, data: memoryview) -> int:
         """How much of it was written."""
@@ -89,8 +92,10 @@ class Lines:
         self._fd = disk.open(path, os.O_RDWR | os.O_APPEND | flags)
         try:
             self._lock()
-            stat = os.fstat(self._fd)
-            self.size, self._identity = stat.st_size, (stat.st_ino, stat.st_dev)
+            told = os.fstat(self._fd)
+            if not stat.S_ISREG(told.st_mode):  # a pipe that nobody reads would hold everything up
+                raise OSError(errno.EINVAL, "it is no regular file")
+            self.size, self._identity = told.st_size, (told.st_ino, told.st_dev)
             if self._sync and flags & os.O_CREAT:
                 self._sync_folder()
         except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from linker import log
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.files import DISK, Disk, Durability, Lines, Locked
 from linker.journal import Intent, Journal, by_process, journal_of
+from linker.nofollow import make_folder
 from linker.results import Result
 from linker.target import Target
 
@@ -71,7 +71,7 @@ class ResultsFile:
             UsageError: it cannot be made, or another run writes to it.
         """
         try:
-            self._make_folder()
+            make_folder(self.path.parent)
             if self._overwrite:
                 self._keep_the_old()
             if not self.resume and os.path.lexists(self.journal.path):
@@ -150,12 +150,6 @@ class ResultsFile:
         cut = lines.mend(b'{"job":')
         if cut:
             log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
-
-    def _make_folder(self) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
     def _keep_the_old(self) -> None:
         """Put the old file away, and its journal, which says what it does not."""

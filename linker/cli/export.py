@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import os
 import signal
 import sys
 import unicodedata
@@ -25,6 +26,7 @@ from linker.errors import UsageError
 from linker.harmless import harmless_json
 from linker.job import LinkJob, Name
 from linker.listing import Listing
+from linker.nofollow import open_private
 from linker.sources import as_text
 
 __all__ = ["command"]
@@ -73,12 +75,13 @@ def command(
         delimiter = "," if format == "csv" else None
         _, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, sys.stdout.buffer, delimiter)))
         return _interrupted("this is not all there is", caught) if caught else 0
-    if output.exists():
+    if os.path.lexists(output):
         raise UsageError(f"{output} exists; name another file, or move it away")
     delimiter = _DELIMITERS.get(output.suffix.lower()) if format is None else "," if format == "csv" else None
     part = output.with_name(f"{output.name}.part")
     try:
-        stream = part.open("wb")
+        part.unlink(missing_ok=True)  # an export that was killed has left it
+        stream = os.fdopen(open_private(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
     try:

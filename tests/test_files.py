@@ -1,0 +1,220 @@
+"""Where files are made, and for whom: for their owner alone, and never where somebody else's symbolic link leads."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from runs import eager, features, results_of, until, write_jobs
+
+from linker import Settings, UsageError
+from linker.cells import SharedFile
+from linker.files import DISK
+from linker.journal import journal_of
+from linker.nofollow import make_folder, open_private
+from linker.quota import Quota
+from linker.sandbox import Sandbox
+
+MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+NOT_FOLLOWED = "is a symbolic link that others may have made, and is not followed; name what it leads to"
+MODES = [0o777, 0o1777, 0o703, 0o757]
+
+
+def made(path: Path) -> Path:
+    """A file made there."""
+    os.close(open_private(path, MAKE))
+    return path
+
+
+def mode_of(path: Path) -> int:
+    """Who may do what with it."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0, 0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> int:
+    """What the shell lets others do with new files."""
+    return int(request.param)
+
+
+async def test_all_files_of_a_run_are_their_owners_alone(
+    command: Command, sandbox: Sandbox, state_home: Path, umask: int
+) -> None:
+    """Results, journal, state, an old file that is kept, an undo, an export: 0600, whatever the umask."""
+    write_jobs(command.folder / "links.jsonl", features(3))
+    before = {command.folder / "links.jsonl"}
+    old = os.umask(umask)
+    try:
+        async with Sandbox(limits=[], latency_ms=25_000) as slow:
+            command.environment["AHA_URL"] = slow.url
+            process = await command.start(
+                "run", "links.jsonl", "--results", "new/killed.jsonl", "--blind", "--no-preflight"
+            )
+            await until(lambda: slow.stats.methods["PUT"] > 0)
+            process.kill()
+            await process.communicate()
+        command.environment["AHA_URL"] = sandbox.url
+        for told in (
+            ("run", "links.jsonl"),
+            ("run", "links.jsonl", "--overwrite"),
+            ("undo", "links.results.jsonl", "--yes"),
+            ("export", "--kind", "feature", "-o", "out.csv"),
+        ):
+            finished = await command(*told)
+            assert finished.code == 0, finished.stderr
+    finally:
+        os.umask(old)
+    files = {path for folder in (command.folder, state_home) for path in folder.rglob("*") if path.is_file()} - before
+    assert {path.name.partition(".")[0] for path in files} > {"links", "killed", "out"}
+    assert journal_of(command.folder / "new/killed.jsonl") in files
+    assert len([path for path in files if path.name.startswith("quota-1-")]) == 2
+    assert {path.name: oct(mode_of(path)) for path in files} == {path.name: "0o600" for path in files}
+    assert mode_of(state_home / "linker") == 0o700
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("where", ["the file", "its folder", "a folder above", "a link of a link"])
+def test_no_link_in_a_folder_that_others_write_to_is_followed(tmp_path: Path, mode: int, where: str) -> None:
+    """Whosever it is: neither the file's own name nor a folder on the way; and nothing is made behind it."""
+    shared, private = tmp_path / "shared", tmp_path / "private"
+    for folder in (shared, private, private / "below"):
+        folder.mkdir()
+    path = shared / "link"
+    path.symlink_to({"the file": private / "file", "its folder": private}.get(where, private))
+    if where == "its folder":
+        path /= "file"
+    elif where == "a folder above":
+        path /= "below/file"
+    elif where == "a link of a link":
+        (private / "way").symlink_to(path)
+        path = private / "way/file"
+    shared.chmod(mode)
+    with pytest.raises(OSError, match=NOT_FOLLOWED):
+        open_private(path, MAKE)
+    with pytest.raises(OSError, match=NOT_FOLLOWED):
+        make_folder(path / "new")
+    shared.chmod(0o700)
+    assert sorted(each.name for each in private.rglob("*")) in (["below"], ["below", "way"])
+    assert made(path).exists()  # a link of one's own, where nobody else can make any, is a name like any other
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
+def test_no_link_of_somebody_elses_is_followed(tmp_path: Path) -> None:
+    """In a folder of a group's, or of the other's own: whose link it is tells who made it."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "file")
+    os.chown(link, 12345, -1, follow_symlinks=False)
+    for mode in (0o700, 0o770, 0o755):
+        tmp_path.chmod(mode)
+        with pytest.raises(OSError, match=NOT_FOLLOWED):
+            open_private(link, MAKE)
+    assert not (tmp_path / "file").exists()
+
+
+def test_what_a_path_means_is_what_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative and absolute, by `.` and `..`, through links up and down, as the system itself would go."""
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "up").symlink_to("a/b/..")
+    (tmp_path / "down").symlink_to(tmp_path / "a")
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "name").symlink_to("down/b/named")
+    monkeypatch.chdir(tmp_path / "a")
+    for number, folder in enumerate((".", "..", "b", "b/..", "../up", "../down/b", "../up/b/../..", str(tmp_path))):
+        path = Path(folder, f"file{number}")
+        assert made(path).samefile(path)
+        os.close(DISK.open(Path(folder), os.O_RDONLY))
+    assert made(Path("../name")).samefile(tmp_path / "a/b/named")
+    for path, error in (
+        (Path("../round"), "Too many levels of symbolic links"),
+        (Path("missing/file"), "No such file or directory"),
+        (Path("b/named/file"), "Not a directory"),
+        (Path("b"), "File exists"),
+    ):
+        with pytest.raises(OSError, match=error):
+            open_private(path, MAKE)
+    make_folder(Path("x/y/../z"))
+    make_folder(Path("x/y/../z"))
+    assert sorted(each.name for each in Path("x").iterdir()) == ["y", "z"]
+    make_folder(Path())
+    with pytest.raises(NotADirectoryError):
+        make_folder(Path("b/named"))
+
+
+LINKS: dict[str, Callable[[Path, Path], None]] = {
+    "results": lambda results, prey: results.symlink_to(prey),
+    "journal": lambda results, prey: journal_of(results).symlink_to(prey),
+}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("file", LINKS)
+async def test_neither_results_nor_journal_goes_through_a_link(
+    sandbox: Sandbox, tmp_path: Path, file: str, resume: bool
+) -> None:
+    """In a shared folder, one that leads to a file that is there and one that leads to none: nothing is sent."""
+    for there in (True, False):
+        shared, prey = tmp_path / f"shared{there}", tmp_path / f"prey{there}"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        if there:
+            prey.write_text("precious")
+        LINKS[file](shared / "out.jsonl", prey)
+        async with eager(sandbox) as aha:
+            with pytest.raises(UsageError):
+                await results_of(aha.run(features(1), shared / "out.jsonl", resume=resume))
+        assert (prey.read_text() if prey.exists() else "") == ("precious" if there else "")
+    assert sandbox.stats.requests == 0
+
+
+async def test_no_export_goes_through_a_link(command: Command, tmp_path: Path) -> None:
+    """Neither by its own name nor by that of its unfinished file."""
+    shared, prey = tmp_path / "shared", tmp_path / "prey"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "out.csv").symlink_to(prey)
+    finished = await command("export", "--kind", "feature", "-o", str(shared / "out.csv"))
+    assert (finished.code, prey.exists()) == (2, False)
+    (shared / "new.csv.part").symlink_to(prey)
+    finished = await command("export", "--kind", "feature", "-o", str(shared / "new.csv"))
+    assert (finished.code, prey.exists()) == (0, False)
+    assert not (shared / "new.csv").is_symlink()
+
+
+def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
+    """The quota is not shared then, and that is said; the run goes on by itself."""
+    prey = tmp_path / "prey"
+    prey.write_bytes(b"precious")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "file").symlink_to(prey)
+    (shared / "linker").symlink_to(tmp_path)
+    shared.chmod(0o1777)
+    for path in (shared / "file", shared / "linker" / "prey"):
+        with pytest.raises(OSError, match=NOT_FOLLOWED):
+            SharedFile(path)
+    assert prey.read_bytes() == b"precious"
+    Quota.of(Settings(base_url="https://h", state_dir=shared / "linker"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["prey", "shared"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
+    """Who owns the file could cut it short under those who have mapped it."""
+    path = tmp_path / "linker/quota"
+    SharedFile(path)
+    os.chown(path, 12345, -1)
+    with pytest.raises(PermissionError, match="somebody else's"):
+        SharedFile(path)
+
+
+async def test_results_are_a_regular_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A pipe that nobody reads from would hold the run up for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    async with eager(sandbox) as aha:
+        with pytest.raises(UsageError, match="it is no regular file"):
+            await results_of(aha.run(features(1), tmp_path / "pipe", resume=True))
+    assert sandbox.stats.requests == 0
