@@ -13,11 +13,11 @@ import orjson
 
 from linker.batch import Links
 from linker.errors import BadAnswer, InvalidJob
-from linker.harmless import plain
+from linker.harmless import plain, quoted
 from linker.job import record_id
 from linker.ratelimit import RateLimit, rate_limit
 from linker.sessions import Reply
-from linker.target import Kind
+from linker.target import Kind, Target
 
 __all__ = [
     "Answer",
@@ -89,11 +89,11 @@ def understand_target(reply: Reply, kind: Kind, *, may_be_silent: bool = False) 
     shown = _json(reply).get(kind)
     if not isinstance(shown, dict):
         raise BadAnswer(f"{reply.status}, but no {kind} in it: {_excerpt(reply.body)}")
-    return Answer(reply.status, _listed(shown), sent_at=reply.sent_at)
+    return Answer(reply.status, _listed(shown, kind), sent_at=reply.sent_at)
 
 
-def understand_page(reply: Reply, key: str) -> Answer:
-    """The answer that a reply to the request of a list's page is; `key` is the list's: `features`.
+def understand_page(reply: Reply, kind: Kind) -> Answer:
+    """The answer that a reply to the request of a page of a list of a kind is.
 
     Raises:
         BadAnswer: a 200 that is none of Aha!'s: no JSON, or without the list in it.
@@ -101,15 +101,15 @@ def understand_page(reply: Reply, key: str) -> Answer:
     if not 200 <= reply.status < 300:
         return _refused(reply)
     value = _json(reply)
-    items = value.get(key)
+    items = value.get(kind.plural)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
+        raise BadAnswer(f"{reply.status}, but no {kind.plural} in it: {_excerpt(reply.body)}")
     match value.get("pagination"):
         case {"total_pages": int(pages)}:
             told: int | None = pages
         case _:
             told = None
-    return Answer(reply.status, page=Page(tuple(map(_listed, items)), told), sent_at=reply.sent_at)
+    return Answer(reply.status, page=Page(tuple(_listed(item, kind) for item in items), told), sent_at=reply.sent_at)
 
 
 def understand_object(reply: Reply, key: str, *, many: bool) -> Answer:
@@ -135,13 +135,22 @@ def _json(reply: Reply) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _listed(shown: dict[str, Any]) -> Listed:
-    id, reference = shown.get("id"), shown.get("reference_num") or shown.get("reference_prefix")
+def _listed(shown: dict[str, Any], kind: Kind) -> Listed:
+    reference = _name(shown.get("reference_num") or shown.get("reference_prefix"), kind)
+    id = _name(shown.get("id"), kind)
     return Listed(
-        str(id) if isinstance(id, str | int) and str(id).isdigit() else "",
-        reference.upper() if isinstance(reference, str) else "",
+        id if id.isdigit() else "",
+        reference if not reference.isdigit() else "",
         _links(shown.get("custom_object_links")),
     )
+
+
+def _name(value: Any, kind: Kind) -> str:
+    """A name that a target of that kind can have; empty where an answer tells none."""
+    try:
+        return Target.parse(value, kind).id
+    except InvalidJob:
+        return ""
 
 
 def _refused(reply: Reply) -> Answer:
@@ -168,9 +177,11 @@ def _links(value: object) -> Links | None:
     try:
         for entry in _list(value):
             field, ids = entry["key"], frozenset(map(record_id, _list(entry["record_ids"])))
+            if not isinstance(field, str):
+                raise TypeError
             links[field] = links.get(field, _NONE) | ids
     except (TypeError, KeyError, InvalidJob):
-        raise BadAnswer(f"links that are not understood: {_excerpt(orjson.dumps(value))}") from None
+        raise BadAnswer(f"links that are not understood: {quoted(value)}") from None
     return links
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Final
 
 from linker import log
 from linker.answers import Answer, Listed
 from linker.api import Api, Request
 from linker.batch import Links
-from linker.errors import ExportFailed, UsageError
+from linker.errors import ExportFailed, InvalidJob, UsageError
 from linker.fetcher import Fetch, Fetcher, every_page
 from linker.job import LinkJob, sorted_ids
 from linker.listing import Listing, PageRequest
@@ -23,6 +24,8 @@ from linker.settings import Settings
 from linker.target import Kind, Target
 
 __all__ = ["exported"]
+
+_NOT_ALL: Final = "what was exported is not all there is"
 
 
 async def exported(
@@ -81,7 +84,7 @@ def _read(request: Request | PageRequest, answer: Answer | GiveUp) -> Answer:
     if isinstance(answer, GiveUp):
         if isinstance(request, PageRequest) and request.number == 1 and answer.http_status == 404:
             raise UsageError(f"{request}: {answer.error.message}; is the scope right, and may the token see it?")
-        raise ExportFailed(f"{request}: {answer.error.message}; what was exported is not all there is")
+        raise ExportFailed(f"{request}: {answer.error.message}; {_NOT_ALL}")
     return answer
 
 
@@ -91,4 +94,9 @@ def _items(answer: Answer) -> tuple[Listed, ...]:
 
 def _job(kind: Kind, name: str, links: Links, field: str | None) -> LinkJob | None:
     held = {key: sorted_ids(ids) for key, ids in links.items() if ids and field in (None, key)}
-    return LinkJob(name, held, kind=kind) if held else None
+    try:
+        return LinkJob(name, held, kind=kind) if held else None
+    except InvalidJob as error:
+        raise ExportFailed(
+            f"{kind} {name} holds what no job can ask for: {error}; what was exported is not all"
+        ) from None

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from linker.answers import Answer, understand_page
-from linker.errors import InvalidJob, UsageError
+from linker.errors import InvalidJob, Stopped, UsageError
+from linker.harmless import quoted
 from linker.job import is_field, record_id
 from linker.sessions import Reply
 from linker.target import Kind
 
-__all__ = ["PAGE_SIZE", "Listing", "PageRequest"]
+__all__ = ["PAGE_SIZE", "Listing", "PageRequest", "check_page"]
 
 PAGE_SIZE: Final = 200
 """The most that a page may hold (the vendor's API page)."""
+
+_MOST_PAGES: Final = 10_000
+"""Of one list: they take half an hour at 300 requests a minute, and hold two million targets."""
 
 _ACCOUNT_WIDE: Final = frozenset({Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.PRODUCT})
 
@@ -36,6 +40,12 @@ class Listing:
     kind: Kind
     parent: str = ""
     table: str = ""
+
+    def __post_init__(self) -> None:
+        """Nothing else gets into the path of a request."""
+        for part in (self.parent, self.table):
+            if part and not is_field(part):
+                raise InvalidJob(f"{quoted(part)} is part of no list of the account")
 
     def __str__(self) -> str:
         within = f":{self.parent}" + (f"/{self.table}" if self.table else "") if self.parent else ""
@@ -77,10 +87,7 @@ class Listing:
         except InvalidJob as error:
             raise UsageError(f"scope {scope!r}: {error}") from None
         parent, _, table = within.strip().partition("/")
-        listing = cls(kind, parent.upper(), table)
-        legible = all(
-            part.replace("-", "").replace("_", "").isalnum() and part.isascii() for part in (parent, table) if part
-        )
+        legible = all(is_field(part) for part in (parent, table) if part)
         if kind is Kind.CUSTOM_OBJECT_RECORD:
             wanted = "record:PRODUCT/TABLE" if not (parent and table) else ""
         elif kind is Kind.REQUIREMENT:
@@ -91,7 +98,7 @@ class Listing:
             wanted = f"{kind} or {kind}:PRODUCT" if table or (kind is Kind.PRODUCT and parent) else ""
         if wanted or not legible:
             raise UsageError(f"scope {scope!r} names no list of the account; write {wanted or 'KIND:PARENT'}")
-        return listing
+        return cls(kind, parent.upper(), table)
 
     @property
     def place(self) -> str:
@@ -111,8 +118,16 @@ class Listing:
         return None
 
     def page(self, number: int) -> PageRequest:
-        """The request of a page, from 1."""
+        """The request of a page, from 1. Raises `Stopped` where no list goes on so long."""
+        check_page(self, number)
         return PageRequest(self, number)
+
+
+def check_page(listing: Listing, number: int) -> None:
+    """Raise `Stopped` where a server that always has one page more would never let a run end."""
+    if number > _MOST_PAGES:
+        most = _MOST_PAGES * PAGE_SIZE
+        raise Stopped(f"the list of {listing} shows over {most:,} items, and more; it is not read to its end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +150,4 @@ class PageRequest:
 
     def understand(self, reply: Reply) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
-        return understand_page(reply, self.listing.kind.plural)
+        return understand_page(reply, self.listing.kind)

@@ -13,7 +13,8 @@ import msgspec
 import orjson
 
 from linker.answers import Answer, understand_object
-from linker.listing import PAGE_SIZE, Listing
+from linker.job import record_id
+from linker.listing import PAGE_SIZE, Listing, check_page
 from linker.sessions import Reply
 
 __all__ = ["ME", "PRODUCTS", "Create", "Look", "definitions", "linked_in", "record", "records"]
@@ -52,14 +53,19 @@ def definitions(page: int) -> Look:
 
 
 def records(table: Listing, page: int, *, whole: bool = False) -> Look:
-    """A page of a custom table with the fields of its records; `whole`: with all else that is shown of them."""
+    """A page of a custom table with the fields of its records; `whole`: with all else that is shown of them.
+
+    Raises `Stopped` where no table goes on so long.
+    """
+    check_page(table, page)
     fields = "" if whole else "fields=id,name,custom_fields&"
     path = f"{table.path}?{fields}per_page={PAGE_SIZE}&page={page}"
     return Look(path, f"{_RECORD}s", f"records of {table.place}, page {page}")
 
 
 def record(id: str) -> Look:
-    """One record, which tells its table and that table's product."""
+    """One record, which tells its table and that table's product. Raises `InvalidJob` where that is no record's id."""
+    id = record_id(id)
     return Look(f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False)
 
 

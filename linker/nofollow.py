@@ -29,7 +29,7 @@ def open_private(path: Path, flags: int) -> int:
     Raises:
         OSError: it cannot be opened, or a symbolic link that others may have made is on the way.
     """
-    with _last_folder(path) as (folder, name):
+    with _last_folder(path, to_the_end=not flags & os.O_EXCL) as (folder, name):
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE, dir_fd=folder)
 
 
@@ -44,12 +44,15 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 
 
 @contextmanager
-def _last_folder(path: Path, *further: str, mode: int | None = None) -> Iterator[tuple[int, str]]:
+def _last_folder(
+    path: Path, *further: str, mode: int | None = None, to_the_end: bool = True
+) -> Iterator[tuple[int, str]]:
     """The folder in which a path ends, and the name there: no link, or one that is not to be followed.
 
     Args:
         further: names below the path.
         mode: of folders that are made on the way; None makes none.
+        to_the_end: follow the last name as well; where a file is to be new, a link is one that is there.
     """
     way = [*_names(path), *further]
     folder = os.open(path.anchor or ".", _WALK)
@@ -57,7 +60,7 @@ def _last_folder(path: Path, *further: str, mode: int | None = None) -> Iterator
     try:
         while True:
             name = way.pop(0)
-            if (target := _link(name, folder)) is not None:
+            if (way or to_the_end) and (target := _link(name, folder)) is not None:
                 links += 1
                 if links > _MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))

@@ -97,6 +97,9 @@ def _kind_of(reference: str) -> Kind | None:
 class Target(msgspec.Struct, frozen=True, order=True, gc=False):
     """One Aha! resource. `id` is a number without leading zeros or an upper-case reference number.
 
+    Raises:
+        InvalidJob: the id holds what none does.
+
     Example:
         >>> Target.parse("prj1-r-1")
         Target(kind=<Kind.RELEASE: 'release'>, id='PRJ1-R-1')
@@ -104,6 +107,11 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
 
     kind: Kind
     id: str
+
+    def __post_init__(self) -> None:
+        """Nothing else gets into the path of a request: neither from a job nor from an answer nor from a journal."""
+        if not _ID.fullmatch(self.id):
+            raise InvalidJob(f"{quoted(self.id)} is no id of a {self.kind}")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"

@@ -96,7 +96,7 @@ def test_a_page_shows_names_links_and_how_long_the_list_is() -> None:
     items = [
         {"id": "1007868956", "reference_num": "prj1-1", "custom_object_links": links},
         {"id": 12, "custom_object_links": []},
-        {"reference_prefix": "PRJ1"},
+        {"reference_num": "PRJ1-2"},
     ]
     pagination = {"total_records": 401, "total_pages": 3, "current_page": 1}
     answer = Listing(Kind.FEATURE).page(1).understand(page(features=items, pagination=pagination))
@@ -105,7 +105,7 @@ def test_a_page_shows_names_links_and_how_long_the_list_is() -> None:
     assert answer.page.items == (
         Listed("1007868956", "PRJ1-1", {"customers": frozenset({"7036045937940797544"})}),
         Listed("12", "", {}),
-        Listed("", "PRJ1", None),
+        Listed("", "PRJ1-2", None),
     )
 
 

@@ -1,0 +1,150 @@
+"""The fuzzer: inputs bent at random, handed to whatever reads what others wrote; by a seed, so that each comes again.
+
+    python benchmarks/fuzz.py --inputs 1000000 --seed 1
+    python benchmarks/fuzz.py --seed 1 --surface tables --only 4711
+
+None may end in anything but linker's own errors, take longer than ten seconds, or be understood as something that a
+plain reading of the same bytes does not say (`tests/hostile.py`, `tests/hostile_answers.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from hostile import SURFACES, Surface
+from hostile_answers import ANSWERS
+from mutation import Mutator
+
+_ALL: Final = {surface.name: surface for surface in (*SURFACES, *ANSWERS)}
+_PARTS: Final = {  # of a thousand inputs; those of the last two need sockets
+    "job lines": 230,
+    "tables": 200,
+    "settings": 130,
+    "answers": 220,
+    "records and definitions": 70,
+    "headers": 90,
+    "limits": 20,
+    "results and journals": 30,
+    "bytes on the wire": 8,
+    "whole runs": 2,
+}
+_LONGEST_S: Final = 10
+_MOST_MEMORY: Final = 4 * 2**30
+_SHARE: Final = 1000
+"""Inputs that a process takes at once."""
+
+
+class _Hang(BaseException):
+    """An input takes too long."""
+
+
+def main() -> None:
+    """Do it, and exit 1 where anything was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--surface", choices=_ALL, help="just this one")
+    parser.add_argument("--only", type=int, help="just this input of the surface, and what it is")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    if given.only is not None:
+        _show(given.seed, given.surface, given.only)
+    begun = time.monotonic()
+    done: Counter[str] = Counter()
+    found: list[str] = []
+    with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
+        for name, count, findings in pool.imap_unordered(_share, _shares(given)):
+            done[name] += count
+            found += findings
+            for finding in findings[:3]:
+                print(finding, file=sys.stderr)
+    for name in _PARTS:
+        if done[name]:
+            print(f"{done[name]:>9,}  {name}")
+    print(f"{done.total():>9,}  inputs, seed {given.seed}, {time.monotonic() - begun:.0f} s; {len(found)} findings")
+    sys.exit(bool(found))
+
+
+def _shares(given: argparse.Namespace) -> Iterator[tuple[int, str, range]]:
+    wanted = {given.surface: 1000} if given.surface else _PARTS
+    for name, part in wanted.items():
+        total = given.inputs * part // 1000
+        each = _SHARE if part > 10 else 50
+        yield from ((given.seed, name, range(at, min(at + each, total))) for at in range(0, total, each))
+
+
+def _share(task: tuple[int, str, range]) -> tuple[str, int, list[str]]:
+    seed, name, numbers = task
+    return name, len(numbers), list(findings(seed, _ALL[name], numbers))
+
+
+def findings(seed: int, surface: Surface, numbers: Sequence[int]) -> Iterator[str]:
+    """What was found among some inputs of a surface, each with what it takes to have it again."""
+    logging.disable()
+    mutator = Mutator(surface.seeds)
+    with _bounded(), tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+        os.environ["XDG_STATE_HOME"] = folder
+        for number in numbers:
+            rng = random.Random(f"{seed} {surface.name} {number}")
+            data = mutator.bent(rng)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
+                result: Any = surface.check(data, rng, Path(folder))
+                if isawaitable(result):
+                    runner.run(_awaited(result))
+            except (Exception, _Hang) as error:
+                again = f"--seed {seed} --surface '{surface.name}' --only {number}"
+                yield f"{again}\n{''.join(traceback.format_exception(error, limit=-6))}{data[:300]!r}\n"
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+async def _awaited(result: Any) -> None:
+    await result
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """An alarm for what hangs, and an end to memory."""
+
+    def hang(*_: object) -> NoReturn:
+        raise _Hang(f"over {_LONGEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, hang)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, limits[1]))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def _show(seed: int, name: str, number: int) -> NoReturn:
+    print(Mutator(_ALL[name].seeds).bent(random.Random(f"{seed} {name} {number}")))
+    found = list(findings(seed, _ALL[name], [number]))
+    print(*found or ["nothing is found"])
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
