@@ -39,13 +39,13 @@ _PARTS: Final = {  # of a thousand inputs; those of the last two need sockets
     "job lines": 230,
     "tables": 200,
     "settings": 130,
-    "answers": 220,
-    "records and definitions": 70,
-    "headers": 90,
+    "answers": 200,
+    "records and definitions": 100,
+    "headers": 70,
     "limits": 20,
-    "results and journals": 30,
+    "results and journals": 37,
     "bytes on the wire": 8,
-    "whole runs": 2,
+    "whole runs": 5,
 }
 _LONGEST_S: Final = 10
 _MOST_MEMORY: Final = 4 * 2**30

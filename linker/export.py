@@ -56,7 +56,9 @@ async def exported(
             async for request, page in pages:
                 for item in _items(_read(request, page)):
                     name = item.reference or item.id
-                    if not name or name in seen:  # a list that shifts while it is paged shows some twice
+                    if not name:
+                        raise ExportFailed(f"the list of {listing} shows something without a name; {_NOT_ALL}")
+                    if name in seen:  # a list that shifts while it is paged shows some twice
                         continue
                     seen.add(name)
                     links = item.links if item.links is not None else await _alone(fetch, listing.kind, name)

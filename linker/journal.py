@@ -183,7 +183,7 @@ def _read(path: Path) -> Iterator[_Line]:
             for number, line in enumerate(stream, start=1):
                 try:
                     yield _decode(line)
-                except msgspec.MsgspecError:
+                except (msgspec.MsgspecError, ValueError, RecursionError):  # no UTF-8, too deep
                     if line.endswith(b"\n"):
                         log.get_logger().warning(log.BROKEN_LINE, file=str(path), line=number)
     except FileNotFoundError:

@@ -122,7 +122,7 @@ def read_done(path: Path) -> Done:
                     continue
                 try:
                     done.add(line)
-                except (msgspec.MsgspecError, orjson.JSONDecodeError) as error:
+                except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:  # no UTF-8, too deep
                     hint = "mend or remove that line, or start anew with --overwrite"
                     message = f"{path} line {number}: this is no line of a results file ({error}); {hint}"
                     raise UsageError(message) from None

@@ -280,7 +280,9 @@ def base_url(account: str | None, url: str | None) -> str:
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise UsageError("the URL may hold no user, password, query or fragment; the token goes in AHA_TOKEN")
         host = _host(parts.hostname or "")
-        path = parts.path.rstrip("/").removesuffix("/api/v1")
+        path = parts.path.rstrip("/")
+        while path.endswith("/api/v1"):
+            path = path.removesuffix("/api/v1").rstrip("/")
         if parts.scheme not in ("http", "https") or not host or port == 0 or not _PATH.fullmatch(path):
             raise UsageError("the URL must be like https://company.aha.io")
         return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"

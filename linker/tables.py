@@ -56,10 +56,10 @@ async def tables_in_use(read: Read, kind: Kind, fields: Collection[str]) -> dict
     held: dict[str, str] = {}
     for item in answer.value[listing.kind.plural]:
         for each in _list(item.get("custom_object_links")):
-            ids = each.get("record_ids")
+            key, ids = each.get("key"), each.get("record_ids")
             with suppress(InvalidJob):
-                if each.get("key") in fields and isinstance(ids, list) and ids:
-                    held.setdefault(each["key"], record_id(ids[0]))
+                if isinstance(key, str) and key in fields and isinstance(ids, list) and ids:
+                    held.setdefault(key, record_id(ids[0]))
     found = {field: await table_of_record(read, id) for field, id in held.items()}
     return {field: table for field, table in found.items() if table is not None}
 

@@ -63,7 +63,8 @@ class Mutator:
             case 1:
                 return data[:at] + data[to:]
             case 2:
-                return data[:at] + data[at:to] * rng.choice((2, 3, 300)) + data[to:]
+                times = rng.choice((2, 3, 300)) if rng.random() < 0.99 else 100_000 // max(1, to - at)
+                return data[:at] + data[at:to] * times + data[to:]
             case 3:
                 other = rng.choice(self._seeds)
                 return data[:at] + other[rng.randint(0, len(other)) :]

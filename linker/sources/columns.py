@@ -86,8 +86,10 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
         value = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # what is no TOML, no UTF-8, or a number of over 4,300 digits
         raise UsageError(f"{file} is no TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is no TOML of columns: it is nested too deep") from None
     for name in value:
         if name not in ("columns", "set"):
             raise UsageError(f"{file}: {name!r} is neither [columns] nor [set]{_hint(name, ('columns', 'set'))}")

@@ -81,7 +81,10 @@ class UndoFile:
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
         for intent in left_open(journal_of(self._path)).values():
-            self._take_back(intent, was_there)
+            try:
+                self._take_back(intent, was_there)
+            except InvalidJob as error:
+                raise UsageError(f"{journal_of(self._path)}: this is no journal of a run: {error}") from None
         if entries:
             yield entries
         for target, fields in was_there.items():
@@ -99,6 +102,7 @@ class UndoFile:
     def _take_back(self, intent: Intent, was_there: dict[Target, dict[str, dict[str, bool]]]) -> None:
         """A PUT of a run that was cut off: whether it arrived is not known, and what is there of it is taken back."""
         for field, (before, after) in (intent.asked or {}).items():
+            _check(intent.target, field, *before, *after)
             self.before.setdefault(intent.target, {}).setdefault(field, before)
             touched = was_there.setdefault(intent.target, {}).setdefault(field, {})
             for id in before ^ after:
@@ -121,6 +125,7 @@ class UndoFile:
             held = was_there.setdefault(target, {})
             before = self.before.setdefault(target, {})
             for field, delta in changes.items():
+                _check(target, field)
                 if result.get("before"):
                     before.setdefault(field, frozenset(result["before"][field]))
                 touched = held.setdefault(field, {})
@@ -132,6 +137,11 @@ class UndoFile:
             why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise UsageError(f"{self.name} line {number}: this is no line of a results file: {why}") from None
         return None
+
+
+def _check(target: Target, field: str, *ids: str) -> None:
+    """Raise `InvalidJob` where a file that somebody has touched asks what no job can."""
+    LinkJob(target.id, {field: ids}, kind=target.kind)
 
 
 def _links(fields: Mapping[str, Mapping[str, bool]]) -> list[tuple[Mode, dict[str, list[str]]]]:

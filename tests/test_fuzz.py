@@ -1,0 +1,332 @@
+"""Hostile inputs by the thousand: by hypothesis, by the seeded fuzzer, and those that have once broken something."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conftest import Command
+from hostile import SURFACES, Surface
+from hostile_answers import ANSWERS
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from mutation import Mutator
+from runs import features, results_of
+
+import linker
+from linker import Kind, Linker, UndoFile, UsageError
+from linker.answers import Answer, understand_target
+from linker.errors import BadAnswer
+from linker.journal import journal_of, left_open
+from linker.listing import Listing
+from linker.look import Look, records
+from linker.resume import read_done
+from linker.sandbox import Sandbox
+from linker.sessions import Reply
+from linker.settings import Rate
+from linker.sources import Columns, Reading, Rejection
+from linker.sources.jsonl import read_jsonl
+from linker.tables import tables_in_use
+
+ROOT = Path(linker.__file__).parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import fuzz  # noqa: E402  benchmarks are no package
+
+ALL = {surface.name: surface for surface in (*SURFACES, *ANSWERS)}
+RANDOMS = st.integers(0, 2**32).map(random.Random)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["customers", "1", "id"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["key", "record_ids", "id"]), inner),
+)
+TEXTS = st.text().map(lambda text: text.encode(errors="replace"))
+GIVEN: dict[str, st.SearchStrategy[bytes]] = {
+    "job lines": st.binary() | JSON.map(lambda value: json.dumps(value).encode()),
+    "tables": st.binary() | TEXTS.map(lambda text: b"id,field,record_ids,record_names\nPRJ1-1,customers,1," + text),
+    "settings": st.binary() | TEXTS,
+    "answers": st.binary() | JSON.map(lambda value: json.dumps({"feature": {"custom_object_links": value}}).encode()),
+    "headers": st.binary() | TEXTS.map(lambda text: b"Retry-After: " + text + b"\nX-Ratelimit-Reset: " + text),
+}
+
+
+@pytest.mark.parametrize("surface", GIVEN)
+def test_whatever_it_is_it_is_understood_rightly_or_refused(surface: str, tmp_path: Path) -> None:
+    """Hypothesis looks for an input that ends in something else."""
+
+    @given(GIVEN[surface], RANDOMS)
+    def holds(data: bytes, rng: random.Random) -> None:
+        ALL[surface].check(data, rng, tmp_path)
+
+    holds()
+
+
+async def test_the_fuzzer_finds_nothing(command: Command) -> None:
+    """A hundredth of what is in docs/reliability.md, by another seed, as a user runs it."""
+    told = ("--inputs", "10000", "--seed", "7")
+    finished = await command.program(sys.executable, str(ROOT / "benchmarks/fuzz.py"), *told)
+    assert finished.code == 0, finished.stderr
+    assert "10,000  inputs, seed 7" in finished.stdout
+    for name in ALL:
+        assert name in finished.stdout
+
+
+@pytest.mark.timeout(60, method="thread")  # the fuzzer's alarm is the process's own
+def test_the_fuzzer_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that escapes, a wrong understanding and a hang: each is told with what it takes to have it again."""
+
+    def check(data: bytes, rng: random.Random, _: Path) -> None:
+        match rng.randrange(4):
+            case 0:
+                raise KeyError(data)
+            case 1:
+                raise AssertionError("understood wrongly")
+            case 2:
+                time.sleep(60)
+
+    monkeypatch.setattr(fuzz, "_LONGEST_S", 0.01)
+    monkeypatch.setenv("XDG_STATE_HOME", "")  # put back what it sets
+    surface = Surface("broken", [b'{"id": 1}'], check)
+    found = list(fuzz.findings(3, surface, range(40)))
+    assert {word for each in found for word in re.findall("KeyError|understood wrongly|_Hang", each)} == {
+        *("KeyError", "understood wrongly", "_Hang")
+    }
+    assert 20 < len(found) < 40
+    again = re.match(r"--seed 3 --surface 'broken' --only (\d+)\n", found[0])
+    assert again is not None
+    assert next(fuzz.findings(3, surface, [int(again[1])])).splitlines()[:2] == found[0].splitlines()[:2]
+
+
+def test_an_input_is_the_same_each_time() -> None:
+    """By its seed, its surface and its number; and seldom one that was there before."""
+    for surface in ALL.values():
+        bent, again = (
+            [Mutator(surface.seeds).bent(random.Random(f"1 {surface.name} {number}")) for number in range(300)]
+            for _ in range(2)
+        )
+        assert bent == again
+        assert len(set(bent)) > 150
+
+
+# what was found, by the fuzzer or on the way to it
+
+
+@pytest.mark.parametrize("links", ['"customers"', "[1]", "7", "null", "[]", '""'])
+def test_links_that_are_none_are_rejected_where_records_go_by_name(links: str) -> None:
+    """`--match` looks into links before they are checked."""
+    (entry,) = read_jsonl(BytesIO(b'{"id": "PRJ1-1", "links": %s}' % links.encode()), "f", Reading(match="name"))
+    assert isinstance(entry.said, Rejection)
+    assert "links" in entry.said.message
+
+
+DEEP = {depth: "[" * depth + "]" * depth for depth in (30, 200, 254, 300, 1000, 1023, 1025, 100_000)}
+
+
+@pytest.mark.parametrize("depth", DEEP)
+@pytest.mark.parametrize(
+    "shape", ['{{"id":"PRJ1-1","links":{{"a":{}}}}}', '{{"id":"PRJ1-1","links":{{"a":[]}},"key":{}}}', "{}"]
+)
+def test_a_job_line_that_is_nested_too_deep_is_rejected(depth: int, shape: str) -> None:
+    """Wherever in it; a key may be as deep as a result can show it."""
+    (entry,) = read_jsonl(BytesIO(shape.format(DEEP[depth]).encode()), "f", Reading())
+    if "key" in shape and depth <= 200:
+        assert not isinstance(entry.said, Rejection)
+    else:
+        assert isinstance(entry.said, Rejection)
+
+
+@pytest.mark.parametrize("depth", DEEP)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '{{"feature":{{"custom_object_links":{}}}}}',
+        '{{"feature":{{"custom_object_links":[{{"key":{0},"record_ids":{0}}}]}}}}',
+        '{{"feature":{}}}',
+        "{}",
+    ],
+)
+def test_an_answer_that_is_nested_too_deep_is_a_bad_one(depth: int, shape: str) -> None:
+    """It is tried again, and then the target has failed: what can be said of it can be said."""
+    reply = Reply(200, CIMultiDict(), shape.format(DEEP[depth]).encode(), 0.0)
+    with pytest.raises(BadAnswer) as caught:
+        understand_target(reply, Kind.FEATURE)
+    assert len(str(caught.value)) < 400
+
+
+def test_an_error_that_is_nested_too_deep_is_told_all_the_same() -> None:
+    """As the text that it is."""
+    for depth, text in DEEP.items():
+        answer = understand_target(Reply(422, CIMultiDict(), f'{{"errors":{text}}}'.encode(), 0.0), Kind.FEATURE)
+        assert answer.message.startswith('{"errors":[[['), depth
+
+
+JOB = {"job": 0, "kind": "feature", "id": "PRJ1-1", "mode": "add", "links": {}, "key": None}
+RESULT = JOB | {"status": "linked", "change": 0}
+DONE = RESULT | {"changes": {"customers": {"added": ["1"], "removed": []}}, "before": {"customers": []}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"job":0,"kind":"f\xff","id":"1","mode":null,"links":{},"key":null,"status":"linked","change":null}',
+        orjson.dumps(RESULT)[:-1] + b',"after":' + DEEP[1000].encode() + b"}",
+        orjson.dumps(RESULT)[:-1] + b',"after":' + DEEP[100_000].encode() + b"}",
+        orjson.dumps(RESULT).replace(b'"key":null', b'"key":' + DEEP[300].encode()),
+    ],
+    ids=["no UTF-8", "deep", "deeper", "deep key"],
+)
+def test_a_results_file_that_somebody_has_touched_is_refused(line: bytes, tmp_path: Path) -> None:
+    """With its line: a resume does not guess."""
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(orjson.dumps(RESULT) + b"\n" + line + b"\n")
+    with pytest.raises(UsageError, match=r"out\.jsonl line 2: this is no line of a results file"):
+        read_done(path)
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        {"changes": {"a/../b": {"added": ["1"], "removed": []}}, "before": None},
+        {"changes": {"customers": {"added": ["1 OR 1"], "removed": []}}},
+        {"id": "../../admin"},
+        {"id": "PRJ1"},
+        {"kind": "user"},
+    ],
+    ids=str,
+)
+async def test_an_undo_does_nothing_that_a_job_could_not_ask(touched: dict[str, Any], tmp_path: Path) -> None:
+    """Results that somebody has touched are refused, with the line."""
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(orjson.dumps(DONE | touched) + b"\n")
+    with pytest.raises(UsageError, match=r"out\.jsonl line 1: this is no line of a results file"):
+        [entries async for entries in UndoFile(path).entries(Reading())]
+
+
+INTENT = {"target": {"kind": "feature", "id": "PRJ1-1"}, "put": {"customers": ["1"]}, "before": {"customers": []}}
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [{"put": {"a b": ["1"]}}, {"put": {"customers": ["x"]}}, {"target": {"kind": "feature", "id": "PRJ1"}}],
+    ids=str,
+)
+async def test_nor_does_a_journal_that_somebody_has_touched(touched: dict[str, Any], tmp_path: Path) -> None:
+    """It is named."""
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b"")
+    journal_of(path).write_bytes(orjson.dumps({"intent": INTENT | touched}) + b"\n")
+    with pytest.raises(UsageError, match=r"out\.jsonl\.journal: this is no journal of a run"):
+        [entries async for entries in UndoFile(path).entries(Reading())]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        orjson.dumps({"intent": INTENT}).replace(b"customers", b"cust\xff"),
+        orjson.dumps({"intent": INTENT | {"target": {"kind": "feature", "id": "../x"}}}),
+        b'{"intent":' + DEEP[100_000].encode() + b"}",
+    ],
+    ids=["no UTF-8", "no id", "deep"],
+)
+def test_a_broken_line_of_a_journal_costs_its_target_a_look(line: bytes, tmp_path: Path) -> None:
+    """As if it had never been there; the others count."""
+    path = tmp_path / "out.jsonl.journal"
+    path.write_bytes(line + b"\n" + orjson.dumps({"intent": INTENT}) + b"\n")
+    assert [target.id for target in left_open(path)] == ["PRJ1-1"]
+
+
+@pytest.mark.parametrize("key", [["customers"], {"customers": 1}, None, 5, True])
+async def test_a_field_of_an_answer_that_is_no_text_is_none(key: object) -> None:
+    """It was looked up as it came, and a list cannot be."""
+    item = {"custom_object_links": [{"key": key, "record_ids": ["1"]}]}
+
+    async def read(_: Look) -> Answer:
+        return Answer(200, value={"features": [item]})
+
+    assert await tables_in_use(read, Kind.FEATURE, {"customers"}) == {}
+    with pytest.raises(BadAnswer, match="links that are not understood"):
+        understand_target(Reply(200, CIMultiDict(), orjson.dumps({"feature": item}), 0.0), Kind.FEATURE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a=" + "[" * 5000, "a=" + "9" * 5000, "a=" + "{a=" * 3000, "a = 1979-13-45", "\udcff"],
+    ids=["deep", "digits", "deeper", "date", "no UTF-8"],
+)
+def test_a_file_of_columns_that_is_no_toml_says_so(text: str, tmp_path: Path) -> None:
+    """Whatever the parser makes of it."""
+    path = tmp_path / "columns.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=r"columns\.toml is no TOML"):
+        Columns.parse([], [], path)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000 + "/60s", "300/" + "9" * 5000, "300/1." + "0" * 5000])
+def test_a_rate_of_a_thousand_digits_is_none(text: str) -> None:
+    """Python itself refuses to read it."""
+    with pytest.raises(UsageError, match="is not understood"):
+        Rate.parse(text)
+
+
+def test_a_base_of_slashes_alone_takes_no_time() -> None:
+    """And one whose path says the API's twice is the same base."""
+    with pytest.raises(UsageError):
+        linker.Settings(base_url="https://a" + "/" * 500_000 + "\\")
+    settings = linker.Settings(base_url="https://a/api/v1/api/v1//")
+    assert settings.base_url == "https://a"
+
+
+@pytest.mark.parametrize(
+    "endless", [Listing(Kind.FEATURE).page, partial(records, Listing(Kind.CUSTOM_OBJECT_RECORD, "P", "t"))]
+)
+def test_a_list_without_end_is_not_read_for_ever(endless: Callable[[int], object]) -> None:
+    """A server that always has a page more would keep a run from ever writing, and its memory growing."""
+    endless(10_000)
+    with pytest.raises(linker.Stopped, match="over 2,000,000 items, and more"):
+        endless(10_001)
+
+
+async def test_names_of_a_list_get_into_no_path(sandbox: Sandbox) -> None:
+    """What a list calls a target is asked for only where it is a name that a target can have."""
+    answer = sandbox._routes.answer
+
+    def bent(method: str, path: str, query: str, *rest: Any) -> Any:
+        given = answer(method, path, query, *rest)
+        if "page=" in query:
+            value = orjson.loads(given.body)
+            for item in value.get("features", []):
+                item["reference_num"] = "../../me?x="
+                item["id"] = "../products/1"
+                item.pop("custom_object_links", None)
+            given = given._replace(body=orjson.dumps(value))
+        return given
+
+    sandbox._routes.answer = bent  # type: ignore[assignment, method-assign]
+    async with Linker(url=sandbox.url, token="sandbox", rate=()) as aha:
+        with pytest.raises(linker.ExportFailed, match="shows something without a name"):
+            [job async for job in aha.export("feature")]
+        (result,) = await results_of(aha.run(features(1)))
+    assert result.status == "linked"
+    assert all(re.fullmatch(r"/api/v1/[a-z_]+(/[A-Za-z0-9_-]+)*", seen.path) for seen in sandbox.requests)
+
+
+async def test_the_command_survives_what_the_fuzzer_makes(command: Command) -> None:
+    """Job files of a hundred bent lines, as a user runs them: an exit code of ours and no traceback."""
+    for name, suffix in (("job lines", "jsonl"), ("tables", "csv")):
+        mutator = Mutator(ALL[name].seeds)
+        lines = [mutator.bent(random.Random(number)) for number in range(100)]
+        head = b"kind,id,field,record_ids,mode,key\n" if suffix == "csv" else b""
+        (command.folder / f"links.{suffix}").write_bytes(head + b"\n".join(lines))
+        finished = await command("plan", f"links.{suffix}")
+        assert finished.code in (1, 2), finished.stderr
+        assert "a fault of linker itself" not in finished.stderr
