@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test bench soak lint format clean
+.PHONY: demo test bench fuzz soak lint format clean
 
 demo: $(READY)
 	$(BIN)/linker demo
@@ -14,6 +14,9 @@ test: $(READY)
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --group bench
 	$(BIN)/python benchmarks/bench.py
+
+fuzz: $(READY)
+	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
 
 soak: $(READY)
 	$(BIN)/python benchmarks/soak.py $(SOAK)

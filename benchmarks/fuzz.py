@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from inspect import isawaitable
 from pathlib import Path
@@ -71,8 +73,9 @@ def main() -> None:
     begun = time.monotonic()
     done: Counter[str] = Counter()
     found: list[str] = []
-    with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
-        for name, count, findings in pool.imap_unordered(_share, _shares(given)):
+    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
+        for share in as_completed([pool.submit(_share, *task) for task in _shares(given)]):
+            name, count, findings = share.result()  # raises where the process died of an input
             done[name] += count
             found += findings
             for finding in findings[:3]:
@@ -92,8 +95,8 @@ def _shares(given: argparse.Namespace) -> Iterator[tuple[int, str, range]]:
         yield from ((given.seed, name, range(at, min(at + each, total))) for at in range(0, total, each))
 
 
-def _share(task: tuple[int, str, range]) -> tuple[str, int, list[str]]:
-    seed, name, numbers = task
+def _share(seed: int, name: str, numbers: range) -> tuple[str, int, list[str]]:
+    faulthandler.enable()
     return name, len(numbers), list(findings(seed, _ALL[name], numbers))
 
 
