@@ -97,12 +97,12 @@ def _shares(given: argparse.Namespace) -> Iterator[tuple[int, str, range]]:
 
 def _share(seed: int, name: str, numbers: range) -> tuple[str, int, list[str]]:
     faulthandler.enable()
+    logging.disable()
     return name, len(numbers), list(findings(seed, _ALL[name], numbers))
 
 
 def findings(seed: int, surface: Surface, numbers: Sequence[int]) -> Iterator[str]:
     """What was found among some inputs of a surface, each with what it takes to have it again."""
-    logging.disable()
     mutator = Mutator(surface.seeds)
     with _bounded(), tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         os.environ["XDG_STATE_HOME"] = folder

@@ -33,6 +33,12 @@ _MESSAGE_DEPTH: Final = 8
 _EXCERPT: Final = 1200
 """Bytes of a body that are shown instead of a message, at the most."""
 
+_MOST_PARTS: Final = 1_000_000
+"""Values in an answer: each takes some 100 bytes here, and a page of 200 targets with 1,000 links each has 202,000."""
+
+_MOST_ITEMS: Final = 1_000
+"""Of a page, of which 200 are asked; more would hold everything else up."""
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -101,8 +107,8 @@ def understand_page(reply: Reply, kind: Kind) -> Answer:
     if not 200 <= reply.status < 300:
         return _refused(reply)
     value = _json(reply)
-    items = value.get(kind.plural)
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    items: Any = value.get(kind.plural)
+    if not _are_objects(items):
         raise BadAnswer(f"{reply.status}, but no {kind.plural} in it: {_excerpt(reply.body)}")
     match value.get("pagination"):
         case {"total_pages": int(pages)}:
@@ -122,31 +128,42 @@ def understand_object(reply: Reply, key: str, *, many: bool) -> Answer:
         return _refused(reply)
     value = _json(reply)
     shown = value.get(key)
-    if not isinstance(shown, list if many else dict) or (many and not all(isinstance(each, dict) for each in shown)):
+    if not (_are_objects(shown) if many else isinstance(shown, dict)):
         raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
     return Answer(reply.status, value=value, limit=rate_limit(reply.headers, datetime.now(UTC)), sent_at=reply.sent_at)
 
 
+def _are_objects(value: Any) -> bool:
+    """Whether it is a list of objects, and no longer than a page can be."""
+    return isinstance(value, list) and len(value) <= _MOST_ITEMS and all(isinstance(each, dict) for each in value)
+
+
 def _json(reply: Reply) -> dict[str, Any]:
+    if _is_bloated(reply.body):
+        raise BadAnswer(f"{reply.status}, but of over {_MOST_PARTS:,} parts: {_excerpt(reply.body)}")
     try:
-        value = orjson.loads(reply.body)
+        value = orjson.loads(reply.body)  # it refuses what is nested over 1,024 deep
     except orjson.JSONDecodeError:
         raise BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}") from None
     return value if isinstance(value, dict) else {}
 
 
+def _is_bloated(body: bytes) -> bool:
+    """Whether its values would fill the memory if it were read as JSON."""
+    return len(body) > _MOST_PARTS and sum(map(body.count, (b",", b"{", b"["))) > _MOST_PARTS
+
+
 def _listed(shown: dict[str, Any], kind: Kind) -> Listed:
-    reference = _name(shown.get("reference_num") or shown.get("reference_prefix"), kind)
-    id = _name(shown.get("id"), kind)
+    id, reference = shown.get("id"), shown.get("reference_num") or shown.get("reference_prefix")
     return Listed(
-        id if id.isdigit() else "",
-        reference if not reference.isdigit() else "",
+        _name(id, kind) if isinstance(id, int) or (isinstance(id, str) and id.isdigit()) else "",
+        _name(reference, kind) if isinstance(reference, str) and not reference.isdigit() else "",
         _links(shown.get("custom_object_links")),
     )
 
 
-def _name(value: Any, kind: Kind) -> str:
-    """A name that a target of that kind can have; empty where an answer tells none."""
+def _name(value: str | int, kind: Kind) -> str:
+    """The name of a target of that kind; empty where none can be called so."""
     try:
         return Target.parse(value, kind).id
     except InvalidJob:
@@ -194,7 +211,7 @@ def _list(value: object) -> list[Any]:
 def _message(reply: Reply) -> str:
     """The server's word on an error, in whichever of its forms, or what there is instead of one."""
     try:
-        value: Any = orjson.loads(reply.body)
+        value: Any = None if _is_bloated(reply.body) else orjson.loads(reply.body)
     except orjson.JSONDecodeError:
         return _excerpt(reply.body)
     return plain(_found_message(value) or "") or _excerpt(reply.body)

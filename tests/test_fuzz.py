@@ -163,6 +163,34 @@ def test_an_answer_that_is_nested_too_deep_is_a_bad_one(depth: int, shape: str) 
     assert len(str(caught.value)) < 400
 
 
+BLOATED = {
+    "objects": b'{"features":[' + b"{}," * 700_000 + b"{}]}",
+    "lists": b'{"feature":{"custom_object_links":[' + b"[]," * 700_000 + b"[]]}}",
+    "texts": b'{"feature":[' + b'"",' * 1_100_000 + b'""]}',
+}
+
+
+@pytest.mark.parametrize("body", BLOATED.values(), ids=BLOATED)
+def test_an_answer_of_a_million_parts_is_not_read(body: bytes) -> None:
+    """Two megabytes of `{}` take a hundred as objects, and sixteen would take as good as all; an error is no better."""
+    with pytest.raises(BadAnswer, match="200, but of over 1,000,000 parts"):
+        understand_target(Reply(200, CIMultiDict(), body, 0.0), Kind.FEATURE)
+    assert understand_target(Reply(422, CIMultiDict(), body, 0.0), Kind.FEATURE).message.startswith('{"feature')
+
+
+def test_a_page_is_not_longer_than_a_page_can_be() -> None:
+    """Five times what was asked for may pass; what would hold everything else up does not."""
+    for count in (200, 1000):
+        body = orjson.dumps({"features": [{}] * count})
+        answer = Listing(Kind.FEATURE).page(1).understand(Reply(200, CIMultiDict(), body, 0.0))
+        assert answer.page is not None
+        assert len(answer.page.items) == count
+    body = orjson.dumps({"features": [{}] * 1001, "custom_object_records": [{}] * 1001})
+    for look in (Listing(Kind.FEATURE).page(1), records(Listing(Kind.CUSTOM_OBJECT_RECORD, "P", "t"), 1)):
+        with pytest.raises(BadAnswer, match="200, but no "):
+            look.understand(Reply(200, CIMultiDict(), body, 0.0))
+
+
 def test_an_error_that_is_nested_too_deep_is_told_all_the_same() -> None:
     """As the text that it is."""
     for depth, text in DEEP.items():
