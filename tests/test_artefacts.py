@@ -100,7 +100,7 @@ async def test_nothing_that_a_run_leaves_behind_has_the_token(
     write_jobs(work / "links.jsonl", [*features(SEVERAL), {"id": "PRJ1-1", "kind": "nothing"}])
     by_file = ("--token-file", str(file))
 
-    sandbox.options = sandbox.options.__class__(latency_ms=25_000)
+    sandbox.options = replace(sandbox.options, latency_ms=25_000)
     process = await command.start("run", "links.jsonl", "--blind", "--no-preflight", *by_file)
     await until(lambda: sandbox.stats.methods["PUT"] > 0)
     shown = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -23,11 +25,12 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from mutation import Mutator
 from runs import features, results_of
+from wire import Arrived, Wire, opened
 
 import linker
 from linker import Kind, Linker, UndoFile, UsageError
 from linker.answers import Answer, understand_target
-from linker.errors import BadAnswer
+from linker.errors import BadAnswer, RequestFailed
 from linker.journal import journal_of, left_open
 from linker.listing import Listing
 from linker.look import Look, records
@@ -176,6 +179,33 @@ def test_an_answer_of_a_million_parts_is_not_read(body: bytes) -> None:
     with pytest.raises(BadAnswer, match="200, but of over 1,000,000 parts"):
         understand_target(Reply(200, CIMultiDict(), body, 0.0), Kind.FEATURE)
     assert understand_target(Reply(422, CIMultiDict(), body, 0.0), Kind.FEATURE).message.startswith('{"feature')
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+FLOODS = {
+    "headers": OK + b"a: b\r\n" * 100_000,
+    "a header": OK + b"A: " + b"x" * 1_000_000,
+    "a status": b"HTTP/1.1 200 " + b"O" * 1_000_000,
+    "trailers": OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 100_000,
+    "answers to come": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
+    "a body": OK + b"Content-Length: 99999999\r\n\r\n" + b"x" * (17 * 2**20),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_what_a_server_sends_is_bounded(flood: str) -> None:
+    """Whichever part of an answer never ends: it is given up after some of it, and is no answer."""
+
+    async def answer(_: Arrived, writer: asyncio.StreamWriter) -> None:
+        writer.write(FLOODS[flood])
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    async with Wire(answer) as wire, opened(wire.url) as pool:
+        with pytest.raises(RequestFailed) as caught:
+            await pool.send("GET", "/api/v1/features/PRJ1-1")
+    assert len(str(caught.value)) < 100
 
 
 def test_a_page_is_not_longer_than_a_page_can_be() -> None:

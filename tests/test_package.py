@@ -216,6 +216,21 @@ def test_the_distribution_says_what_the_package_says() -> None:
     assert required == {"aiohttp", "aiolimiter", "click", "msgspec", "orjson", "rapidfuzz", "rich", "structlog"}
 
 
+def test_each_exception_from_the_security_rules_says_why() -> None:
+    """In pyproject by a comment on its line, in code behind its `noqa`; and the rules are on."""
+    project = (ROOT / "pyproject.toml").read_text()
+    assert "S" in tomllib.loads(project)["tool"]["ruff"]["lint"]["select"]
+    excepted = [line for line in project.splitlines() if re.search(r'"S\d+"', line)]
+    assert excepted
+    assert [line for line in excepted if not re.search(r'^ +"S\d+", +# \w', line)] == []
+    code = [path for folder in ("linker", "tests", "benchmarks", "jobs") for path in (ROOT / folder).rglob("*.py")]
+    quiet = [
+        line for path in code for line in path.read_text().splitlines() if re.search(r"# noqa: [A-Z0-9, ]*\bS\d", line)
+    ]
+    assert quiet
+    assert [line for line in quiet if not re.search(r"# noqa: [A-Z0-9, ]+  \w", line)] == []
+
+
 def undocumented(path: Path) -> Iterator[str]:
     """Public modules, classes, functions and methods of a file without a docstring."""
     tree = ast.parse(path.read_text())

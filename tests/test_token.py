@@ -14,6 +14,7 @@ import pytest
 from conftest import Command
 from kept import TOKEN, assert_kept, told_by
 from runs import features, until, write_jobs
+from terminal import terminal
 
 import linker
 from linker import Linker, Settings, UsageError
@@ -242,3 +243,18 @@ def test_a_url_is_put_together_anew_from_its_parts(url: str, canonical: str) -> 
     """Nothing that was not looked at gets into a request."""
     assert Settings(base_url=url).base_url == canonical
     assert Settings(base_url=canonical).base_url == canonical
+
+
+async def test_the_progress_on_a_terminal_does_not_show_it(command: Command) -> None:
+    """Bar, question, summary and Ctrl-C: whatever was on the screen in between is without it."""
+    write_jobs(command.folder / "links.jsonl", [*features(60), {"id": "PRJ1-1", "kind": "nothing"}])
+    async with Sandbox(limits=[(40, 1.0)], token=TOKEN, features=80) as sandbox:
+        sandbox.faults.script(503, "html", "cut", 422)
+        command.environment |= {"AHA_URL": sandbox.url, "AHA_TOKEN": TOKEN}
+        async with terminal(command, "run", "links.jsonl", "--log-level", "debug") as shown:
+            await shown.shows("%")
+            await until(lambda: sandbox.stats.methods["PUT"] > 10)
+            shown.interrupt()
+            await shown.ended()
+    assert "linked" in shown.screen
+    assert_kept(shown.screen)
