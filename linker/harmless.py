@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["harmless", "harmless_json", "plain", "quoted"]
+__all__ = ["encodable", "harmless", "harmless_json", "plain", "quoted"]
 
 _LONGEST: Final = 300
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
@@ -21,6 +21,11 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def encodable(text: str) -> str:
+    """The same text with `?` for what UTF-8 has no form for: halves of characters, bytes of a file's name."""
+    return text.encode(errors="replace").decode()
 
 
 def plain(text: str) -> str:

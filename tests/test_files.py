@@ -150,10 +150,10 @@ LINKS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("how", ["resume", "overwrite", "anew"])
 @pytest.mark.parametrize("file", LINKS)
 async def test_neither_results_nor_journal_goes_through_a_link(
-    sandbox: Sandbox, tmp_path: Path, file: str, resume: bool
+    sandbox: Sandbox, tmp_path: Path, file: str, how: str
 ) -> None:
     """In a shared folder, one that leads to a file that is there and one that leads to none: nothing is sent."""
     for there in (True, False):
@@ -165,7 +165,9 @@ async def test_neither_results_nor_journal_goes_through_a_link(
         LINKS[file](shared / "out.jsonl", prey)
         async with eager(sandbox) as aha:
             with pytest.raises(UsageError):
-                await results_of(aha.run(features(1), shared / "out.jsonl", resume=resume))
+                await results_of(
+                    aha.run(features(1), shared / "out.jsonl", resume=how == "resume", overwrite=how == "overwrite")
+                )
         assert (prey.read_text() if prey.exists() else "") == ("precious" if there else "")
     assert sandbox.stats.requests == 0
 

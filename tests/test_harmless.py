@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import structlog
 from conftest import Command
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import features, results_of, write_jobs
+from runs import features, lines_of, results_of, write_jobs
 from terminal import terminal
 from wire import Arrived, Wire, page
 
@@ -175,6 +176,18 @@ async def test_what_is_escaped_in_the_results_is_known_again(sandbox: Sandbox, t
         requests = sandbox.stats.requests
         assert await results_of(aha.run(jobs, tmp_path / "out.jsonl", resume=True)) == []
     assert sandbox.stats.requests == requests
+
+
+async def test_a_file_may_be_called_what_is_no_text(command: Command) -> None:
+    """A name of Latin-1 from an old disk: the results show it with a `?`, and go by it in full."""
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    write_jobs(command.folder / name, [*features(1), {"id": "PRJ1-1", "kind": "nothing"}])
+    for told in (("run", name), ("run", name, "--resume"), ("undo", os.fsdecode(b"caf\xe9.results.jsonl"), "--yes")):
+        finished = await command(*told)
+        assert finished.code == ("run" in told), finished.stderr
+        assert_harmless(finished.stdout, finished.stderr)
+    lines = lines_of(command.folder / os.fsdecode(b"caf\xe9.results.jsonl"))
+    assert {line["source"] for line in lines} == {"caf?.jsonl"}
 
 
 async def test_a_terminal_does_nothing_of_it(command: Command, sandbox: Sandbox) -> None:

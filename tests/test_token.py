@@ -6,6 +6,7 @@ import asyncio
 import copy
 import os
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,14 @@ def test_no_frame_of_an_error_has_the_text_of_the_token(act: Callable[[], Any]) 
 async def test_the_command_leaves_no_core_behind(command: Command) -> None:
     """Whatever the shell allows: a core file would hold the token, and go to whoever looks into the crash."""
     write_jobs(command.folder / "links.jsonl", features(5))
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     async with Sandbox(limits=[], token=TOKEN, latency_ms=25_000) as sandbox:
         command.environment |= {"AHA_URL": sandbox.url, "AHA_TOKEN": TOKEN}
-        process = await command.start("run", "links.jsonl")
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        try:
+            process = await command.start("run", "links.jsonl")
+        finally:
+            resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
         await until(lambda: sandbox.stats.requests > 0)
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         process.kill()

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from linker.errors import ErrorType, InvalidJob
+from linker.harmless import encodable
 from linker.job import LinkJob, Name, check_key, is_field, matched, parse_links, parse_mode
 from linker.target import Target
 
@@ -106,6 +107,6 @@ def _salvaged(message: str, value: object, match: str | None) -> Rejection:
 def _text(value: str | int) -> str | None:
     """What was written where a kind or an id belongs, as a result can show it."""
     try:
-        return str(value).encode(errors="replace").decode()
+        return encodable(str(value))
     except ValueError:  # an integer over the interpreter's limit of digits
         return None

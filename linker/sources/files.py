@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from linker.errors import UsageError
+from linker.harmless import encodable
 from linker.sources.columns import Columns
 from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
@@ -49,7 +50,7 @@ class JobFile:
         stream: BinaryIO | None = None,
         columns: Columns | None = None,
     ) -> None:
-        self.name = str(path)
+        self.name = encodable(str(path))
         self._path = Path(path)
         self._stream = stream
         self._seen: tuple[int, ...] | None = None  # which file it was, and as of when

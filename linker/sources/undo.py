@@ -14,6 +14,7 @@ import orjson
 
 from linker.errors import InvalidJob, UsageError
 from linker.files import is_locked
+from linker.harmless import encodable
 from linker.job import LinkJob, Mode, record_id
 from linker.journal import Intent, by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
@@ -30,7 +31,7 @@ class UndoFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.name = str(path)
+        self.name = encodable(str(path))
         self._path = Path(path)
         self.before: dict[Target, dict[str, frozenset[str]]] = {}
         """What each target held in the fields that are taken back, before the run: to tell others' work by."""
@@ -97,7 +98,7 @@ class UndoFile:
 
     def _place(self, line: int | None) -> tuple[str, int]:
         """Where it stands what a target is undone by: a line of the results, or the journal."""
-        return (self.name, line) if line is not None else (str(journal_of(self._path)), 1)
+        return (self.name, line) if line is not None else (encodable(str(journal_of(self._path))), 1)
 
     def _take_back(self, intent: Intent, was_there: dict[Target, dict[str, dict[str, bool]]]) -> None:
         """A PUT of a run that was cut off: whether it arrived is not known, and what is there of it is taken back."""
