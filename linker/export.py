@@ -99,6 +99,4 @@ def _job(kind: Kind, name: str, links: Links, field: str | None) -> LinkJob | No
     try:
         return LinkJob(name, held, kind=kind) if held else None
     except InvalidJob as error:
-        raise ExportFailed(
-            f"{kind} {name} holds what no job can ask for: {error}; what was exported is not all"
-        ) from None
+        raise ExportFailed(f"{kind} {name} holds what no job can ask for: {error}; {_NOT_ALL}") from None
