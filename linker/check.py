@@ -16,6 +16,7 @@ from linker.fetcher import Fetcher, Read
 from linker.fields import Definition, Fields, read_fields
 from linker.harmless import plain
 from linker.intake import Intake
+from linker.job import is_field
 from linker.listing import Listing
 from linker.look import ME, PRODUCTS, Look
 from linker.quota import Quota
@@ -136,8 +137,8 @@ async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
     match answer.value:
         case {"pagination": {"total_records": int(total)}}:
             check.workspaces = total
-    items = answer.value["products"]
-    return {str(item.get("id")): plain(str(item["reference_prefix"])) for item in items if "reference_prefix" in item}
+    told = ((str(item.get("id")), item.get("reference_prefix")) for item in answer.value["products"])
+    return {id: prefix for id, prefix in told if isinstance(prefix, str) and is_field(prefix)}
 
 
 async def _link_fields(

@@ -204,7 +204,10 @@ _TWO: Final = ("customers", "customers_table")
 
 
 async def runs(data: bytes, rng: random.Random, _: Path) -> None:
-    """A whole run on an account whose answers are bent: each PUT is what its jobs and an answer before it come to."""
+    """Whole runs, checks and exports on an account whose answers are bent.
+
+    Each PUT is what its jobs and an answer before it come to.
+    """
     shown: list[bytes] = []
     puts: list[tuple[str, dict[str, list[str]], int]] = []
     async with Sandbox(limits=[], features=_FEATURES, records=20, linked=True, seed=rng.randrange(1000)) as sandbox:
@@ -229,8 +232,15 @@ async def runs(data: bytes, rng: random.Random, _: Path) -> None:
         aha = Linker(url=sandbox.url, token="sandbox", attempts=2, refusals=2, state_dir=None, **options)
         async with aha:
             with suppress(Stopped, UsageError):
-                async for result in aha.run(jobs, preflight=preflight, yes=True):
-                    assert result.to_json().decode().isprintable()
+                match rng.randrange(8):
+                    case 0:
+                        await aha.check(jobs)
+                    case 1:
+                        async for job in aha.export("feature", names=rng.random() < 0.5):
+                            assert job.links
+                    case _:
+                        async for result in aha.run(jobs, preflight=preflight, yes=True):
+                            assert result.to_json().decode().isprintable()
     for id, put, before in puts:
         for field, ids in put.items():
             asked = [

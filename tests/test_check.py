@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from conftest import Command
@@ -39,6 +40,32 @@ async def test_one_screen_says_what_is_known(command: Command, sandbox: Sandbox)
     assert lines[-1].endswith("names need --table FIELD=PRODUCT/TABLE")
     assert len(lines) < 25
     assert sandbox.stats.methods.keys() == {"GET"}
+
+
+async def test_what_the_account_calls_things_does_nothing_to_the_screen(command: Command, sandbox: Sandbox) -> None:
+    """Users, accounts, workspaces and fields with escape codes, line ends and marks that turn the order around."""
+    evil, answer = "Evil\x1b]0;x\x07\u202e\n\x9b Ltd", sandbox._routes.answer
+
+    def bent(method: str, path: str, query: str, *rest: Any) -> Any:
+        given = answer(method, path, query, *rest)
+        value = json.loads(given.body)
+        if "user" in value:
+            value["user"] |= {"name": evil, "email": evil, "accounts": [{"account": {"name": evil}}]}
+        for item in value.get("products", []):
+            item["reference_prefix"] = evil
+        for item in value.get("custom_field_definitions", []):
+            item["name"] = evil
+            item["type"] += evil if item["key"] == "contracts" else ""
+        return given._replace(body=json.dumps(value).encode())
+
+    sandbox._routes.answer = bent  # type: ignore[assignment, method-assign]
+    write_jobs(command.folder / "links.jsonl", [{"id": "PRJ1-1", "links": {"contracts": ["1"]}}])
+    for options in ([], ["--json"]):
+        checked = await command("check", "links.jsonl", *options)
+        assert checked.code == 1
+        assert (checked.stdout + checked.stderr).replace("\n", "").isprintable()
+        assert "Evil" in checked.stdout
+        assert "131414752" in checked.stdout or options  # a workspace without a name goes by its number
 
 
 async def test_the_account_s_own_word_on_its_limits(command: Command) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -19,7 +19,7 @@ from terminal import terminal
 from wire import Arrived, Wire, page
 
 import linker
-from linker import InvalidJob, Kind, Linker, LinkerError, Result, Status
+from linker import InvalidJob, Kind, Linker, LinkerError, Result, Status, log
 from linker.errors import Error, ErrorType
 from linker.harmless import harmless, harmless_json, plain, quoted
 from linker.sandbox import Resource, Sandbox
@@ -231,6 +231,25 @@ async def test_no_message_of_a_server_does_anything(message: str) -> None:
     assert_harmless(result.error.message)
     for event in logs:
         assert_harmless(*(value for value in event.values() if isinstance(value, str)))
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_no_log_of_the_command_does_anything(
+    format: Literal["console", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is logged, in a text or deeper: one line an event, all of which can be printed."""
+    log.configure("debug", format)
+    try:
+        log.get_logger().warning("something", file=EVIL, deeper=[{"x": EVIL}])
+        log.tell("something", EVIL)
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr().err
+    assert_harmless(said)
+    assert len(said.splitlines()) == 2
+    if format == "json":
+        told = orjson.loads(said.splitlines()[0])
+        assert told["deeper"] == [{"x": EVIL}]
 
 
 async def test_a_programs_own_logs_get_harmless_text(sandbox: Sandbox) -> None:
