@@ -21,11 +21,14 @@ from wire import Arrived, Wire, page
 import linker
 from linker import InvalidJob, Kind, Linker, LinkerError, Result, Status, log
 from linker.errors import Error, ErrorType
+from linker.files import DISK
 from linker.harmless import harmless, harmless_json, plain, quoted
+from linker.journal import Intent, Journal, left_open
 from linker.sandbox import Resource, Sandbox
 from linker.sources import Reading, Rejection, as_text
 from linker.sources.formula import from_text
 from linker.sources.table import read_table
+from linker.target import Target
 
 # a window's title, a cleared screen, an 8-bit CSI; overrides, isolates and marks of direction; ends of a line
 EVIL = "Evil \x1b]0;owned\x07\x1b[2J\x9b31m\u202eproc\u2066\u200f\u061c\u2028\u2029\x85 x\r\n\ty\x7f\x00\U000e0041 Ltd"
@@ -100,6 +103,18 @@ def test_no_line_of_a_result_does_anything() -> None:
     assert (told["key"], told["source"], told["links"]) == (job["key"], EVIL, job["links"])
 
 
+async def test_no_line_of_a_journal_does_anything(tmp_path: Path) -> None:
+    """What a target holds is told in the account's own keys."""
+    path = tmp_path / "out.jsonl.journal"
+    journal = Journal(path, DISK, "flush")
+    journal.open(anew=True)
+    intent = Intent(Target(Kind.FEATURE, "PRJ1-1"), {"customers": frozenset({"1"})}, {EVIL: frozenset({"2"})})
+    await journal.note(intent)
+    journal.close()
+    assert_harmless(path.read_text())
+    assert left_open(path) == {intent.target: intent}
+
+
 def spoil(sandbox: Sandbox) -> None:
     """A customer of the evil name, held by a feature."""
     record = Resource(Kind.CUSTOM_OBJECT_RECORD, 900, "", EVIL, PRJ1, table="customers")
@@ -138,7 +153,7 @@ async def test_nothing_that_the_command_says_does_anything(command: Command, san
     codes = []
     for told in (
         ("plan", file, *table),
-        ("plan", file, "--json", *table),
+        ("plan", file, "--json", "--create-missing", *table),
         ("run", file, "--create-missing", *results, *table),
         ("run", file, *results, *table),
         ("run", file, *results, "--resume", *table),
@@ -160,6 +175,11 @@ async def test_nothing_that_the_command_says_does_anything(command: Command, san
     ):
         finished = await command(*told, *logs)
         codes.append(finished.code)
+        if told[2:3] == ("--json",):
+            planned = [orjson.loads(line) for line in finished.stdout.splitlines()]
+            assert {"name": EVIL + "x"} in [
+                name for each in planned for name in (each["after"] or {}).get("customers", ())
+            ]
         assert_harmless(finished.stdout.replace("\r\n", "\n") if "csv" in told else finished.stdout, finished.stderr)
     assert codes == [1, 1, 1, 2, 1, 1, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 0, 0, 2]
     lines = (command.folder / "out.jsonl").read_text()

@@ -20,7 +20,6 @@ from linker.cli.options import (
 )
 from linker.cli.screen import counted, duration
 from linker.client import Linker
-from linker.harmless import harmless_json
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
 
@@ -60,7 +59,7 @@ def command(access: Access, files: tuple[str, ...], format: str | None, columns:
     """
     check = run_in_loop(_checked(access, job_files(files, format, columns)))
     if as_json:
-        click.echo(harmless_json(orjson.dumps(_json(check), option=orjson.OPT_INDENT_2)))
+        click.echo(orjson.dumps(_json(check), option=orjson.OPT_INDENT_2))
     else:
         for word, lines in _screen(check, access.settings):
             for number, line in enumerate(lines):
