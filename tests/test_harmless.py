@@ -295,11 +295,15 @@ def test_what_is_written_as_text_is_read_back(cell: str) -> None:
 async def test_formulas_are_neutralised_in_an_export_and_read_back(
     command: Command, sandbox: Sandbox, suffix: str
 ) -> None:
-    """Each name in each cell, the second too: a spreadsheet may cut the cell at its `;`. A run finds all of it so."""
-    for number, name in enumerate(FORMULAS, start=901):
+    """Each name in each cell, the second too: a spreadsheet may cut the cell at its `;`. A run finds all of it so.
+
+    A name that would do something on a terminal is told by its id.
+    """
+    called = [*FORMULAS, "a\x1b[2Jb", "x\u202ey", "p\u00a0q"]
+    for number, name in enumerate(called, start=901):
         record = Resource(Kind.CUSTOM_OBJECT_RECORD, number, "", name, PRJ1, table="customers")
         sandbox.account.add(record)
-    ids = list(range(901, 901 + len(FORMULAS)))
+    ids = list(range(901, 901 + len(called)))
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", ids)
     exported = await command("export", "--kind", "feature", "--names", "-o", f"links.{suffix}")
     assert exported.code == 0, exported.stderr
@@ -309,6 +313,8 @@ async def test_formulas_are_neutralised_in_an_export_and_read_back(
     for each in cells[4].split(";"):
         assert each[:1] not in set("=+-@＝＋－＠")
     assert "'=cmd|' /C calc'!A0" in row
+    assert (cells[3], "p\u00a0q" in cells[4]) == ("914;915", True)
+    assert_harmless(text.replace("\t", "").replace("\u00a0", ""))
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [])
     again = await command("run", f"links.{suffix}", "--table", "customers=PRJ1/customers")
     assert again.code == 0, again.stdout
