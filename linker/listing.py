@@ -59,7 +59,7 @@ class Listing:
                 return f"/api/v1/{self.kind.plural}"
             case Kind.REQUIREMENT:
                 return f"/api/v1/features/{self.parent}/requirements"
-            case Kind.CUSTOM_OBJECT_RECORD:
+            case Kind.CUSTOM_OBJECT_RECORD if self.table:
                 return f"/api/v1/products/{self.parent}/custom_objects/{self.table}/records"
             case _:
                 return f"/api/v1/products/{self.parent}/{self.kind.plural}"

@@ -172,6 +172,19 @@ async def test_neither_results_nor_journal_goes_through_a_link(
     assert sandbox.stats.requests == 0
 
 
+async def test_no_folder_is_made_behind_a_link(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Of a results file that is to be in a new folder: neither it nor its folder."""
+    shared, prey = tmp_path / "shared", tmp_path / "prey"
+    shared.mkdir()
+    prey.mkdir()
+    (shared / "runs").symlink_to(prey)
+    shared.chmod(0o1777)
+    async with eager(sandbox) as aha:
+        with pytest.raises(UsageError, match=NOT_FOLLOWED):
+            await results_of(aha.run(features(1), shared / "runs/new/out.jsonl"))
+    assert list(prey.iterdir()) == []
+
+
 async def test_no_export_goes_through_a_link(command: Command, tmp_path: Path) -> None:
     """Neither by its own name nor by that of its unfinished file."""
     shared, prey = tmp_path / "shared", tmp_path / "prey"
