@@ -301,6 +301,7 @@ def _json(value: Any) -> bytes:
 
 
 _LINKS: Final = [{"key": "customers", "record_ids": [640362830, "8397122"], "record_type": "Custom"}]
+_MORE: Final = [{"key": "customers", "record_ids": ["5"]}]
 _FEATURE: Final = {"id": "131414752", "reference_num": "PRJ1-1", "name": "F", "custom_object_links": _LINKS}
 _PAGES: Final = {"pagination": {"total_records": 1, "total_pages": 1, "current_page": 1}}
 _TABLE: Final = {"key": "customers", "product_id": 131414752}
@@ -318,6 +319,9 @@ ANSWERS: Final = (
         [
             _BODY,
             _json({"features": [_FEATURE, _FEATURE | {"id": 7, "reference_num": "PRJ1-2"}]} | _PAGES),
+            _json(
+                {"feature": _FEATURE | {"custom_object_links": [*_LINKS, {"key": "customers", "record_ids": ["5"]}]}}
+            ),
             _json({"product": {"id": 1, "reference_prefix": "PRJ1", "custom_object_links": []}}),
             _json({"products": [{"id": "1", "reference_prefix": "PRJ1", "custom_object_links": _LINKS}]} | _PAGES),
             _json({"custom_object_record": {"id": 5, "custom_object_links": _LINKS}}),

@@ -172,6 +172,7 @@ async def test_nothing_that_the_command_says_does_anything(command: Command, san
         ("export", "--kind", "feature", "--names"),
         ("export", "--kind", "feature", "--names", "--format", "csv"),
         ("export", "--kind", EVIL.replace("\0", "")),
+        ("export", "--kind", "feature", EVIL.replace("\0", "")),
     ):
         finished = await command(*told, *logs)
         codes.append(finished.code)
@@ -179,7 +180,7 @@ async def test_nothing_that_the_command_says_does_anything(command: Command, san
             planned = [orjson.loads(line)["after"] or {} for line in finished.stdout.splitlines()]
             assert {"name": EVIL + "x"} in [name for each in planned for name in each.get("customers", ())]
         assert_harmless(finished.stdout.replace("\r\n", "\n") if "csv" in told else finished.stdout, finished.stderr)
-    assert codes == [1, 1, 1, 2, 1, 1, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 0, 0, 2]
+    assert codes == [1, 1, 1, 2, 1, 1, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 0, 0, 2, 2]
     lines = (command.folder / "out.jsonl").read_text()
     assert_harmless(lines, (command.folder / "out.undo.jsonl").read_text())
     assert EVIL in {orjson.loads(line)["key"] for line in lines.splitlines()}
@@ -258,7 +259,7 @@ def test_no_log_of_the_command_does_anything(
     """Whatever is logged, in a text or deeper: one line an event, all of which can be printed."""
     log.configure("debug", format)
     try:
-        log.get_logger().warning("something", file=EVIL, deeper=[{"x": EVIL}])
+        log.get_logger().warning("something", file=EVIL.replace(" ", ""), deeper=[{"x": EVIL}])
         log.tell("something", EVIL)
     finally:
         structlog.reset_defaults()
