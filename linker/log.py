@@ -89,7 +89,7 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _harmless,
+            _harmless,  # structlog's own renderer did not always see to it
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

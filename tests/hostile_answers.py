@@ -319,9 +319,7 @@ ANSWERS: Final = (
         [
             _BODY,
             _json({"features": [_FEATURE, _FEATURE | {"id": 7, "reference_num": "PRJ1-2"}]} | _PAGES),
-            _json(
-                {"feature": _FEATURE | {"custom_object_links": [*_LINKS, {"key": "customers", "record_ids": ["5"]}]}}
-            ),
+            _json({"feature": _FEATURE | {"custom_object_links": [*_LINKS, *_MORE]}}),
             _json({"product": {"id": 1, "reference_prefix": "PRJ1", "custom_object_links": []}}),
             _json({"products": [{"id": "1", "reference_prefix": "PRJ1", "custom_object_links": _LINKS}]} | _PAGES),
             _json({"custom_object_record": {"id": 5, "custom_object_links": _LINKS}}),
