@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 import msgspec
 import orjson
@@ -21,7 +21,7 @@ from linker.errors import InvalidJob
 from linker.harmless import quoted
 from linker.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint
 
-__all__ = ["LinkJob", "Mode", "Name", "record_id", "sorted_ids"]
+__all__ = ["NAME_LIMIT", "LinkJob", "Mode", "Name", "record_id", "sorted_ids"]
 
 
 class Mode(StrEnum):
@@ -56,7 +56,8 @@ def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
 
 
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_NAME_LIMIT: Final = 1000
+NAME_LIMIT: Final = 1000
+"""Characters of what a record is called, at the most."""
 
 
 class Name(msgspec.Struct, frozen=True, order=True):
@@ -95,8 +96,8 @@ class Name(msgspec.Struct, frozen=True, order=True):
         text = value.strip()
         if not text:
             raise InvalidJob(f"a record's {field} is empty")
-        if len(text) > _NAME_LIMIT:
-            raise InvalidJob(f"a record's {field} is over {_NAME_LIMIT:,} characters long")
+        if len(text) > NAME_LIMIT:
+            raise InvalidJob(f"a record's {field} is over {NAME_LIMIT:,} characters long")
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -236,7 +237,7 @@ def _record(value: object) -> str | Name:
     return Name.parse(value) if isinstance(value, Mapping) else record_id(value)
 
 
-def is_field(name: object) -> bool:
+def is_field(name: object) -> TypeGuard[str]:
     """Whether a field can be called that."""
     return isinstance(name, str) and _FIELD.fullmatch(name) is not None
 

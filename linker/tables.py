@@ -11,7 +11,7 @@ from linker import log
 from linker.answers import Answer
 from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
 from linker.fetcher import Read
-from linker.job import is_field, record_id
+from linker.job import NAME_LIMIT, is_field, record_id
 from linker.listing import PAGE_SIZE, Listing
 from linker.look import linked_in, record, records
 from linker.records import Records
@@ -25,6 +25,8 @@ _AHEAD: Final = 8
 
 _PASSES: Final = 3
 """How often a list is read that grows or shrinks meanwhile, so that records move between its pages."""
+
+_FIELDS_SHOWN: Final = 20
 
 Table = tuple[Listing, ...]
 """The lists whose records a field links to: one, or those of several products; what is created goes to the first."""
@@ -83,13 +85,17 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
         Stopped: it cannot be read to its end.
     """
     found = Records(field)
-    others: set[str] = set()
+    fields: dict[str, None] = {}
+    is_held = False
 
     def take(items: Sequence[dict[str, Any]]) -> list[str]:
+        nonlocal is_held
         ids: list[str] = []
         for item in items:
             id, values = _known(item)
-            others.update(values)
+            is_held = is_held or field in values
+            if len(fields) < _FIELDS_SHOWN:
+                fields.update(dict.fromkeys(values))
             if id:
                 ids.append(id)
                 found.add(id, values.get(field, ""))
@@ -101,8 +107,8 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
             if whole:
                 break
         found.whole = found.whole and whole
-    if len(found) and field not in others:
-        there = ", ".join(sorted(others)) or "none that are shown"
+    if len(found) and not is_held:
+        there = ", ".join(sorted(fields)[:_FIELDS_SHOWN]) or "none that are shown"
         raise UsageError(f"no record of {told(table)} has a field {field!r} that holds anything; there are {there}")
     log.get_logger().info(log.TABLE_READ, table=told(table), field=field, records=len(found))
     return found
@@ -188,14 +194,19 @@ def _known(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
 
 
 def _values(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if isinstance(name := item.get("name"), str) and name.strip():
+    if isinstance(name := item.get("name"), str) and _is_value(name):
         yield "name", name.strip()
     for each in _list(item.get("custom_fields")):
         key, value = each.get("key"), each.get("value")
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        if isinstance(key, str) and isinstance(value, str) and value.strip():
+        if is_field(key) and isinstance(value, str) and _is_value(value):
             yield key, value.strip()
+
+
+def _is_value(text: str) -> bool:
+    """Whether a job could name a record by it; what it could not need not be kept."""
+    return 0 < len(text.strip()) <= NAME_LIMIT
 
 
 def _list(value: Any) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from linker.sessions import Reply
 from linker.settings import Rate
 from linker.sources import Columns, Reading, Rejection
 from linker.sources.jsonl import read_jsonl
-from linker.tables import tables_in_use
+from linker.tables import read_table, tables_in_use
 from linker.target import Target
 
 
@@ -318,3 +318,22 @@ async def test_names_of_a_list_get_into_no_path(sandbox: Sandbox) -> None:
         (result,) = await results_of(aha.run(features(1)))
     assert result.status == "linked"
     assert all(re.fullmatch(r"/api/v1/[a-z_]+(/[A-Za-z0-9_-]+)*", seen.path) for seen in sandbox.requests)
+
+
+async def test_what_no_job_could_name_a_record_by_is_not_kept() -> None:
+    """Names of a thousand characters are; of fields that no record goes by, twenty are told."""
+    table = (Listing(Kind.CUSTOM_OBJECT_RECORD, "P", "t"),)
+    fields = [{"key": f"key{number}", "value": "x"} for number in range(5000)]
+    fields += [{"key": "k" * 201, "value": "x"}, {"key": "\x1b[2J", "value": "x"}]
+    items = [{"id": 1, "name": "n" * 1000}, {"id": 2, "name": "n" * 1001, "custom_fields": fields}]
+
+    async def read(_: Look) -> Answer:
+        return Answer(200, value={"custom_object_records": items})
+
+    records = await read_table(read, table, "name", why="")
+    assert records.value("1") == "n" * 1000
+    assert records.value("2") == ""
+    with pytest.raises(UsageError, match="has a field 'nothing' that holds anything; there are ") as caught:
+        await read_table(read, table, "nothing", why="")
+    assert str(caught.value).count("key") == 20
+    assert len(str(caught.value)) < 500
