@@ -63,6 +63,7 @@ class Linker:
         **options: Any,
     ) -> None:
         self._token = token = Token.of(token)  # so that no frame keeps the text
+        token.check()
         self._settings = settings or Settings(base_url=base_url(account, url), **options)
         self._runs: list[Run] = []
 
@@ -216,6 +217,7 @@ def link(
         )
 
     token = secret = Token.of(token)  # so that no frame keeps the text
+    secret.check()
 
     async def whole() -> Summary:
         async with Linker(account, secret, **options) as aha:

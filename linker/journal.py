@@ -19,6 +19,7 @@ from linker import log
 from linker.errors import ResultsUnwritable
 from linker.files import Disk, Durability, Lines
 from linker.harmless import harmless_json
+from linker.nofollow import open_private
 from linker.target import Target
 
 __all__ = ["Intent", "Journal", "by_process", "journal_of", "left_open"]
@@ -172,14 +173,17 @@ def left_open(path: Path) -> dict[Target, Intent]:
 
 def by_process(results: Path) -> str:
     """Who writes to a results file, for people: ` (process 123)`, nothing where that is not known."""
-    processes = [line.process for line in _read(journal_of(results)) if line.process is not None]
+    processes: list[int] = []
+    with suppress(OSError):
+        processes = [line.process for line in _read(journal_of(results)) if line.process is not None]
     return f" (process {processes[-1]})" if processes else ""
 
 
 def _read(path: Path) -> Iterator[_Line]:
     """The whole lines of a journal; a broken one costs its target a look, as if it had never been there."""
     try:
-        with path.open("rb") as stream:
+        fd = open_private(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name would never be opened
+        with os.fdopen(fd, "rb") as stream:
             for number, line in enumerate(stream, start=1):
                 try:
                     yield _decode(line)

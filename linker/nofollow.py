@@ -27,10 +27,15 @@ def open_private(path: Path, flags: int) -> int:
     """A descriptor of a file; one that is made is for its owner alone.
 
     Raises:
-        OSError: it cannot be opened, or a symbolic link that others may have made is on the way.
+        OSError: it cannot be opened, or a symbolic link that others may have made is on the way; or it is there, and
+            somebody else has put it where everybody can.
     """
     with _last_folder(path, to_the_end=not flags & os.O_EXCL) as (folder, name):
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE, dir_fd=folder)
+        fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE, dir_fd=folder)
+        if os.fstat(fd).st_uid not in (0, os.geteuid()) and os.fstat(folder).st_mode & stat.S_IWOTH:
+            os.close(fd)
+            raise PermissionError(errno.EPERM, "it is somebody else's, in a folder that everybody can write to")
+        return fd
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:

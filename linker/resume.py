@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import orjson
@@ -35,8 +35,8 @@ class _Line(msgspec.Struct, gc=False):
     links: msgspec.Raw
     key: msgspec.Raw
     status: str
-    change: int | None
-    run: int = 0
+    change: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None
+    run: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
 
 
 _decode = msgspec.json.Decoder(_Line).decode

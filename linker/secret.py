@@ -24,10 +24,7 @@ _INSTEAD: Final = "[token]"
 
 
 class Token:
-    """An API key or an OAuth2 token of the account.
-
-    Raises:
-        UsageError: it is none that could be sent; the message does not repeat it.
+    """An API key or an OAuth2 token of the account, or what somebody took for one: `check()` tells.
 
     Example:
         >>> Token("0123456789abcdef")
@@ -37,24 +34,32 @@ class Token:
     __slots__ = ("__text",)
 
     def __init__(self, text: str | None) -> None:
-        text = (text or "").strip()
-        if not text:
-            raise UsageError("a token is needed: an API key of the account (Settings, Personal, Developer in Aha!)")
-        if not text.isascii() or not text.isprintable() or " " in text or len(text) > _LONGEST:
-            text = ""  # a frame's variables are shown by some who report errors
-            raise UsageError("the token holds characters that no token has; is it the right file or variable?")
-        self.__text = text
+        self.__text = (text or "").strip()
 
     @classmethod
     def of(cls, token: str | Token | None) -> Token:
         """The token that a program gives, as text or as one."""
         return token if isinstance(token, Token) else cls(token)
 
+    def __bool__(self) -> bool:
+        return bool(self.__text)
+
     def __repr__(self) -> str:
         return "<Token>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a token is neither pickled nor copied; make the Linker where it is used")
+
+    def check(self) -> None:
+        """Raise `UsageError` where it is none that could be sent; the message does not repeat it.
+
+        Not when it is made: whoever reports errors with the variables of their frames finds a `Token` there by now.
+        """
+        if not self.__text:
+            raise UsageError("a token is needed: an API key of the account (Settings, Personal, Developer in Aha!)")
+        is_plain = self.__text.isascii() and self.__text.isprintable() and " " not in self.__text
+        if not is_plain or len(self.__text) > _LONGEST:
+            raise UsageError("the token holds characters that no token has; is it the right file or variable?")
 
     @property
     def authorization(self) -> str:

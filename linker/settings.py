@@ -22,7 +22,7 @@ __all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url", "is_lo
 _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 _ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
-_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")  # with no `..`, and nothing that is encoded
+_PATH = re.compile(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~:-]+)*")  # with no `..`, and nothing that is encoded
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -250,9 +250,10 @@ def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine itself, by its name or its address (RFC 6890; RFC 6761, 6.3)."""
     host = urlsplit(url).hostname or ""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host in ("localhost", "localhost.")
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _host(name: str) -> str:

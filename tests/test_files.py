@@ -7,11 +7,12 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import Command
-from runs import eager, features, results_of, until, write_jobs
+from runs import ACME, eager, features, results_of, until, write_jobs
 
-from linker import Settings, UsageError
+from linker import Kind, Settings, UndoFile, UsageError
 from linker.cells import SharedFile
 from linker.files import DISK
 from linker.journal import journal_of
@@ -186,17 +187,13 @@ async def test_no_folder_is_made_behind_a_link(sandbox: Sandbox, tmp_path: Path)
 
 
 async def test_no_export_goes_through_a_link(command: Command, tmp_path: Path) -> None:
-    """Neither by its own name nor by that of its unfinished file."""
+    """It is one that is there; what is unfinished has a name that nobody knows beforehand."""
     shared, prey = tmp_path / "shared", tmp_path / "prey"
     shared.mkdir()
     shared.chmod(0o1777)
     (shared / "out.csv").symlink_to(prey)
     finished = await command("export", "--kind", "feature", "-o", str(shared / "out.csv"))
     assert (finished.code, prey.exists()) == (2, False)
-    (shared / "new.csv.part").symlink_to(prey)
-    finished = await command("export", "--kind", "feature", "-o", str(shared / "new.csv"))
-    assert (finished.code, prey.exists()) == (0, False)
-    assert not (shared / "new.csv").is_symlink()
 
 
 def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
@@ -224,6 +221,53 @@ def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
     os.chown(path, 12345, -1)
     with pytest.raises(PermissionError, match="somebody else's"):
         SharedFile(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_what_somebody_else_has_put_where_everybody_can_is_not_ours(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Neither results to go on from nor a journal to undo by; in a folder of one's own it is (a team's, a backup's)."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    results = shared / "out.jsonl"
+    intent = {"target": {"kind": "feature", "id": "PRJ1-1"}, "put": {"customers": [ACME]}, "before": {"customers": []}}
+    for path, line in ((results, b""), (journal_of(results), orjson.dumps({"intent": intent}) + b"\n")):
+        path.write_bytes(line)
+        os.chown(path, 12345, -1)
+        path.chmod(0o666)
+    shared.chmod(0o1777)
+    async with eager(sandbox) as aha:
+        for run in (aha.run(features(1), results, resume=True), aha.run(UndoFile(results))):
+            with pytest.raises(UsageError, match="it is somebody else's, in a folder that everybody can write to"):
+                await results_of(run)
+        assert sandbox.stats.requests == 0
+        shared.chmod(0o755)
+        assert len(await results_of(aha.run(features(1), results, resume=True))) == 1
+
+
+async def test_a_pipe_in_the_place_of_a_journal_holds_nothing_up(command: Command, sandbox: Sandbox) -> None:
+    """Who opens it to read waits for whoever writes; nobody does."""
+    write_jobs(command.folder / "links.jsonl", features(1))
+    assert (await command("run", "links.jsonl")).code == 0
+    os.mkfifo(journal_of(command.folder / "links.results.jsonl"))
+    undone = await command("undo", "links.results.jsonl", "--yes")
+    assert (undone.code, sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"]) == (0, [])
+
+
+async def test_two_exports_to_one_file_do_not_mix(command: Command, sandbox: Sandbox) -> None:
+    """The first to end has the file; the other says so, and leaves it as it is."""
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
+    async with Sandbox(limits=[], latency_ms=1500) as slow:
+        fast, command.environment["AHA_URL"] = command.environment["AHA_URL"], slow.url
+        late = await command.start("export", "--kind", "feature", "-o", "out.jsonl")
+        await until(lambda: slow.stats.methods["GET"] > 0)
+        command.environment["AHA_URL"] = fast
+        assert (await command("export", "--kind", "feature", "-o", "out.jsonl")).code == 0
+        whole = (command.folder / "out.jsonl").read_bytes()
+        _, said = await late.communicate()
+    assert (late.returncode, said) == (2, b"linker: out.jsonl exists by now, and is left as it is\n")
+    assert (command.folder / "out.jsonl").read_bytes() == whole
+    assert b"PRJ1-2" in whole
+    assert [path.name for path in command.folder.iterdir()] == ["out.jsonl"]
 
 
 async def test_results_are_a_regular_file(sandbox: Sandbox, tmp_path: Path) -> None:

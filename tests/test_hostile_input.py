@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -153,8 +154,12 @@ DONE = RESULT | {"changes": {"customers": {"added": ["1"], "removed": []}}, "bef
         orjson.dumps(RESULT)[:-1] + b',"after":' + DEEP[1000].encode() + b"}",
         orjson.dumps(RESULT)[:-1] + b',"after":' + DEEP[100_000].encode() + b"}",
         orjson.dumps(RESULT).replace(b'"key":null', b'"key":' + DEEP[300].encode()),
+        orjson.dumps(RESULT | {"change": 2**63}),
+        orjson.dumps(RESULT | {"change": -1}),
+        orjson.dumps(RESULT | {"run": 2**32}),
+        orjson.dumps(RESULT | {"run": -1}),
     ],
-    ids=["no UTF-8", "deep", "deeper", "deep key"],
+    ids=["no UTF-8", "deep", "deeper", "deep key", "change", "no change", "run", "no run"],
 )
 def test_a_results_file_that_somebody_has_touched_is_refused(line: bytes, tmp_path: Path) -> None:
     """With its line: a resume does not guess."""
@@ -170,15 +175,19 @@ def test_a_results_file_that_somebody_has_touched_is_refused(line: bytes, tmp_pa
         {"changes": {"a/../b": {"added": ["1"], "removed": []}}, "before": None},
         {"changes": {"customers": {"added": ["1 OR 1"], "removed": []}}},
         {"id": "../../admin"},
+        {"changes": None, "links": [[[]]]},
+        {"changes": None, "links": orjson.loads('{"a":' + "[" * 400 + "]" * 400 + "}")},
+        {"changes": None, "key": orjson.loads("[" * 400 + "]" * 400)},
+        {"changes": None, "mode": {}},
         {"id": "PRJ1"},
         {"kind": "user"},
     ],
-    ids=str,
+    ids=lambda touched: f"{list(touched)}"[:40],
 )
 async def test_an_undo_does_nothing_that_a_job_could_not_ask(touched: dict[str, Any], tmp_path: Path) -> None:
     """Results that somebody has touched are refused, with the line."""
     path = tmp_path / "out.jsonl"
-    path.write_bytes(orjson.dumps(DONE | touched) + b"\n")
+    path.write_text(json.dumps(DONE | touched) + "\n")
     with pytest.raises(UsageError, match=r"out\.jsonl line 1: this is no line of a results file"):
         [entries async for entries in UndoFile(path).entries(Reading())]
 

@@ -48,6 +48,15 @@ def test_a_token_file_that_others_can_read_is_refused(file: Path, mode: int) -> 
     assert_kept(*told_by(caught.value))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("mode", [0o444, 0o440, 0o644])
+def test_a_token_file_of_somebody_elses_is_not_the_user_s_to_mend(file: Path, mode: int) -> None:
+    """A secret that a container is given: as with ssh, whoever owns it has seen to it."""
+    os.chown(file, 12345, -1)
+    file.chmod(mode)
+    assert token_of(file).authorization.endswith(TOKEN)
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_a_token_file_of_its_owner_alone_is_read(file: Path, mode: int) -> None:
     """Without the line's end."""
@@ -123,9 +132,21 @@ async def test_what_holds_the_token_shows_it_in_no_repr_of_its_parts() -> None:
             assert_kept(repr(part), str(part), repr(getattr(part, "__dict__", "")))
 
 
-@pytest.mark.parametrize("act", [lambda: Linker("company", TOKEN, rate="fast"), lambda: linker.link([], "", TOKEN)])
-def test_no_frame_of_an_error_has_the_text_of_the_token(act: Callable[[], Any]) -> None:
-    """Those who report errors report the variables of their frames: there, it is a `Token`."""
+ACTS: list[Callable[[], Any]] = [
+    lambda: Linker("company", TOKEN, rate="fast"),
+    lambda: Linker("company", f"Bearer {TOKEN}"),
+    lambda: linker.link([], "", TOKEN),
+    lambda: linker.link([], "company", f"Bearer {TOKEN}"),
+    lambda: token_of(None),
+]
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_no_frame_of_an_error_has_the_text_of_the_token(
+    act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who report errors report the variables of their frames: there, it is a `Token`, and be it none."""
+    monkeypatch.setenv("AHA_TOKEN", f"Bearer {TOKEN}")
     with pytest.raises(UsageError) as caught:
         act()
     assert_kept(*told_by(caught.value))
@@ -162,6 +183,7 @@ async def test_the_command_leaves_no_core_behind(command: Command) -> None:
         "http://2130706433",
         "http://0x7f.1",
         "http://[::ffff:a00:7]",
+        "http://localhost.localdomain",
         "http://0.0.0.0",
     ],
 )
@@ -172,7 +194,9 @@ def test_plain_http_is_refused(url: str) -> None:
     assert Linker(url=url, token=TOKEN, insecure_http=True)._settings.base_url == url
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8765"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8765", "http://localhost."]
+)
 def test_plain_http_to_this_machine_itself_is_fine(url: str) -> None:
     """A sandbox has no certificate, and the token leaves no machine."""
     assert Settings(base_url=url).base_url == url
@@ -213,6 +237,9 @@ async def test_the_command_refuses_plain_http_before_anything_is_sent(command: C
         "https://company.aha.io:0",
         "https://company.aha.io:" + "9" * 5000,
         "https://company.aha.io/../admin",
+        "https://company.aha.io/a/..",
+        "https://company.aha.io/./a",
+        "https://company.aha.io/a//b",
         "https://company.aha.io/a%2fb",
         "https://company.aha.io/a b",
         "https://company.aha.io/a;b",
@@ -242,6 +269,7 @@ def test_a_url_whose_host_could_be_taken_for_another_is_none(url: str) -> None:
         ("HTTPS://Company.Aha.IO/", "https://company.aha.io"),
         ("https://company.aha.io/api/v1/", "https://company.aha.io"),
         ("https://gateway.example:8443/aha/", "https://gateway.example:8443/aha"),
+        ("https://gateway.example/.well/aha:prod", "https://gateway.example/.well/aha:prod"),
         ("https://[0:0:0:0:0:0:0:1]:8443", "https://[::1]:8443"),
     ],
 )

@@ -78,9 +78,8 @@ def command(
     if os.path.lexists(output):
         raise UsageError(f"{output} exists; name another file, or move it away")
     delimiter = _DELIMITERS.get(output.suffix.lower()) if format is None else "," if format == "csv" else None
-    part = output.with_name(f"{output.name}.part")
+    part = output.with_name(f"{output.name}.{os.getpid()}.part")
     try:
-        part.unlink(missing_ok=True)  # an export that was killed has left it
         stream = os.fdopen(open_private(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
@@ -89,6 +88,8 @@ def command(
             count, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, stream, delimiter)))
         if caught:
             return _interrupted("what was exported by then is not kept", caught)
+        if os.path.lexists(output):
+            raise UsageError(f"{output} exists by now, and is left as it is")
         part.rename(output)
     except OSError as error:
         raise OSError(error.errno, f"{output}: {error.strerror}") from None

@@ -20,30 +20,27 @@ def token_of(file: Path | None) -> Token:
     """The token, from a file or from AHA_TOKEN.
 
     Raises:
-        UsageError: there is none; or its file may be read by others, as ssh has it with keys.
+        UsageError: there is none; or its file is the user's own, and others can read it: as ssh has it with keys.
     """
-    if file is not None:
-        return Token(_read(file))
-    text = os.environ.get("AHA_TOKEN", "")
-    if not text.strip():
+    if file is None and not os.environ.get("AHA_TOKEN", "").strip():
         raise UsageError("no token: set AHA_TOKEN, or give --token-file FILE (in Aha!: Settings, Personal, Developer)")
-    return Token(text)
+    token = _read(file) if file is not None else Token(os.environ["AHA_TOKEN"])
+    token.check()
+    return token
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> Token:
     try:
         with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode  # of what was opened, whatever has the name by now
-            if mode & _OTHERS and not stat.S_ISCHR(mode):
+            told = os.fstat(stream.fileno())  # of what was opened, whatever has the name by now
+            if stat.S_ISREG(told.st_mode) and told.st_uid == os.geteuid() and told.st_mode & _OTHERS:
                 raise UsageError(
-                    f"token file {file}: others can read it (mode {stat.S_IMODE(mode):04o}); "
+                    f"token file {file}: others can read it (mode {stat.S_IMODE(told.st_mode):04o}); "
                     f"chmod 600 it, and if they may have read it, make a new token"
                 )
-            text = stream.read(_LARGEST).decode().strip()
+            token = Token(stream.read(_LARGEST).decode(errors="replace"))
     except OSError as error:
         raise UsageError(f"token file {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"token file {file} holds no text") from None
-    if not text:
+    if not token:
         raise UsageError(f"token file {file} is empty")
-    return text
+    return token

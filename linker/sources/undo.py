@@ -15,7 +15,7 @@ import orjson
 from linker.errors import InvalidJob, UsageError
 from linker.files import is_locked
 from linker.harmless import encodable
-from linker.job import LinkJob, Mode, record_id
+from linker.job import LinkJob, Mode, check_key, parse_links, parse_mode, record_id
 from linker.journal import Intent, by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
 from linker.target import Target
@@ -81,11 +81,14 @@ class UndoFile:
                         entries.append(entry)
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
-        for intent in left_open(journal_of(self._path)).values():
-            try:
+        journal = journal_of(self._path)
+        try:
+            for intent in left_open(journal).values():
                 self._take_back(intent, was_there)
-            except InvalidJob as error:
-                raise UsageError(f"{journal_of(self._path)}: this is no journal of a run: {error}") from None
+        except InvalidJob as error:
+            raise UsageError(f"{journal}: this is no journal of a run: {error}") from None
+        except OSError as error:
+            raise UsageError(f"{journal}: {error.strerror}") from None
         if entries:
             yield entries
         for target, fields in was_there.items():
@@ -120,6 +123,7 @@ class UndoFile:
                 return None
             target = Target.parse(result["id"], result["kind"])
             if changes is None:
+                check_key(result["key"])
                 return Entry(self.name, number, _left(target, result))
             lines.setdefault(target, number)
             self.created.update(id for made in (result.get("created") or {}).values() for id in made.values())
@@ -159,7 +163,7 @@ def _left(target: Target, result: Mapping[str, Any]) -> Rejection:
         target=None,  # nothing else is held back by it
         kind=target.kind,
         id=target.id,
-        mode=result.get("mode"),
-        links=result.get("links"),
-        key=result.get("key"),
+        mode=parse_mode(result.get("mode")),
+        links=parse_links(result["links"]),
+        key=result["key"],
     )
