@@ -31,6 +31,9 @@ class ResultsFile:
         resume: go on with a file that is there.
         durability: what a line survives once `sync()` has returned.
 
+    Raises:
+        UsageError: that can be no file's name.
+
     Example:
         >>> with ResultsFile(Path("links.results.jsonl")) as results:
         ...     results.write([result])
@@ -45,6 +48,8 @@ class ResultsFile:
         durability: Durability = "fsync",
         disk: Disk = DISK,
     ) -> None:
+        if path.name in ("", ".."):
+            raise UsageError(f"results {os.fspath(path)!r} is the name of a folder; name a file")
         self.path = path
         self.resume = resume
         self.journal = Journal(journal_of(path), disk, durability)

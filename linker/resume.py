@@ -124,7 +124,8 @@ def read_done(path: Path) -> Done:
                     done.add(line)
                 except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:  # no UTF-8, too deep
                     hint = "mend or remove that line, or start anew with --overwrite"
-                    message = f"{path} line {number}: this is no line of a results file ({error}); {hint}"
+                    why = "nested too deep" if isinstance(error, RecursionError) else error
+                    message = f"{path} line {number}: this is no line of a results file ({why}); {hint}"
                     raise UsageError(message) from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None

@@ -181,6 +181,8 @@ def test_a_results_file_that_somebody_has_touched_is_refused(line: bytes, tmp_pa
         {"changes": None, "mode": {}},
         {"id": "PRJ1"},
         {"kind": "user"},
+        {"changes": None, "error": "text", "status": "failed"},
+        {"changes": [1]},
     ],
     ids=lambda touched: f"{list(touched)}"[:40],
 )

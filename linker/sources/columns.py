@@ -83,7 +83,11 @@ def _told(options: Iterable[str], option: str) -> dict[str, str]:
 def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     """The tables `columns` and `set` of a TOML file."""
     try:
-        value = tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as stream:
+            text = stream.read(LINE_LIMIT + 1)
+        if len(text) > LINE_LIMIT:
+            raise UsageError(f"{file} is over {LINE_LIMIT:,} bytes long, which no file of columns is")
+        value = tomllib.loads(text.decode())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except ValueError as error:  # what is no TOML, no UTF-8, or a number of over 4,300 digits

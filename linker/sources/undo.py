@@ -139,7 +139,13 @@ class UndoFile:
                 for id in map(record_id, delta["removed"]):
                     touched.setdefault(id, True)
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, InvalidJob) as error:
-            why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            match error:
+                case KeyError():
+                    why = f"it has no {error}"
+                case TypeError() | AttributeError():
+                    why = "what it holds is none of a result's"
+                case _:
+                    why = str(error)
             raise UsageError(f"{self.name} line {number}: this is no line of a results file: {why}") from None
         return None
 
