@@ -173,6 +173,7 @@ def _url(account: str | None, url: str | None) -> None:
 
 def _token(text: str, _: Path) -> None:
     token = Token(text)
+    token.check()
     assert text.strip() in token.authorization
     assert token.authorization.isascii()
     assert token.authorization.isprintable()
