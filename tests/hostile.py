@@ -34,7 +34,7 @@ from linker.target import Target
 __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
 
 _PATH: Final = re.compile(r"/api/v1/[a-z_]+(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_,=&]*)?")
-_URL: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+_URL: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~:-]+)*")
 _MATCHES: Final = (None, None, None, "name", "salesforce_id")
 
 
@@ -163,6 +163,7 @@ def _url(account: str | None, url: str | None) -> None:
     parts = urlsplit(made)
     assert parts.hostname is not None
     assert "@" not in made
+    assert not {".", ".."} & set(parts.path.split("/"))
     if parts.scheme == "http" and not is_loopback(made):
         try:
             Settings(base_url=made)
