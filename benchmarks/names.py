@@ -22,11 +22,11 @@ from linker.listing import Listing
 from linker.quota import Quota
 from linker.records import Records
 from linker.sandbox.seed import seeded_account
-from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.tables import read_table
 from linker.target import Kind
+from linker.token import Token
 
 TABLE = (Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers"),)
 

@@ -23,13 +23,13 @@ from linker.quota import Quota
 from linker.ratelimit import RateLimit
 from linker.results import Result
 from linker.retry import GiveUp
-from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 from linker.summary import Summary
 from linker.tables import parse_table, tables_in_use
 from linker.target import Kind
+from linker.token import Token
 
 __all__ = ["Check", "FileCheck", "LinkField", "checked"]
 

@@ -20,10 +20,10 @@ from linker.plan import Plan
 from linker.quota import Quota
 from linker.resultsfile import ResultsFile
 from linker.run import Confirm, Run
-from linker.secret import Token
 from linker.settings import Settings, base_url
 from linker.sources import Jobs, UndoFile, sources_of
 from linker.summary import Summary
+from linker.token import Token
 
 __all__ = ["Linker", "link"]
 

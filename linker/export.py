@@ -18,10 +18,10 @@ from linker.listing import Listing, PageRequest
 from linker.naming import Naming
 from linker.quota import Quota
 from linker.retry import GiveUp
-from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.target import Kind, Target
+from linker.token import Token
 
 __all__ = ["exported"]
 

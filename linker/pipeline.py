@@ -32,13 +32,13 @@ from linker.recorder import Recorder
 from linker.results import Result
 from linker.resultsfile import ResultsFile
 from linker.resume import Done, read_done
-from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 from linker.steps import Step
 from linker.summary import Summary
 from linker.target import Target
+from linker.token import Token
 from linker.work import Outcome, Work
 from linker.workers import Workers
 from linker.workqueue import WorkQueue

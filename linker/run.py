@@ -12,11 +12,11 @@ from linker.pipeline import Pipeline, Progress
 from linker.quota import Quota
 from linker.results import Result
 from linker.resultsfile import ResultsFile
-from linker.secret import Token
 from linker.settings import Settings
 from linker.sources import Source
 from linker.summary import Summary
 from linker.target import Kind
+from linker.token import Token
 from linker.work import Outcome
 
 __all__ = ["Confirm", "Run"]

@@ -24,8 +24,8 @@ from yarl import URL
 from linker._version import __version__
 from linker.errors import BadAnswer, ConnectionFailed, OutOfDescriptors, RequestFailed, TimedOut
 from linker.quota import Quota
-from linker.secret import Token
 from linker.settings import Settings
+from linker.token import Token
 
 __all__ = ["Reply", "SessionPool"]
 

@@ -85,7 +85,7 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
         Stopped: it cannot be read to its end.
     """
     found = Records(field)
-    fields: dict[str, None] = {}
+    fields: set[str] = set()
     is_held = False
 
     def take(items: Sequence[dict[str, Any]]) -> list[str]:
@@ -95,7 +95,7 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
             id, values = _known(item)
             is_held = is_held or field in values
             if len(fields) < _FIELDS_SHOWN:
-                fields.update(dict.fromkeys(values))
+                fields.update(values)
             if id:
                 ids.append(id)
                 found.add(id, values.get(field, ""))

@@ -23,13 +23,13 @@ from linker.journal import journal_of, left_open
 from linker.listing import Listing
 from linker.results import Result
 from linker.resume import read_done
-from linker.secret import Token
 from linker.settings import Rate, Settings, base_url, is_loopback
 from linker.sources import Columns, Entry, Reading, Rejection, UndoFile
 from linker.sources.jsonl import read_jsonl
 from linker.sources.table import read_table
 from linker.tables import parse_table
 from linker.target import Target
+from linker.token import Token
 
 __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
 

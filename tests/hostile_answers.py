@@ -30,10 +30,10 @@ from linker.quota import Quota
 from linker.ratelimit import rate_limit
 from linker.retry import Accept, GiveUp, verdict
 from linker.sandbox import Sandbox
-from linker.secret import Token
 from linker.sessions import Reply, SessionPool
 from linker.settings import Rate, Settings
 from linker.target import Kind, Target
+from linker.token import Token
 
 __all__ = ["ANSWERS"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from clock import run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.backoff import Backoff
@@ -35,7 +35,6 @@ def story(tell: Callable[[Backoff[int]], Coroutine[Any, Any, None]], start: floa
     return due
 
 
-@settings(deadline=None)
 @given(WAITS, st.sampled_from([0.0, 12_345.678, 1e7]))
 def test_each_item_comes_back_once_when_it_is_due(waits: list[tuple[float, float]], start: float) -> None:
     """Not sooner, not later, in the order in which they are due, whatever order they came in."""

@@ -114,7 +114,7 @@ def batch_of(lines: Iterable[Line]) -> Batch:
 
 
 @given(st.lists(LINE, max_size=7).map(Lines), BEFORE, st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_a_batch_comes_to_what_the_formula_says_in_any_order(
     lines: Lines, before: dict[str, frozenset[str]], chance: random.Random
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_batch_comes_to_what_the_formula_says_in_any_order(
 
 
 @given(st.lists(LINE, max_size=8).map(Lines))
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 def test_half_a_list_is_never_sent(lines: Lines) -> None:
     """Where a list is replaced, every line that says or may have said a part of it is in it."""
     for wish, _ in batch_of(lines).wishes():
@@ -158,7 +158,7 @@ def test_half_a_list_is_never_sent(lines: Lines) -> None:
 
 
 @given(st.lists(LINE, max_size=7).map(Lines))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_every_rejection_names_the_line_that_is_to_blame(lines: Lines) -> None:
     """A conflict names a line that gives what this one takes; half a list names a part that is lacking."""
     by_place = {place(line): line for line in lines}

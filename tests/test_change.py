@@ -91,7 +91,7 @@ WISHED = st.builds(WishedLinks, st.one_of(st.none(), IDS), IDS, IDS)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), WISHED, min_size=1), st.fixed_dictionaries(dict.fromkeys(FIELDS, IDS)))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_put_makes_every_field_what_is_wished_and_nothing_else(fields: dict[str, WishedLinks], holds: Links) -> None:
     """The PUT laid over what the target holds is the wish, each field of it is needed, and the diff undoes it."""
     before = {field: holds[field] for field in fields}

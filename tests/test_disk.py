@@ -22,8 +22,8 @@ from linker.quota import Quota
 from linker.resultsfile import ResultsFile
 from linker.run import Run
 from linker.sandbox import Sandbox
-from linker.secret import Token
 from linker.sources import sources_of
+from linker.token import Token
 
 COUNT = 6
 BEFORE = {f"PRJ1-{number}": [ZANE] if number % 2 else [] for number in range(1, COUNT + 1)}

@@ -109,7 +109,7 @@ def test_a_reference_number_of_the_document_tells_its_kind(reference: str, kind:
     shape=st.sampled_from(sorted(SHAPES)),
     lower=st.lists(st.booleans(), min_size=40, max_size=40),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_every_reference_number_tells_its_kind_in_any_case(
     prefix: str, numbers: tuple[int, int], shape: str, lower: list[bool]
 ) -> None:
@@ -205,7 +205,7 @@ def test_a_target_reads_as_a_person_says_it() -> None:
 
 
 @given(st.integers(0, 10**60))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_record_id_is_exact_as_a_string_and_as_an_integer(number: int) -> None:
     """Every digit survives, far beyond what a float or 64 bits hold; leading zeros mean nothing."""
     assert record_id(number) == record_id(str(number)) == record_id(f" 000{number}\t") == str(number)
@@ -265,7 +265,7 @@ def test_what_is_no_string_of_digits_is_no_record_id(value: Any) -> None:
 
 
 @given(st.lists(st.integers(0, 10**25)))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_ids_are_sorted_as_numbers_without_repeats(numbers: list[int]) -> None:
     """Whatever their lengths, ids stand in the order of their values, each once."""
     assert sorted_ids([str(number) for number in numbers + numbers]) == [str(n) for n in sorted(set(numbers))]

@@ -139,7 +139,7 @@ def test_a_removal_that_is_refused_fails_those_who_ask_for_it() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(Mode), st.lists(st.sampled_from("123456"), max_size=3)), min_size=2))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_server_that_takes_nothing_is_left_alone_in_the_end(asked: list[tuple[Mode, list[str]]]) -> None:
     """Whatever the reason: the search ends, and nobody whose part is to be written is left."""
     wish = wish_of([(mode, {"a": ids}) for mode, ids in asked])
@@ -162,7 +162,7 @@ HOLDS = st.fixed_dictionaries({"a": st.frozensets(IDS, max_size=4), "b": st.froz
 ASKED = st.lists(st.tuples(st.sampled_from(Mode), LINKS), min_size=2, max_size=7)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(
     asked=ASKED,
     holds=HOLDS,
@@ -197,7 +197,7 @@ def test_exactly_those_who_bring_bad_ids_fail_and_the_rest_is_as_asked(
             assert result.after == {field: sorted(account.holds[field]) for field in result.links}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     asked=st.lists(st.tuples(st.sampled_from(Mode), st.lists(IDS, max_size=3)), min_size=2, max_size=7),
     holds=st.frozensets(IDS, max_size=4),

@@ -209,7 +209,7 @@ def test_a_429_is_no_put_that_may_have_arrived() -> None:
 WHILES = st.sampled_from(["", "", "", "colleague", "lost", "never arrived", "refused"])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(
     asked=ASKED,
     holds=HOLDS,

@@ -21,7 +21,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What stands further right may know what stands further left, never the other way round.
 ORDER = (
+    "harmless",
     "errors",
+    "nofollow",
     "files",
     "target",
     "job",
@@ -34,6 +36,7 @@ ORDER = (
     "cells",
     "ledger",
     "quota",
+    "token",
     "sessions",
     "look",
     "api",

@@ -78,7 +78,7 @@ REQUESTS = st.lists(
 STARTS = st.sampled_from([0.0, 12_345.678, 1e7])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(RATES, REQUESTS, st.integers(1, 50), STARTS)
 @example([Rate(20, 1.0), Rate(300, 60.0)], [(1.0, 1.0, True, None)] * 70, 40, 0.0)
 @example([Rate(1, 0.05)], [(0.0, 0.0, True, 0.0)] * 3 + [(0.0, 0.0, True, None)] * 3, 2, 12_345.678)

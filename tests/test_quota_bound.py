@@ -67,7 +67,7 @@ def test_900_requests_at_ahas_own_rates_are_within_4_percent_of_the_strict_bound
     assert at[-1] <= 1.04 * bound_s(900, DEFAULT_RATES)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.builds(Rate, st.integers(10, 60), st.sampled_from([1.0, 4.0, 12.0])),

@@ -20,7 +20,7 @@ WAYS = st.sampled_from([0.0, 0.01, 0.1, 0.4])
 RATES = st.builds(Rate, st.integers(2, 40), st.sampled_from([0.5, 2.0, 12.0, 60.0]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(RATES, KINDS, WAYS, WAYS, st.lists(st.floats(0, 1), max_size=40), st.integers(1, 60), st.integers(1, 20))
 @example(Rate(40, 60.0), "sliding", 0.1, 0.1, [0.5] * 39, 60, 20)
 def test_who_was_at_the_account_before_is_seen_in_the_first_answer(
@@ -93,7 +93,7 @@ def test_next_to_others_what_is_left_is_used_and_a_429_is_not_followed_by_a_burs
     assert max(further, default=0) <= 3
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 20), st.floats(0.1, 60.0), WAYS, st.integers(1, 24))
 def test_no_more_leave_than_are_left_until_the_reset(
     remaining: int, reset_s: float, way_s: float, concurrency: int

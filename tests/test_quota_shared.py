@@ -105,7 +105,7 @@ DEEDS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RATES, st.sampled_from(sorted(WINDOWS)), DEEDS)
 @example([Rate(60, 12.0), Rate(20, 1.0)], "fixed", [(0.0, n, 0.02, 4) for n in range(1, 9)] + [(5.0, 3, 0.3, 8)])
 def test_processes_that_come_and_are_killed_never_exceed_the_rates_together(

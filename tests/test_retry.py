@@ -166,7 +166,7 @@ SECONDS = st.floats(0.001, 1e4)
     st.integers(1, 2000),
     st.integers(0, 100),
 )
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_every_wait_is_within_its_bounds(
     knobs: Settings, outcome: Answer | RequestFailed, attempt: int, refusal: int
 ) -> None:

@@ -88,7 +88,7 @@ def refusing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     bend=BENDS,
     max_age=st.sampled_from([60.0, 60.0, 0.0]),
 )
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 def test_there_and_back(
     world: World,
     batch: list[dict[str, Any]],
@@ -230,7 +230,7 @@ def taken_back(world: World, held: State, results: list[Result]) -> State:
     edits=st.one_of(st.just([]), EDITS),
     max_age=st.sampled_from([60.0, 60.0, 0.0]),
 )
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 def test_there_and_back_with_refused_records(
     refusing: World,
     batch: list[dict[str, Any]],
@@ -271,7 +271,7 @@ def test_there_and_back_with_refused_records(
     faults=st.lists(PASSING, min_size=1, max_size=20),
     max_age=st.sampled_from([60.0, 0.0]),
 )
-@settings(max_examples=EXAMPLES // 6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 6, suppress_health_check=list(HealthCheck))
 def test_there_and_back_with_much_given_up(
     world: World, batch: list[dict[str, Any]], state: dict[Part, frozenset[int]], faults: list[Any], max_age: float
 ) -> None:

@@ -21,9 +21,9 @@ from linker import Linker
 from linker.errors import RequestFailed
 from linker.quota import Quota
 from linker.sandbox import Sandbox
-from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
+from linker.token import Token
 
 
 async def raised_by(action: Callable[[], Awaitable[Any]]) -> BaseException:

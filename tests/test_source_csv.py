@@ -251,7 +251,7 @@ ROW = st.tuples(
     quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC]),
     end=st.booleans(),
 )
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 def test_whatever_rows_a_csv_writer_writes_come_back(
     table: list[tuple[str, str, str, list[int], str, str, str]], delimiter: str, quoting: int, end: bool
 ) -> None:
@@ -280,7 +280,7 @@ def test_whatever_rows_a_csv_writer_writes_come_back(
     )
 )
 @example([STRAY[1], "PRJ1-1,customers,1,k", STRAY[5], STRAY[2]])
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_wherever_stray_quotes_stand_no_good_row_is_lost(lines: list[str]) -> None:
     """Every row that is a job by itself is read as that job; no other is made out of the rest."""
     good = {number: job_of(line) for number, line in enumerate(lines, start=2) if job_of(line) is not None}
@@ -295,7 +295,7 @@ def job_of(line: str) -> LinkJob | None:
 
 
 @given(st.one_of(st.binary(max_size=150), st.text(alphabet='PRJ1-,";\n\r customers\0', max_size=150).map(str.encode)))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_whatever_bytes_follow_the_header_each_entry_has_its_own_line(data: bytes) -> None:
     """Nothing raises, lines never go down (a row may name several targets), and each is a line of the file."""
     entries = read(b"id,field,record_ids,key\n" + data)
@@ -306,7 +306,7 @@ def test_whatever_bytes_follow_the_header_each_entry_has_its_own_line(data: byte
 
 
 @given(st.binary(max_size=100))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_whatever_bytes_a_table_begins_with_it_is_read_or_refused_as_a_whole(data: bytes) -> None:
     """Only a usage error may come out of a file that is no table."""
     said = ""

@@ -214,7 +214,7 @@ TOKENS = st.sampled_from(
 @given(st.one_of(st.binary(max_size=200), st.lists(TOKENS, max_size=60).map(b"".join)))
 @example(codecs.BOM_UTF8 * 2)
 @example(codecs.BOM_UTF8 + b" \n" + codecs.BOM_UTF8 + GOOD)
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_whatever_bytes_a_file_holds_each_line_yields_one_entry(data: bytes) -> None:
     """Nothing raises, no line is lost, and none is told twice."""
     lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
@@ -234,7 +234,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON, max_size=5))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_whatever_json_a_line_holds_it_yields_one_entry(values: list[object]) -> None:
     """Any value of any shape is a job or a rejection that says something and can be written to the results."""
     data = b"\n".join(map(orjson.dumps, values))

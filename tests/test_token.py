@@ -23,8 +23,8 @@ from linker.cli.options import Access
 from linker.cli.token import token_of
 from linker.quota import Quota
 from linker.sandbox import Sandbox
-from linker.secret import Token
 from linker.sessions import SessionPool
+from linker.token import Token
 
 CLEAR = "would get the token in clear: use https://, or --insecure-http if that is meant"
 SHOWN = "by way of a proxy, which would read the token: use https://, or NO_PROXY for that host"

@@ -39,7 +39,7 @@ ANSWER = st.one_of(
 
 
 @given(JOBS, st.booleans(), st.lists(ANSWER, min_size=5, max_size=5))
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 def test_every_job_gets_one_result_whatever_is_answered(
     jobs: list[tuple[Mode, dict[str, frozenset[str]]]], blind: bool, answers: list[Answer | None]
 ) -> None:
@@ -113,7 +113,7 @@ def asked_for(jobs: list[Job], field: str, holds: frozenset[str]) -> set[str]:
     st.fixed_dictionaries(dict.fromkeys(FIELDS, IDS)),
     st.sets(st.sampled_from(Step)),
 )
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 def test_an_account_that_does_as_told_holds_what_was_asked(
     jobs: list[tuple[Mode, dict[str, frozenset[str]]]], blind: bool, holds: Links, shown: set[Step]
 ) -> None:

@@ -204,7 +204,7 @@ IDS = st.lists(st.sampled_from("123"), max_size=2).map(" ".join)
 ANSWERS = st.lists(st.one_of(IDS.map(shows), st.just(Answer(200)), st.none()), max_size=6)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     asked=st.lists(st.tuples(st.sampled_from(["replace", "add"]), IDS), min_size=1, max_size=3),
     blind=st.booleans(),

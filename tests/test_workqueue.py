@@ -276,7 +276,7 @@ class Story:
         return [item for item, putter in enumerate(self.putters) if not putter.cancelled()]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(Story.STEPS), max_size=60), st.integers(1, 4), st.booleans())
 def test_what_was_put_comes_out_once_whatever_happens_in_whatever_order(
     steps: list[str], maxsize: int, drop: bool

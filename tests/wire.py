@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from linker.quota import Quota
-from linker.secret import Token
 from linker.sessions import SessionPool
 from linker.settings import Settings
+from linker.token import Token
 
 __all__ = ["OK", "TOKEN", "Arrived", "Wire", "opened", "page", "said"]
 

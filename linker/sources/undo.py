@@ -123,7 +123,6 @@ class UndoFile:
                 return None
             target = Target.parse(result["id"], result["kind"])
             if changes is None:
-                check_key(result["key"])
                 return Entry(self.name, number, _left(target, result))
             lines.setdefault(target, number)
             self.created.update(id for made in (result.get("created") or {}).values() for id in made.values())
@@ -164,6 +163,7 @@ def _links(fields: Mapping[str, Mapping[str, bool]]) -> list[tuple[Mode, dict[st
 
 
 def _left(target: Target, result: Mapping[str, Any]) -> Rejection:
+    check_key(result["key"])
     return Rejection(
         "what this PUT changed is not known (blind, no answer, or the target shows no links), so it cannot be undone",
         target=None,  # nothing else is held back by it
