@@ -187,13 +187,15 @@ async def test_no_folder_is_made_behind_a_link(sandbox: Sandbox, tmp_path: Path)
 
 
 async def test_no_export_goes_through_a_link(command: Command, tmp_path: Path) -> None:
-    """It is one that is there; what is unfinished has a name that nobody knows beforehand."""
+    """Neither by its own name nor by that of its unfinished file."""
     shared, prey = tmp_path / "shared", tmp_path / "prey"
     shared.mkdir()
     shared.chmod(0o1777)
     (shared / "out.csv").symlink_to(prey)
-    finished = await command("export", "--kind", "feature", "-o", str(shared / "out.csv"))
-    assert (finished.code, prey.exists()) == (2, False)
+    (shared / "new.csv.part").symlink_to(prey)
+    for name in ("out.csv", "new.csv"):
+        finished = await command("export", "--kind", "feature", "-o", str(shared / name))
+        assert (finished.code, prey.exists(), (shared / "new.csv").exists()) == (2, False, False)
 
 
 def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
@@ -253,20 +255,21 @@ async def test_a_pipe_in_the_place_of_a_journal_holds_nothing_up(command: Comman
     assert (undone.code, sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"]) == (0, [])
 
 
-async def test_two_exports_to_one_file_do_not_mix(command: Command, sandbox: Sandbox) -> None:
-    """The first to end has the file; the other says so, and leaves it as it is."""
-    sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
+async def test_two_exports_to_one_file_do_not_mix(command: Command) -> None:
+    """The second says so; the first has the file, whole. What one that was killed has left is in nobody's way."""
+    (command.folder / "out.jsonl.part").write_text("half a line of a longer fi")
     async with Sandbox(limits=[], latency_ms=1500) as slow:
-        fast, command.environment["AHA_URL"] = command.environment["AHA_URL"], slow.url
-        late = await command.start("export", "--kind", "feature", "-o", "out.jsonl")
+        slow.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
+        command.environment["AHA_URL"] = slow.url
+        early = await command.start("export", "--kind", "feature", "-o", "out.jsonl")
         await until(lambda: slow.stats.methods["GET"] > 0)
-        command.environment["AHA_URL"] = fast
-        assert (await command("export", "--kind", "feature", "-o", "out.jsonl")).code == 0
-        whole = (command.folder / "out.jsonl").read_bytes()
-        _, said = await late.communicate()
-    assert (late.returncode, said) == (2, b"linker: out.jsonl exists by now, and is left as it is\n")
-    assert (command.folder / "out.jsonl").read_bytes() == whole
-    assert b"PRJ1-2" in whole
+        late = await command("export", "--kind", "feature", "-o", "out.jsonl")
+        _, said = await early.communicate()
+    why = "another export is writing it; wait for its end, or name another file"
+    assert (late.code, late.stderr) == (2, f"linker: out.jsonl: {why}\n")
+    assert (early.returncode, said) == (0, b"1 target in out.jsonl\n")
+    (job,) = map(orjson.loads, (command.folder / "out.jsonl").read_bytes().splitlines())
+    assert job["id"] == "PRJ1-2"
     assert [path.name for path in command.folder.iterdir()] == ["out.jsonl"]
 
 

@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import click
 import orjson
@@ -23,10 +23,10 @@ from linker.cli.options import Access, account_options, log_options, pace_option
 from linker.cli.screen import counted
 from linker.client import Linker
 from linker.errors import UsageError
+from linker.files import DISK, Lines, Locked
 from linker.harmless import harmless_json
 from linker.job import LinkJob, Name
 from linker.listing import Listing
-from linker.nofollow import open_private
 from linker.sources import as_text
 
 __all__ = ["command"]
@@ -73,28 +73,37 @@ def command(
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
     if output is None:
         delimiter = "," if format == "csv" else None
-        _, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, sys.stdout.buffer, delimiter)))
+        written = _write(access, listing, field, names, sys.stdout.buffer.write, delimiter)
+        _, caught = run_in_loop(_to_its_end(written))
+        sys.stdout.buffer.flush()
         return _interrupted("this is not all there is", caught) if caught else 0
     if os.path.lexists(output):
         raise UsageError(f"{output} exists; name another file, or move it away")
     delimiter = _DELIMITERS.get(output.suffix.lower()) if format is None else "," if format == "csv" else None
-    part = output.with_name(f"{output.name}.{os.getpid()}.part")
+    part = output.with_name(f"{output.name}.part")
     try:
-        stream = os.fdopen(open_private(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
+        lines = Lines(part, DISK, "fsync", os.O_CREAT)
+    except Locked:
+        raise UsageError(f"{output}: another export is writing it; wait for its end, or name another file") from None
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
+    is_whole = False
     try:
-        with stream:
-            count, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, stream, delimiter)))
+        lines.clear()  # of what an export that was killed has left
+        count, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, lines.append, delimiter)))
         if caught:
             return _interrupted("what was exported by then is not kept", caught)
+        lines.sync_now()
         if os.path.lexists(output):
             raise UsageError(f"{output} exists by now, and is left as it is")
         part.rename(output)
+        is_whole = True
     except OSError as error:
         raise OSError(error.errno, f"{output}: {error.strerror}") from None
     finally:
-        part.unlink(missing_ok=True)
+        if not is_whole:
+            part.unlink(missing_ok=True)
+        lines.close()
     log.tell("exported", f"{counted(count, 'target')} in {output}")
     return 0
 
@@ -125,19 +134,23 @@ async def _to_its_end(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
 
 
 async def _write(
-    access: Access, listing: Listing, field: str | None, names: bool, stream: BinaryIO, delimiter: str | None
+    access: Access,
+    listing: Listing,
+    field: str | None,
+    names: bool,
+    write: Callable[[bytes], object],
+    delimiter: str | None,
 ) -> int:
     """Write the jobs of a list, as a table where there is a delimiter; how many they are."""
     count = 0
     named = [*_COLUMNS, "record_names"] if names else _COLUMNS
     if delimiter is not None:
-        stream.write(_row(named, delimiter))
+        write(_row(named, delimiter))
     will_do = names if delimiter is None else names and _fits_a_cell
     async with Linker(token=access.token, settings=access.settings) as aha:
         async for job in aha.export(str(listing), field, names=will_do):
             count += 1
-            stream.write(_line(job) if delimiter is None else _rows(job, delimiter, len(named)))
-    stream.flush()
+            write(_line(job) if delimiter is None else _rows(job, delimiter, len(named)))
     return count
 
 
