@@ -21,8 +21,8 @@ import orjson
 
 from linker import Linker
 from linker.cli.drive import run_in_loop
+from linker.model.target import Kind
 from linker.sandbox import Sandbox
-from linker.target import Kind
 
 
 def serve(pipe: multiprocessing.connection.Connection, features: int) -> None:

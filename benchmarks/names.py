@@ -16,17 +16,16 @@ import sys
 import time
 import tracemalloc
 
-from linker.api import Api
-from linker.fetcher import Fetcher
-from linker.listing import Listing
-from linker.quota import Quota
-from linker.records import Records
+from linker.api.lists import Listing
+from linker.model.target import Kind
+from linker.ratelimit.limiter import Quota
+from linker.records.index import Records
+from linker.records.table import read_table
+from linker.retry.fetch import Fetcher
 from linker.sandbox.seed import seeded_account
-from linker.sessions import SessionPool
+from linker.sessions.pool import Api, SessionPool
+from linker.sessions.token import Token
 from linker.settings import Settings
-from linker.tables import read_table
-from linker.target import Kind
-from linker.token import Token
 
 TABLE = (Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers"),)
 

@@ -154,7 +154,7 @@ async def bare(url: str, targets: int, *, limited: bool) -> None:
 
 
 PEERS: dict[str, tuple[Callable[..., Awaitable[None]], tuple[str, ...]]] = {
-    "linker": (linker, ("linker.client",)),
+    "linker": (linker, ("linker.client.linker",)),
     "two aiolimiters by hand": (aiolimiters, ("aiohttp", "aiolimiter")),
     "aiometer + httpx": (aiometer, ("aiometer", "httpx")),
     "stamina": (stamina, ("aiohttp", "stamina")),

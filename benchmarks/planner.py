@@ -20,15 +20,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from linker.answers import Answer, Listed, Page
-from linker.api import Request
-from linker.batch import Batch
-from linker.job import LinkJob, Mode
-from linker.listing import PAGE_SIZE, PageRequest
-from linker.planner import Planner
-from linker.retry import GiveUp
-from linker.work import Work
-from linker.workqueue import WorkQueue
+from linker.api.answers import Answer, Listed, Page
+from linker.api.lists import PAGE_SIZE, PageRequest
+from linker.api.requests import Request
+from linker.batch.batch import Batch
+from linker.model.job import LinkJob, Mode
+from linker.pipeline.reader import Planner
+from linker.pipeline.workqueue import WorkQueue
+from linker.retry.verdict import GiveUp
+from linker.work.steps import Work
 
 RECORDS = [str(7_036_045_937_940_797_544 + number * 1_000_003) for number in range(1_000)]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from linker import Linker, LinkJob
 from linker.cli.drive import run_in_loop
+from linker.model.target import Kind
 from linker.sandbox import Account, Resource, Sandbox
-from linker.target import Kind
 
 SCRIPT = 2  # requests a target: read it, write it
 FIELD = "customers"

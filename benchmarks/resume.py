@@ -14,12 +14,13 @@ from pathlib import Path
 
 import orjson
 
-from linker.batch import Batch, Job
-from linker.change import FieldChange
-from linker.job import LinkJob, Mode
-from linker.results import Result, Status
-from linker.resume import read_done
-from linker.target import Kind, Target
+from linker.batch.batch import Batch
+from linker.batch.change import FieldChange
+from linker.batch.merge import Job
+from linker.model.job import LinkJob, Mode
+from linker.model.target import Kind, Target
+from linker.results.result import Result, Status
+from linker.results.resume import read_done
 
 
 def write_results(path: Path, count: int) -> None:

@@ -38,9 +38,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from faulty import FAULTS, FaultProxy
 
-from linker.journal import journal_of, left_open
+from linker.model.target import Kind
+from linker.results.journal import journal_of, left_open
 from linker.sandbox import Resource, Sandbox
-from linker.target import Kind
 
 _FIELDS: Final = ("customers", "customers_table")
 _ROUGH: Final = tuple(

@@ -15,9 +15,9 @@ import random
 import sys
 from collections.abc import Iterator
 
+from linker.model.target import Kind
 from linker.sandbox import SandboxOptions
 from linker.sandbox.seed import seeded_account
-from linker.target import Kind
 
 ROWS = 5000
 OPTIONS = SandboxOptions(records=20_000, features=3000)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from linker._version import __version__
 
 if TYPE_CHECKING:
-    from linker.change import Change, FieldChange, Planned
-    from linker.check import Check
-    from linker.client import Linker, link
+    from linker.batch.change import Change, FieldChange, Planned
+    from linker.client.check import Check
+    from linker.client.linker import Linker, link
+    from linker.client.plan import Plan
+    from linker.client.run import Run
     from linker.errors import (
         Error,
         ErrorType,
@@ -33,14 +35,13 @@ if TYPE_CHECKING:
         Unauthorized,
         UsageError,
     )
-    from linker.job import LinkJob, Mode, Name
-    from linker.plan import Plan
-    from linker.results import Result, Status
-    from linker.run import Run
+    from linker.model.job import LinkJob, Mode, Name
+    from linker.model.target import Kind, Target
+    from linker.results.result import Result, Status
+    from linker.results.summary import Summary
+    from linker.results.undo import UndoFile
     from linker.settings import Rate, Settings
-    from linker.sources import Columns, JobFile, UndoFile
-    from linker.summary import Summary
-    from linker.target import Kind, Target
+    from linker.sources import Columns, JobFile
 
 __all__ = [
     "Change",
@@ -81,12 +82,12 @@ __all__ = [
 ]
 
 _WHERE: Final = {
-    "Change": "linker.change",
-    "FieldChange": "linker.change",
-    "Planned": "linker.change",
-    "Check": "linker.check",
-    "Linker": "linker.client",
-    "link": "linker.client",
+    "Change": "linker.batch.change",
+    "FieldChange": "linker.batch.change",
+    "Planned": "linker.batch.change",
+    "Check": "linker.client.check",
+    "Linker": "linker.client.linker",
+    "link": "linker.client.linker",
     "Error": "linker.errors",
     "ErrorType": "linker.errors",
     "ExportFailed": "linker.errors",
@@ -100,21 +101,21 @@ _WHERE: Final = {
     "TooManyRemovals": "linker.errors",
     "Unauthorized": "linker.errors",
     "UsageError": "linker.errors",
-    "Kind": "linker.target",
-    "LinkJob": "linker.job",
-    "Mode": "linker.job",
-    "Name": "linker.job",
-    "Target": "linker.target",
-    "Plan": "linker.plan",
-    "Result": "linker.results",
-    "Status": "linker.results",
-    "Run": "linker.run",
+    "Kind": "linker.model.target",
+    "LinkJob": "linker.model.job",
+    "Mode": "linker.model.job",
+    "Name": "linker.model.job",
+    "Target": "linker.model.target",
+    "Plan": "linker.client.plan",
+    "Result": "linker.results.result",
+    "Status": "linker.results.result",
+    "Run": "linker.client.run",
     "Rate": "linker.settings",
     "Settings": "linker.settings",
     "Columns": "linker.sources",
     "JobFile": "linker.sources",
-    "UndoFile": "linker.sources",
-    "Summary": "linker.summary",
+    "UndoFile": "linker.results.undo",
+    "Summary": "linker.results.summary",
 }
 
 

@@ -25,7 +25,7 @@ from enum import StrEnum
 
 import msgspec
 
-from linker.harmless import harmless
+from linker.text import harmless
 
 __all__ = [
     "BadAnswer",

@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
 
-from linker.harmless import harmless, harmless_json
+from linker.text import harmless, harmless_json
 
 if TYPE_CHECKING:
     import structlog

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
+from linker.disk.state import state_dir
 from linker.errors import InvalidJob, UsageError
-from linker.job import Mode, is_field, parse_mode
-from linker.state import state_dir
+from linker.model.job import Mode, is_field, parse_mode
 
 if TYPE_CHECKING:
-    from linker.files import Durability  # asyncio comes with it, which settings need not
+    from linker.disk.lines import Durability
 
 __all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url", "is_loopback"]
 

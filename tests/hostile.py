@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from linker.batch import Batch
+from linker.api.lists import Listing
+from linker.batch.batch import Batch
 from linker.errors import Error, ErrorType, UsageError
-from linker.job import LinkJob, Mode, Name
-from linker.journal import journal_of, left_open
-from linker.listing import Listing
-from linker.results import Result
-from linker.resume import read_done
+from linker.model.job import LinkJob, Mode, Name
+from linker.model.target import Target
+from linker.records.table import parse_table
+from linker.results.journal import journal_of, left_open
+from linker.results.result import Result
+from linker.results.resume import read_done
+from linker.results.undo import UndoFile
+from linker.sessions.token import Token
 from linker.settings import Rate, Settings, base_url, is_loopback
-from linker.sources import Columns, Entry, Reading, Rejection, UndoFile
+from linker.sources import Columns, Entry, Reading, Rejection
+from linker.sources.csv import read_table
 from linker.sources.jsonl import read_jsonl
-from linker.sources.table import read_table
-from linker.tables import parse_table
-from linker.target import Target
-from linker.token import Token
 
 __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
 

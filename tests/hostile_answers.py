@@ -17,23 +17,22 @@ from hostile import Surface, assert_printable, plainly
 from multidict import CIMultiDict
 from mutation import Mutator
 
-from linker.answers import Answer, retry_after, understand_object, understand_page, understand_target
-from linker.api import Request
-from linker.batch import WishedLinks
-from linker.client import Linker
+from linker.api.answers import Answer, Reply, understand_object, understand_page, understand_target
+from linker.api.headers import rate_limit, retry_after
+from linker.api.requests import ME, Look, Request
+from linker.batch.merge import WishedLinks
+from linker.client.linker import Linker
 from linker.errors import BadAnswer, InvalidJob, LinkerError, RequestFailed, Stopped, UsageError
-from linker.fields import read_fields
-from linker.job import LinkJob
-from linker.look import ME, Look
-from linker.names import Names
-from linker.quota import Quota
-from linker.ratelimit import rate_limit
-from linker.retry import Accept, GiveUp, verdict
+from linker.model.job import LinkJob
+from linker.model.target import Kind, Target
+from linker.ratelimit.limiter import Quota
+from linker.records.fields import read_fields
+from linker.records.names import Names
+from linker.retry.verdict import Accept, GiveUp, verdict
 from linker.sandbox import Sandbox
-from linker.sessions import Reply, SessionPool
+from linker.sessions.pool import SessionPool
+from linker.sessions.token import Token
 from linker.settings import Rate, Settings
-from linker.target import Kind, Target
-from linker.token import Token
 
 __all__ = ["ANSWERS"]
 

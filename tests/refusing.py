@@ -7,12 +7,14 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from linker import Error, ErrorType, LinkJob, Mode, Result
-from linker.answers import Answer, Listed
-from linker.batch import Batch, Job, Links, Wish, wished
-from linker.change import plan
-from linker.mending import Mending
-from linker.steps import Step
-from linker.work import Work
+from linker.api.answers import Answer, Listed
+from linker.batch.batch import Batch
+from linker.batch.change import plan
+from linker.batch.merge import Job, Wish, wished
+from linker.model.job import Links
+from linker.work.attempts import Step
+from linker.work.blame import Mending
+from linker.work.steps import Work
 
 __all__ = ["Account", "Asked", "answer", "drive", "formula", "mend", "undone", "wish_of", "work_of"]
 

@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from linker.answers import Answer, retry_after
-from linker.api import Request
-from linker.batch import Links
+from linker.api.answers import Answer, Reply
+from linker.api.headers import retry_after
+from linker.api.requests import Request
 from linker.errors import BadAnswer
-from linker.sessions import Reply
-from linker.target import Kind, Target
+from linker.model.job import Links
+from linker.model.target import Kind, Target
 
 FEATURE = Target(Kind.FEATURE, "PRJ1-1")
 READ = Request(FEATURE)

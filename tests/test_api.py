@@ -6,11 +6,12 @@ import orjson
 import pytest
 from wire import opened
 
-from linker.answers import Answer
-from linker.api import Api, Request
+from linker.api.answers import Answer
+from linker.api.requests import Request
 from linker.errors import BadAnswer
+from linker.model.target import Kind, Target
 from linker.sandbox import Sandbox
-from linker.target import Kind, Target
+from linker.sessions.pool import Api
 
 FEATURE = Target(Kind.FEATURE, "PRJ1-1")
 READ = Request(FEATURE)

@@ -18,7 +18,7 @@ from conftest import Command
 from kept import TOKEN
 from runs import features, until, write_jobs
 
-from linker.journal import journal_of
+from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
 from linker.sandbox.routes import Answer
 

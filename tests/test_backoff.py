@@ -11,7 +11,7 @@ from clock import run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.backoff import Backoff
+from linker.retry.backoff import Backoff
 
 WAITS = st.lists(st.tuples(st.floats(0, 100), st.floats(-1, 3600)), max_size=30)  # put in at, waits for
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import ErrorType, LinkJob, Mode, Target
-from linker.batch import Batch, Job, Lost, Wish, WishedLinks
+from linker.batch.batch import Batch
+from linker.batch.merge import Job, Lost, Wish, WishedLinks
 
 TARGETS = [Target.parse("PRJ1-1"), Target.parse("PRJ1-2")]
 FIELDS = ["a", "b", "c"]

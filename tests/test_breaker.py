@@ -10,12 +10,13 @@ from typing import Any, cast
 import pytest
 from clock import run
 
-from linker.answers import Answer
-from linker.api import Api, Request
-from linker.breaker import IN_A_ROW, Breaker, Cause, cause_of
+from linker.api.answers import Answer
+from linker.api.requests import Request
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized
+from linker.model.target import Kind, Target
+from linker.retry.breaker import IN_A_ROW, Breaker, Cause, cause_of
+from linker.sessions.pool import Api
 from linker.settings import Settings
-from linker.target import Kind, Target
 
 REQUEST = Request(Target(Kind.FEATURE, "PRJ1-1"))
 WELL = Answer(200)

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import Target
-from linker.batch import Links, Wish, WishedLinks
-from linker.change import Change, FieldChange, plan
+from linker.batch.change import Change, FieldChange, plan
+from linker.batch.merge import Wish, WishedLinks
+from linker.model.job import Links
 
 TARGET = Target.parse("PRJ1-1")
 IDS = st.frozensets(st.sampled_from(["1", "2", "3", "10", "20"]))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from linker import JobFile, LinkJob, UsageError
-from linker.job import Name
+from linker.model.job import Name
 from linker.sources import Columns, Entry, Reading, Rejection
-from linker.sources.table import read_table
+from linker.sources.csv import read_table
 
 CRM = Columns({"id": "Aha Ref", "record_names": "Account Name"}, {"field": "customers", "kind": "feature"})
 HEADER = "Id,Account Name,Mode,Aha Ref,Key"

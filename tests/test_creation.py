@@ -13,11 +13,11 @@ from conftest import Command
 from runs import ACME, ZANE, eager, lines_of, results_of, until, write_jobs
 
 from linker import ErrorType, Kind, LinkJob, Result, Status, Stopped, TooManyRemovals, UsageError
+from linker.api.answers import Reply
+from linker.api.lists import Listing
+from linker.api.requests import records
 from linker.errors import BadAnswer
-from linker.listing import Listing
-from linker.look import records
 from linker.sandbox import Definition, Fault, Sandbox
-from linker.sessions import Reply
 
 TABLE = {"customers": "PRJ1/customers"}
 OPTIONS = ("--table", "customers=PRJ1/customers", "--create-missing", "--rate", "1000/1s")

@@ -16,14 +16,14 @@ import pytest
 from runs import ACME, ZANE, eager, features, results_of
 
 from linker import Kind, LinkerError, Result, Settings, Status, UndoFile
-from linker.files import DISK, Disk
-from linker.journal import journal_of
-from linker.quota import Quota
-from linker.resultsfile import ResultsFile
-from linker.run import Run
+from linker.client.jobs import sources_of
+from linker.client.run import Run
+from linker.disk.lines import DISK, Disk
+from linker.ratelimit.limiter import Quota
+from linker.results.file import ResultsFile
+from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
-from linker.sources import sources_of
-from linker.token import Token
+from linker.sessions.token import Token
 
 COUNT = 6
 BEFORE = {f"PRJ1-{number}": [ZANE] if number % 2 else [] for number in range(1, COUNT + 1)}

@@ -9,9 +9,9 @@ from runs import ACME, eager, features, lines_of, results_of, write_jobs
 from structlog.testing import capture_logs
 
 from linker import ErrorType, Kind, Status, UsageError
-from linker.answers import Answer
-from linker.fields import LINK_MANY, Definition, Fields, read_fields
-from linker.look import Look
+from linker.api.answers import Answer
+from linker.api.requests import Look
+from linker.records.fields import LINK_MANY, Definition, Fields, read_fields
 from linker.sandbox import Sandbox
 
 FIELDS = Fields(

@@ -13,11 +13,11 @@ from conftest import Command
 from runs import ACME, eager, features, results_of, until, write_jobs
 
 from linker import Kind, Settings, UndoFile, UsageError
-from linker.cells import SharedFile
-from linker.files import DISK
-from linker.journal import journal_of
-from linker.nofollow import make_folder, open_private
-from linker.quota import Quota
+from linker.disk.lines import DISK
+from linker.disk.private import make_folder, open_private
+from linker.ratelimit.limiter import Quota
+from linker.ratelimit.shared import SharedFile
+from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
 
 MAKE = os.O_WRONLY | os.O_CREAT

@@ -11,7 +11,7 @@ from bent import asked, bend_pages
 from runs import ACME, ZANE, eager, features, lines_of, names, read_into, results_of
 
 from linker import Kind, Result, Run, Status, TooManyRemovals, UndoFile
-from linker.guard import Guard
+from linker.pipeline.guard import Guard
 from linker.sandbox import Sandbox
 
 # — the guard alone: (removals, links read) of a page after the other, and whether each is let through —

@@ -20,15 +20,16 @@ from wire import Arrived, Wire, page
 
 import linker
 from linker import InvalidJob, Kind, Linker, LinkerError, Result, Status, log
+from linker.batch.change import Intent
+from linker.disk.lines import DISK
 from linker.errors import Error, ErrorType
-from linker.files import DISK
-from linker.harmless import harmless, harmless_json, plain, quoted
-from linker.journal import Intent, Journal, left_open
+from linker.model.target import Target
+from linker.results.journal import Journal, left_open
 from linker.sandbox import Resource, Sandbox
 from linker.sources import Reading, Rejection, as_text
+from linker.sources.csv import read_table
 from linker.sources.formula import from_text
-from linker.sources.table import read_table
-from linker.target import Target
+from linker.text import harmless, harmless_json, plain, quoted
 
 # a window's title, a cleared screen, an 8-bit CSI; overrides, isolates and marks of direction; ends of a line
 EVIL = "Evil \x1b]0;owned\x07\x1b[2J\x9b31m\u202eproc\u2066\u200f\u061c\u2028\u2029\x85 x\r\n\ty\x7f\x00\U000e0041 Ltd"

@@ -22,20 +22,18 @@ from wire import Arrived, Wire, opened
 
 import linker
 from linker import Kind, Linker, UndoFile, UsageError
-from linker.answers import Answer, understand_target
-from linker.api import Request
+from linker.api.answers import Answer, Reply, understand_target
+from linker.api.lists import Listing, PageRequest
+from linker.api.requests import Create, Look, Request, record, records
 from linker.errors import BadAnswer, RequestFailed
-from linker.journal import journal_of, left_open
-from linker.listing import Listing, PageRequest
-from linker.look import Create, Look, record, records
-from linker.resume import read_done
+from linker.model.target import Target
+from linker.records.table import read_table, tables_in_use
+from linker.results.journal import journal_of, left_open
+from linker.results.resume import read_done
 from linker.sandbox import Sandbox
-from linker.sessions import Reply
 from linker.settings import Rate
 from linker.sources import Columns, Reading, Rejection
 from linker.sources.jsonl import read_jsonl
-from linker.tables import read_table, tables_in_use
-from linker.target import Target
 
 
 @pytest.mark.parametrize("links", ['"customers"', "[1]", "7", "null", "[]", '""'])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import InvalidJob, Kind, LinkJob, Mode, Target
-from linker.job import record_id, sorted_ids
+from linker.model.job import record_id, sorted_ids
 
 LINKS = {"customers": ["640362830"]}
 

@@ -7,8 +7,8 @@ from runs import ACME, eager, results_of
 from structlog.testing import capture_logs
 
 from linker import ErrorType, Kind, Status, Target
-from linker.layout import IN_A_ROW, Layout
 from linker.sandbox import Sandbox
+from linker.work.layout import IN_A_ROW, Layout
 
 PRJ2 = frozenset({("PRJ2", "customers")})
 

@@ -9,10 +9,9 @@ import pytest
 from multidict import CIMultiDict
 
 from linker import Kind, UsageError
-from linker.answers import Listed
+from linker.api.answers import Listed, Reply
+from linker.api.lists import Listing
 from linker.errors import BadAnswer
-from linker.listing import Listing
-from linker.sessions import Reply
 
 
 def page(status: int = 200, **body: Any) -> Reply:

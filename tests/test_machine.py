@@ -20,7 +20,7 @@ from runs import ACME, eager, features, lines_of, names, results_of, until, writ
 
 import linker
 from linker import Status
-from linker.journal import journal_of
+from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
 from linker.sources import Entry, JobFile, Reading
 
@@ -275,7 +275,7 @@ async def test_a_clock_that_is_set_back(sandbox: Sandbox, tmp_path: Path, monkey
             cls.at -= timedelta(hours=1)
             return cls.at
 
-    monkeypatch.setattr("linker.results.datetime", Clock)
+    monkeypatch.setattr("linker.results.result.datetime", Clock)
     async with eager(sandbox) as aha:
         await results_of(aha.run(features(5), path))
         await results_of(aha.run(features(8), path, resume=True))

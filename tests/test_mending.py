@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from refusing import Account, Asked, drive, formula, mend, undone, wish_of, work_of
 
 from linker import Mode, Status
-from linker.batch import Links, Wish
-from linker.change import plan
-from linker.mending import Mending
+from linker.batch.change import plan
+from linker.batch.merge import Wish
+from linker.model.job import Links
+from linker.work.blame import Mending
 
 SEVEN: Links = {"c": frozenset({"7"})}
 

@@ -11,8 +11,8 @@ from refusing import Account, Asked, answer, drive, formula, undone, wish_of, wo
 from test_mending import ASKED, HOLDS, IDS
 
 from linker import Error, ErrorType, Mode, Result, Status
-from linker.change import FieldChange
-from linker.steps import Step
+from linker.batch.change import FieldChange
+from linker.work.attempts import Step
 
 ADD, REMOVE, REPLACE = Mode.ADD, Mode.REMOVE, Mode.REPLACE
 DOWN = Error(ErrorType.SERVER_ERROR, "503: down, tried 6 times", retryable=True)

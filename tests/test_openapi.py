@@ -9,12 +9,11 @@ import orjson
 import pytest
 
 from linker import Kind
-from linker.answers import Answer
-from linker.fields import read_fields
-from linker.listing import Listing
-from linker.look import ME, Create, Look
-from linker.sessions import Reply
-from linker.tables import read_table, table_of_record
+from linker.api.answers import Answer, Reply
+from linker.api.lists import Listing
+from linker.api.requests import ME, Create, Look
+from linker.records.fields import read_fields
+from linker.records.table import read_table, table_of_record
 
 OPENAPI = Path(__file__).parents[2] / "shared" / "aha" / "openapi.json"
 CUSTOMERS = Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers")

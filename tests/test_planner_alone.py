@@ -9,17 +9,18 @@ import clock
 from runs import ACME
 
 from linker import ErrorType, Kind, LinkJob, Target
-from linker.answers import Answer, Listed
-from linker.answers import Page as ListPage
-from linker.api import Request
-from linker.batch import Batch, Lost
+from linker.api.answers import Answer, Listed
+from linker.api.answers import Page as ListPage
+from linker.api.lists import PageRequest
+from linker.api.requests import Request
+from linker.batch.batch import Batch
+from linker.batch.merge import Lost
 from linker.errors import Error
-from linker.fetcher import Fetch
-from linker.job import Mode
-from linker.listing import PageRequest
-from linker.planner import Planner, Sight
-from linker.retry import GiveUp
-from linker.workqueue import WorkQueue
+from linker.model.job import Mode
+from linker.pipeline.reader import Planner, Sight
+from linker.pipeline.workqueue import WorkQueue
+from linker.retry.fetch import Fetch
+from linker.retry.verdict import GiveUp
 
 
 def page_answer(request: PageRequest, pages: int) -> Answer:

@@ -12,7 +12,7 @@ from clock import run
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from linker.quota import Closed, Quota
+from linker.ratelimit.limiter import Closed, Quota
 from linker.sandbox import Limit
 from linker.sandbox.limits import WINDOWS, Limiter
 from linker.settings import DEFAULT_RATES, Rate

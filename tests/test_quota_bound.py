@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual import Account, Client
 
-from linker.quota import Quota
+from linker.ratelimit.limiter import Quota
 from linker.sandbox.limits import WINDOWS
 from linker.settings import DEFAULT_RATES, Rate
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from clock import run
 
-from linker.quota import Quota
+from linker.ratelimit.limiter import Quota
 from linker.settings import Rate
 
 

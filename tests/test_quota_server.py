@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from wire import opened
 
-from linker.quota import Quota
+from linker.ratelimit.limiter import Quota
 from linker.sandbox import Sandbox
 from linker.settings import Rate
 

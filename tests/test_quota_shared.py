@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual import Account, Client
 
-from linker.cells import Cells, SharedFile
-from linker.ledger import SILENCE, Place, Places, Wait
-from linker.quota import Quota
+from linker.ratelimit.ledger import SILENCE, Place, Places, Wait
+from linker.ratelimit.limiter import Quota
+from linker.ratelimit.shared import Cells, SharedFile
 from linker.sandbox import Sandbox
 from linker.sandbox.limits import WINDOWS
 from linker.settings import Rate, Settings

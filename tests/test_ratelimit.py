@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from linker.ratelimit import RateLimit, rate_limit
+from linker.api.headers import RateLimit, rate_limit
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())

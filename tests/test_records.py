@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.records import Records, key_of
+from linker.records.index import Records, key_of
 
 
 def customers(*values: str, field: str = "name") -> Records:

@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 import pytest
 
-from linker.batch import Job
-from linker.change import FieldChange
+from linker.batch.change import FieldChange
+from linker.batch.merge import Job
 from linker.errors import Error, ErrorType, ResultsExist, UsageError
-from linker.job import Mode
-from linker.results import Result, Status
-from linker.resultsfile import ResultsFile
+from linker.model.job import Mode
+from linker.model.target import Kind, Target
+from linker.results.file import ResultsFile
+from linker.results.result import Result, Status
 from linker.sources import Entry, Rejection
-from linker.target import Kind, Target
 
 KEYS = [
     *("job", "line", "source", "key", "kind", "id", "mode", "links", "status", "before", "after", "change", "changes"),
@@ -185,12 +185,12 @@ def test_a_run_that_fails_before_its_first_line_leaves_no_file_behind(tmp_path: 
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from linker.batch import Job
+from linker.batch.merge import Job
 from linker.errors import ResultsUnwritable
-from linker.job import Mode
-from linker.target import Kind, Target
-from linker.results import Result, Status
-from linker.resultsfile import ResultsFile
+from linker.model.job import Mode
+from linker.model.target import Kind, Target
+from linker.results.result import Result, Status
+from linker.results.file import ResultsFile
 
 path, limit, at_once = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -13,11 +13,12 @@ from runs import ACME, ZANE, eager, features, lines_of, names, results_of, write
 
 import linker
 from linker import Kind, Status
-from linker.files import DISK
-from linker.journal import Intent, Journal, journal_of, left_open
-from linker.resume import read_done
+from linker.batch.change import Intent
+from linker.disk.lines import DISK
+from linker.model.target import Target
+from linker.results.journal import Journal, journal_of, left_open
+from linker.results.resume import read_done
 from linker.sandbox import Sandbox
-from linker.target import Target
 
 CUSTOMERS = "customers"
 

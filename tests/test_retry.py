@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import Error, ErrorType, Settings
-from linker.answers import Answer
+from linker.api.answers import Answer
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
-from linker.retry import Accept, Again, GiveUp, Pause, backoff_s, verdict
+from linker.retry.verdict import Accept, Again, GiveUp, Pause, backoff_s, verdict
 
 SETTINGS = Settings(base_url="http://127.0.0.1", attempts=3, backoff_base_s=0.5, backoff_cap_s=30.0, refusals=4)
 LAST = SETTINGS.attempts

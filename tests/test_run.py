@@ -9,7 +9,7 @@ from runs import ACME, ZANE, by_id, eager, features, results_of
 
 import linker
 from linker import ErrorType, Kind, LinkJob, Status
-from linker.change import FieldChange
+from linker.batch.change import FieldChange
 from linker.sandbox import Sandbox
 
 CONTRACT = "7036045937940700101"

@@ -226,7 +226,7 @@ async def test_a_read_back_that_fails_does_not_fail_the_job(terse: Sandbox) -> N
     async with eager(terse) as aha:
         (result,) = await results_of(aha.run(features(1)))
     assert result.unseen
-    assert result.changes == {"customers": linker.change.FieldChange([ACME], [])}
+    assert result.changes == {"customers": linker.FieldChange([ACME], [])}
 
 
 async def test_a_token_taken_back_between_the_put_and_the_look_leaves_the_line(terse: Sandbox) -> None:

@@ -19,11 +19,11 @@ from runs import ACME, features, read_into, until, write_jobs
 import linker
 from linker import Linker
 from linker.errors import RequestFailed
-from linker.quota import Quota
+from linker.ratelimit.limiter import Quota
 from linker.sandbox import Sandbox
-from linker.sessions import SessionPool
+from linker.sessions.pool import SessionPool
+from linker.sessions.token import Token
 from linker.settings import Settings
-from linker.token import Token
 
 
 async def raised_by(action: Callable[[], Awaitable[Any]]) -> BaseException:

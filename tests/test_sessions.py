@@ -13,7 +13,7 @@ from wire import OK, TOKEN, Arrived, Wire, opened, page, said
 
 import linker
 from linker.errors import ConnectionFailed
-from linker.quota import Closed, Quota
+from linker.ratelimit.limiter import Closed, Quota
 from linker.sandbox import Sandbox
 from linker.settings import Rate
 

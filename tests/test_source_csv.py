@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from linker import LinkJob, Mode, Target, UsageError
 from linker.sources import Entry, Reading, Rejection
+from linker.sources.csv import read_table
 from linker.sources.jsonl import LINE_LIMIT
-from linker.sources.table import read_table
 
 HEADER = "kind,id,field,record_ids,mode,key\n"
 

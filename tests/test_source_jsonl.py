@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linker import LinkJob, Mode, Result, Status, Target
-from linker.batch import Batch
+from linker.batch.batch import Batch
 from linker.sources import Entry, Reading, Rejection
 from linker.sources.jsonl import LINE_LIMIT, read_jsonl
 

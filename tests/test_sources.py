@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 import pytest
 
 from linker import JobFile, LinkJob, UsageError
-from linker.sources import Entry, JobIterable, Reading, Rejection, Source, sources_of
+from linker.client.jobs import sources_of
+from linker.sources import Entry, JobIterable, Reading, Rejection, Source
 
 LINE = '{"id":"PRJ1-%d","links":{"customers":["%d"]}}\n'
 

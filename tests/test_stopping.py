@@ -13,7 +13,7 @@ import pytest
 from conftest import Command
 from runs import features, lines_of, names, until, write_jobs, written
 
-from linker.journal import journal_of
+from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
 
 COUNT = 200

@@ -21,10 +21,10 @@ import linker
 from linker import Linker, Settings, UsageError
 from linker.cli.options import Access
 from linker.cli.token import token_of
-from linker.quota import Quota
+from linker.ratelimit.limiter import Quota
 from linker.sandbox import Sandbox
-from linker.sessions import SessionPool
-from linker.token import Token
+from linker.sessions.pool import SessionPool
+from linker.sessions.token import Token
 
 CLEAR = "would get the token in clear: use https://, or --insecure-http if that is meant"
 SHOWN = "by way of a proxy, which would read the token: use https://, or NO_PROXY for that host"

@@ -9,7 +9,7 @@ import pytest
 from runs import ACME, ZANE, eager, features, lines_of, read_into, results_of, write_jobs
 
 from linker import ErrorType, Kind, Result, Status, TooManyRemovals, UndoFile, UsageError
-from linker.change import FieldChange, Planned
+from linker.batch.change import FieldChange, Planned
 from linker.sandbox import Sandbox
 
 CONTRACT = "7036045937940700101"

@@ -7,12 +7,13 @@ import orjson
 import pytest
 
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
-from linker.answers import Answer, Listed
-from linker.api import Request
-from linker.batch import Batch, Wish
-from linker.change import FieldChange
-from linker.steps import Step
-from linker.work import Work
+from linker.api.answers import Answer, Listed
+from linker.api.requests import Request
+from linker.batch.batch import Batch
+from linker.batch.change import FieldChange
+from linker.batch.merge import Wish
+from linker.work.attempts import Step
+from linker.work.steps import Work
 
 GONE = Error(ErrorType.NOT_FOUND, "404: Record not found")
 SLIM = "/api/v1/features/PRJ1-1?fields=custom_object_links,reference_num,id"

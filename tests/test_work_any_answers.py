@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
-from linker.answers import Answer, Listed
-from linker.batch import Batch, Job, Links, Wish
-from linker.steps import Step
-from linker.work import Work
+from linker.api.answers import Answer, Listed
+from linker.batch.batch import Batch
+from linker.batch.merge import Job, Wish
+from linker.model.job import Links
+from linker.work.attempts import Step
+from linker.work.steps import Work
 
 FIELDS = ["a", "b", "c"]
 IDS = st.frozensets(st.sampled_from("123"))

@@ -10,16 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import Error, ErrorType, LinkJob, Mode, Planned, Result, Status
-from linker.answers import Answer, Listed
-from linker.batch import Batch
-from linker.change import FieldChange
-from linker.freshness import PageSeen
-from linker.journal import Intent
-from linker.listing import Listing
-from linker.missing import place_of
-from linker.steps import Step
-from linker.target import Kind
-from linker.work import Work
+from linker.api.answers import Answer, Listed
+from linker.api.lists import Listing
+from linker.batch.batch import Batch
+from linker.batch.change import FieldChange, Intent
+from linker.batch.placeholder import place_of
+from linker.model.target import Kind
+from linker.work.attempts import PageSeen, Step
+from linker.work.steps import Work
 
 LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)
 

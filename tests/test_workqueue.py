@@ -12,7 +12,7 @@ from clock import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linker.workqueue import QueueStats, WorkQueue
+from linker.pipeline.workqueue import QueueStats, WorkQueue
 
 T = TypeVar("T")
 

@@ -14,15 +14,16 @@ from typing import TypeVar, cast
 
 import orjson
 
-from linker.api import Api, Request
-from linker.fetcher import Fetcher
-from linker.ledger import Ledger
-from linker.quota import Quota
+from linker.api.answers import Reply
+from linker.api.requests import Request
+from linker.model.target import Kind, Target
+from linker.ratelimit.ledger import Ledger
+from linker.ratelimit.limiter import Quota
+from linker.retry.fetch import Fetcher
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
-from linker.sessions import Outgoing, Reply, SessionPool
+from linker.sessions.pool import Api, Outgoing, SessionPool
 from linker.settings import Rate, Settings
-from linker.target import Kind, Target
 
 R = TypeVar("R", bound=Outgoing)
 

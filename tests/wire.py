@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from linker.quota import Quota
-from linker.sessions import SessionPool
+from linker.ratelimit.limiter import Quota
+from linker.sessions.pool import SessionPool
+from linker.sessions.token import Token
 from linker.settings import Settings
-from linker.token import Token
 
 __all__ = ["OK", "TOKEN", "Arrived", "Wire", "opened", "page", "said"]
 

@@ -6,7 +6,6 @@ import click
 import msgspec
 import orjson
 
-from linker.check import Check, FileCheck
 from linker.cli.drive import run_in_loop
 from linker.cli.options import (
     Access,
@@ -19,7 +18,8 @@ from linker.cli.options import (
     takes_access,
 )
 from linker.cli.screen import counted, duration
-from linker.client import Linker
+from linker.client.check import Check, FileCheck
+from linker.client.linker import Linker
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
 

@@ -16,11 +16,11 @@ import orjson
 from linker.cli.drive import run_in_loop
 from linker.cli.options import Access
 from linker.cli.run import carry_out
+from linker.model.target import Kind
 from linker.sandbox import Account, Fault, Limit, Sandbox
+from linker.sessions.token import Token
 from linker.settings import Rate, Settings
 from linker.sources import JobFile
-from linker.target import Kind
-from linker.token import Token
 
 __all__ = ["command"]
 

@@ -12,9 +12,9 @@ from typing import Any, Self, TextIO, TypeVar, cast
 
 from linker import log
 from linker.cli.progress import Progress
+from linker.client.run import Run
 from linker.errors import Stopped, TooManyRemovals
-from linker.run import Run
-from linker.work import Outcome
+from linker.results.result import Outcome
 
 __all__ = ["follow", "run_in_loop"]
 

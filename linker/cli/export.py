@@ -18,16 +18,16 @@ import click
 import orjson
 
 from linker import log
+from linker.api.lists import Listing
 from linker.cli.drive import run_in_loop
 from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
 from linker.cli.screen import counted
-from linker.client import Linker
+from linker.client.linker import Linker
+from linker.disk.lines import DISK, Lines, Locked
 from linker.errors import UsageError
-from linker.files import DISK, Lines, Locked
-from linker.harmless import harmless_json
-from linker.job import LinkJob, Name
-from linker.listing import Listing
+from linker.model.job import LinkJob, Name
 from linker.sources import as_text
+from linker.text import harmless_json
 
 __all__ = ["command"]
 

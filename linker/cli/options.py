@@ -17,10 +17,10 @@ from click.core import ParameterSource
 from linker import log
 from linker.cli.token import token_of
 from linker.errors import UsageError
-from linker.job import Mode
+from linker.model.job import Mode
+from linker.sessions.token import Token
 from linker.settings import DEFAULT_RATES, Settings, base_url, is_loopback
 from linker.sources import Columns, JobFile
-from linker.token import Token
 
 __all__ = [
     "Access",

@@ -9,7 +9,8 @@ from typing import Any
 import click
 import orjson
 
-from linker.change import FieldChange, Planned
+from linker.batch.change import FieldChange, Planned
+from linker.batch.placeholder import shown
 from linker.cli.drive import follow, run_in_loop
 from linker.cli.options import (
     Access,
@@ -24,18 +25,17 @@ from linker.cli.options import (
 )
 from linker.cli.progress import Progress
 from linker.cli.screen import called, counted, duration, why_not
-from linker.client import Linker
+from linker.client.linker import Linker
+from linker.client.plan import Plan
+from linker.client.run import Run
 from linker.errors import UsageError
-from linker.guard import ALWAYS_LET_THROUGH
-from linker.harmless import harmless_json
-from linker.job import Name, sorted_ids
-from linker.missing import shown
-from linker.plan import Plan
-from linker.results import Result
-from linker.run import Run
+from linker.model.job import Name, sorted_ids
+from linker.pipeline.guard import ALWAYS_LET_THROUGH
+from linker.results.result import Outcome, Result
+from linker.results.undo import UndoFile
 from linker.settings import Settings
-from linker.sources import Columns, JobFile, UndoFile
-from linker.work import Outcome
+from linker.sources import Columns, JobFile
+from linker.text import harmless_json
 
 __all__ = ["command", "planned"]
 

@@ -19,9 +19,9 @@ from rich.text import Text
 from linker import log
 from linker.cli.question import ask
 from linker.cli.screen import duration
-from linker.harmless import harmless
-from linker.run import Run
+from linker.client.run import Run
 from linker.settings import Settings
+from linker.text import harmless
 
 __all__ = ["Progress"]
 

@@ -24,10 +24,11 @@ from linker.cli.options import (
 from linker.cli.progress import Progress
 from linker.cli.question import may_ask
 from linker.cli.screen import show_summary
-from linker.client import Linker
+from linker.client.linker import Linker
 from linker.errors import UsageError
-from linker.sources import Columns, JobFile, UndoFile
-from linker.work import Outcome
+from linker.results.result import Outcome
+from linker.results.undo import UndoFile
+from linker.sources import Columns, JobFile
 
 __all__ = ["carry_out", "command"]
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from linker import log
-from linker.harmless import harmless, plain
-from linker.missing import is_new, name_of
-from linker.results import Result, Status
-from linker.run import Run
-from linker.summary import Summary
-from linker.target import Kind, Target
+from linker.batch.placeholder import is_new, name_of
+from linker.client.run import Run
+from linker.model.target import Kind, Target
+from linker.results.result import Result, Status
+from linker.results.summary import Summary
+from linker.text import harmless, plain
 
 __all__ = ["called", "counted", "duration", "show_summary", "why_not"]
 

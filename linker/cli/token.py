@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from linker.errors import UsageError
-from linker.token import Token
+from linker.sessions.token import Token
 
 __all__ = ["token_of"]
 

@@ -23,11 +23,11 @@ from linker.cli.question import may_ask
 from linker.cli.run import carry_out
 from linker.cli.screen import counted
 from linker.errors import UsageError
-from linker.job import LinkJob, Mode
-from linker.results import Result
-from linker.sources import Reading, UndoFile
-from linker.target import Target
-from linker.work import Outcome
+from linker.model.job import LinkJob, Mode
+from linker.model.target import Target
+from linker.results.result import Outcome, Result
+from linker.results.undo import UndoFile
+from linker.sources import Reading
 
 __all__ = ["command"]
 

@@ -17,11 +17,10 @@ from linker.cli.options import (
 )
 from linker.cli.plan import planned
 from linker.cli.screen import called, counted, why_not
-from linker.plan import Plan
-from linker.results import Result
-from linker.run import Run
+from linker.client.plan import Plan
+from linker.client.run import Run
+from linker.results.result import Outcome, Result
 from linker.sources import Columns
-from linker.work import Outcome
 
 __all__ = ["command"]
 

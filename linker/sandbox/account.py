@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from linker.target import Kind
+from linker.model.target import Kind
 
 __all__ = ["FIELDABLE_TYPES", "LINK_MANY", "LINK_ONE", "Account", "Definition", "Resource"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from linker.model.target import Kind
 from linker.sandbox.account import LINK_ONE, Account, Definition, Resource
 from linker.sandbox.options import SandboxOptions
-from linker.target import Kind
 
 __all__ = ["Refused", "attributes_of", "fields_of", "links_of"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from linker.errors import UsageError
+from linker.model.target import Kind
 from linker.sandbox.faults import Fault
 from linker.sandbox.limits import WINDOWS, Limit
-from linker.target import Kind
 
 __all__ = ["SandboxOptions"]
 

@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
+from linker.model.target import Kind
 from linker.sandbox.account import Account, Definition, Resource
 from linker.sandbox.bodies import Refused, attributes_of, fields_of, links_of
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
 from linker.sandbox.stats import Stats
-from linker.target import Kind
 
 __all__ = ["HTML", "JSON", "Answer", "Routes", "refusal"]
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
+from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, LINK_ONE, Account, Definition, Resource
-from linker.target import Kind
 
 __all__ = ["seeded_account"]
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
+from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, Account, Resource
-from linker.target import Kind
 
 __all__ = ["Shapes", "Show"]
 

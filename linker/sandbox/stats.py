@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from linker.target import Kind
+from linker.model.target import Kind
 
 __all__ = ["Seen", "Stats"]
 

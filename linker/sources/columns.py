@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from linker.errors import UsageError
-from linker.folding import folded
 from linker.sources.jsonl import LINE_LIMIT
+from linker.text import folded
 
 __all__ = ["Columns", "Header", "cells_of"]
 

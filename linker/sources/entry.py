@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from linker.errors import ErrorType, InvalidJob
-from linker.harmless import encodable
-from linker.job import LinkJob, Name, check_key, is_field, matched, parse_links, parse_mode
-from linker.target import Target
+from linker.model.job import LinkJob, Name, check_key, is_field, matched, parse_links, parse_mode
+from linker.model.target import Target
+from linker.text import encodable
 
 __all__ = ["Entry", "Reading", "Rejection", "read_entry"]
 

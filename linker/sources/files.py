@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from linker.errors import UsageError
-from linker.harmless import encodable
 from linker.sources.columns import Columns
+from linker.sources.csv import read_table
 from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
-from linker.sources.table import read_table
+from linker.text import encodable
 
 __all__ = ["FORMATS", "Format", "JobFile"]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from linker.job import LinkJob
+from linker.model.job import LinkJob
 from linker.sources.entry import Entry, Reading, read_entry
 
 __all__ = ["JobIterable"]

@@ -8,9 +8,9 @@ import aiohttp
 import orjson
 import pytest
 
+from linker.model.target import Kind
 from linker.sandbox import Sandbox
 from linker.sandbox.account import FIELDABLE_TYPES
-from linker.target import Kind
 
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "aha"
 DOCUMENT = REFERENCE / "custom_table_record_links.md"

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from linker.errors import UsageError
+from linker.model.target import Kind
 from linker.sandbox import Fault, Sandbox
 from linker.sandbox.faults import Faults
-from linker.target import Kind
 
 BODY = b'{"feature":{"custom_object_links":{"customers":["640362830"]}}}'
 PATH = "/api/v1/features/PRJ1-1"

@@ -6,9 +6,9 @@ import aiohttp
 import orjson
 import pytest
 
+from linker.model.target import Kind
 from linker.sandbox import Sandbox
 from linker.sandbox.seed import seeded_account
-from linker.target import Kind
 
 
 async def get(session: aiohttp.ClientSession, path: str) -> Any:

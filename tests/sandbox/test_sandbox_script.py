@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from linker.errors import UsageError
+from linker.model.target import Kind
 from linker.sandbox import Resource, Sandbox
-from linker.target import Kind
 
 ACME = "640362830"
 

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from linker.errors import UsageError
+from linker.model.target import Kind
 from linker.sandbox import Sandbox, SandboxOptions
-from linker.target import Kind
 
 ACME, ZANE = "640362830", "8397122"
 CONTRACT = "7036045937940700101"

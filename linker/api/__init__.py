@@ -1,0 +1,1 @@
+"""Aha!'s API: its requests, lists and answers. Pure."""

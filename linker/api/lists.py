@@ -1,0 +1,152 @@
+"""The account's lists, 200 targets a page: which there are, and what they are asked.
+
+Lists of the whole account exist for features, epics, ideas, initiatives, goals and products; releases are listed
+by product, requirements by feature, records by product and custom table (the vendor's OpenAPI description).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+from linker.api.answers import Answer, Reply, understand_page
+from linker.errors import InvalidJob, Stopped, UsageError
+from linker.model.job import is_field, record_id
+from linker.model.target import Kind
+from linker.text import quoted
+
+__all__ = ["PAGE_SIZE", "Listing", "PageRequest", "check_page"]
+
+PAGE_SIZE: Final = 200
+"""The most that a page may hold (the vendor's API page)."""
+
+_MOST_PAGES: Final = 10_000
+"""Of one list: they take half an hour at 300 requests a minute, and hold two million targets."""
+
+_ACCOUNT_WIDE: Final = frozenset({Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.PRODUCT})
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One list: of a kind, in the account (`parent` empty), a product, a feature, or a custom table.
+
+    Example:
+        >>> Listing.parse("release:PRJ1").path
+        '/api/v1/products/PRJ1/releases'
+    """
+
+    kind: Kind
+    parent: str = ""
+    table: str = ""
+
+    def __post_init__(self) -> None:
+        """Nothing else gets into the path of a request."""
+        for part in (self.parent, self.table):
+            if part and not is_field(part):
+                raise InvalidJob(f"{quoted(part)} is part of no list of the account")
+
+    def __str__(self) -> str:
+        within = f":{self.parent}" + (f"/{self.table}" if self.table else "") if self.parent else ""
+        return f"{self.kind}{within}"
+
+    @property
+    def path(self) -> str:
+        """The path of the list."""
+        match self.kind:
+            case _ if not self.parent:
+                return f"/api/v1/{self.kind.plural}"
+            case Kind.REQUIREMENT:
+                return f"/api/v1/features/{self.parent}/requirements"
+            case Kind.CUSTOM_OBJECT_RECORD if self.table:
+                return f"/api/v1/products/{self.parent}/custom_objects/{self.table}/records"
+            case _:
+                return f"/api/v1/products/{self.parent}/{self.kind.plural}"
+
+    @classmethod
+    def of(cls, kind: Kind, reference: str) -> Listing | None:
+        """The list in which a target stands, as far as its reference number tells; None where nothing does."""
+        if kind in _ACCOUNT_WIDE:
+            return cls(kind)
+        head, dash, _ = reference.rpartition("-")
+        if not dash:  # a bare number
+            return None
+        return cls(kind, head if kind is Kind.REQUIREMENT else head.rpartition("-")[0])
+
+    @classmethod
+    def parse(cls, scope: str) -> Listing:
+        """The list that a scope means: `feature`, `feature:PRJ1`, `requirement:PRJ1-1`, `record:PRJ1/customers`.
+
+        Raises:
+            UsageError: there is no such list.
+        """
+        name, _, within = scope.partition(":")
+        try:
+            kind = Kind.CUSTOM_OBJECT_RECORD if name.strip().lower() in ("record", "records") else Kind.parse(name)
+        except InvalidJob as error:
+            raise UsageError(f"scope {scope!r}: {error}") from None
+        parent, _, table = within.strip().partition("/")
+        legible = all(is_field(part) for part in (parent, table) if part)
+        if kind is Kind.CUSTOM_OBJECT_RECORD:
+            wanted = "record:PRODUCT/TABLE" if not (parent and table) else ""
+        elif kind is Kind.REQUIREMENT:
+            wanted = "requirement:FEATURE" if not parent or table else ""
+        elif kind is Kind.RELEASE:
+            wanted = "release:PRODUCT" if not parent or table else ""
+        else:
+            wanted = f"{kind} or {kind}:PRODUCT" if table or (kind is Kind.PRODUCT and parent) else ""
+        if wanted or not legible:
+            raise UsageError(f"scope {scope!r} names no list of the account; write {wanted or 'KIND:PARENT'}")
+        return cls(kind, parent.upper(), table)
+
+    @property
+    def place(self) -> str:
+        """A table's list as `--table` has it: `PRJ1/customers`."""
+        return f"{self.parent}/{self.table}"
+
+    @classmethod
+    def of_table(cls, shown: object) -> Listing | None:
+        """The list of the custom table that an answer names, as a record does its own: `{"key", "product_id"}`.
+
+        None where it names none.
+        """
+        match shown:
+            case {"key": str(key), "product_id": str() | int() as product} if is_field(key):
+                with suppress(InvalidJob):
+                    return cls(Kind.CUSTOM_OBJECT_RECORD, record_id(product), key)
+        return None
+
+    def page(self, number: int) -> PageRequest:
+        """The request of a page, from 1. Raises `Stopped` where no list goes on so long."""
+        check_page(self, number)
+        return PageRequest(self, number)
+
+
+def check_page(listing: Listing, number: int) -> None:
+    """Raise `Stopped` where a server that always has one page more would never let a run end."""
+    if number > _MOST_PAGES:
+        most = _MOST_PAGES * PAGE_SIZE
+        raise Stopped(f"the list of {listing} shows over {most:,} items, and more; it is not read to its end")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One page of a list, asked with `fields=`: 200 targets in some 20 KB."""
+
+    listing: Listing
+    number: int
+    method: ClassVar[Literal["GET"]] = "GET"
+    body: ClassVar[None] = None
+
+    def __str__(self) -> str:
+        return f"GET list of {self.listing}, page {self.number}"
+
+    @property
+    def path(self) -> str:
+        """The request's path and query. Products are named by `reference_prefix`, records by `id` alone."""
+        name = "reference_prefix" if self.listing.kind is Kind.PRODUCT else "reference_num"
+        return f"{self.listing.path}?fields=custom_object_links,{name},id&per_page={PAGE_SIZE}&page={self.number}"
+
+    def understand(self, reply: Reply) -> Answer:
+        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        return understand_page(reply, self.listing.kind)

@@ -1,0 +1,1 @@
+"""Many jobs become one change a target: pure."""

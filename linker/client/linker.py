@@ -1,0 +1,230 @@
+"""What a program uses: `Linker` for an account, `Run` for one batch on it, `link()` for both in one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from linker.api.lists import Listing
+from linker.client.check import Check, checked
+from linker.client.export import exported
+from linker.client.jobs import Jobs, sources_of
+from linker.client.plan import Plan
+from linker.client.run import Confirm, Run
+from linker.errors import UsageError
+from linker.model.job import LinkJob
+from linker.ratelimit.limiter import Quota
+from linker.results.file import ResultsFile
+from linker.results.summary import Summary
+from linker.results.undo import UndoFile
+from linker.sessions.token import Token
+from linker.settings import Settings, base_url
+
+__all__ = ["Linker", "link"]
+
+_RUN_OPTIONS: Final = frozenset(
+    {
+        *("blind", "create_missing", "durability", "empty_clears", "limit", "match", "max_age", "max_removals"),
+        *("mirror", "mode", "no_mail", "preflight", "table", "yes"),
+    }
+)
+
+
+class Linker:
+    """One Aha! account, and the quota that all runs on it share.
+
+    Args:
+        account: the NAME of `https://NAME.aha.io`; or `url`, any other base (a sandbox, a proxy).
+        token: an API key or an OAuth2 token; it is kept out of every log, result, error, `repr` and pickle.
+        settings: all of them at once, instead of `account`, `url` and
+        options: the fields of `linker.Settings`, by name: `rate`, `concurrency`, `attempts`, `mode`…
+
+    Raises:
+        UsageError: settings that no run could go by.
+
+    Example:
+        >>> async with Linker(account="company", token=token) as aha:
+        ...     async for result in aha.run(jobs, results="links.results.jsonl"):
+        ...         print(result.id, result.status)
+    """
+
+    def __init__(
+        self,
+        account: str | None = None,
+        token: str | Token | None = None,
+        *,
+        url: str | None = None,
+        settings: Settings | None = None,
+        **options: Any,
+    ) -> None:
+        self._token = token = Token.of(token)  # so that no frame keeps the text
+        token.check()
+        self._settings = settings or Settings(base_url=base_url(account, url), **options)
+        self._runs: list[Run] = []
+
+    def __repr__(self) -> str:
+        return f"<Linker {self._settings.base_url}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for run in self._runs:
+            await run.aclose()
+        await asyncio.sleep(0)  # a loop that was left early has its iterator closed behind it, in a task of its own
+
+    @cached_property
+    def _quota(self) -> Quota:
+        return Quota.of(self._settings)  # not before it is needed: it opens a file
+
+    def run(
+        self,
+        jobs: Jobs,
+        results: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        failed_only: bool = False,
+        confirm: Confirm | None = None,
+        **options: Any,
+    ) -> Run:
+        """A run of a batch: iterate over it to do it.
+
+        Args:
+            jobs: a path or several, or an (async) iterable of `LinkJob`s or dicts of a job file's keys.
+            results: the results file; without one nothing is kept, and the run can be neither resumed nor undone.
+            overwrite: keep a results file that exists under a dated name, and start anew.
+            resume: go on from the results file, where there is one: what is done is passed over.
+            failed_only: of a resume, do just the targets with a job that failed or was rejected.
+            confirm: awaited with the removals and the links read where there are more of them than `max_removals`
+                lets through; True goes on. Without it, the run stops.
+            options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
+                `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
+                `table={"customers": "PRJ1/customers"}`, `create_missing`, `preflight`, `no_mail`.
+
+        Raises:
+            UsageError: here for settings; in the iteration for files that cannot be used, nothing being written.
+            InputChanged: in the iteration, where a job file was written to meanwhile.
+            TooManyRemovals: in the iteration: more links would go than may.
+            Stopped: in the iteration, where the run ended early; what was done is in the results.
+        """
+        resume = resume or failed_only
+        if resume and overwrite:
+            raise UsageError("resume goes on with a results file, overwrite starts anew: give one of them")
+        if resume and results is None:
+            raise UsageError("a resume takes the results file of the runs before")
+        settings, file = self._with(options, jobs), None
+        if results is not None:
+            file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
+        sources = sources_of(jobs)
+        return self._started(
+            Run(settings, self._token, self._quota, sources, file, failed_only=failed_only, confirm=confirm)
+        )
+
+    def dry_run(self, jobs: Jobs, **options: Any) -> Run:
+        """A run that sends no PUT: its `outcomes()` are what a run would do. `plan()` gathers them."""
+        return self._started(Run(self._with(options, jobs), self._token, self._quota, sources_of(jobs), dry=True))
+
+    async def plan(self, jobs: Jobs, **options: Any) -> Plan:
+        """What a run would do, from what the account holds now; no PUT is sent. Takes what `run()` takes.
+
+        Example:
+            >>> plan = await aha.plan("links.csv")
+            >>> plan.puts, plan.added, plan.removed, plan.holds
+        """
+        run = self.dry_run(jobs, **options)
+        plan = Plan(self._settings)
+        async for outcome in run.outcomes():
+            plan.add(outcome)
+        plan.reads, plan.new_records = run.summary.requests, run.new_records
+        return plan
+
+    async def check(self, jobs: Jobs | None = None, **options: Any) -> Check:
+        """Whose the token is, what the account allows, its link fields; and whether a run could do `jobs`.
+
+        Raises:
+            UsageError: a file cannot be used, or it is not known which table the names in it are of.
+        """
+        sources = sources_of(jobs) if jobs else []
+        return await checked(self._with(options), self._token, self._quota, sources)
+
+    async def export(
+        self, scope: str, field: str | None = None, *, names: bool | Callable[[str], bool] = False
+    ) -> AsyncIterator[LinkJob]:
+        """The links that the targets of a scope hold, as jobs that ask for just these: `export("feature:PRJ1")`.
+
+        With `names`, records are told by their names, for an account in which they have other ids; or by those names
+        of which it says that they will do. One whose name others have too is told by its id.
+
+        Raises:
+            UsageError: the scope names no list, or none that the account has.
+            ExportFailed: the list cannot be read.
+        """
+        listing, will_do = Listing.parse(scope), (names if callable(names) else (lambda _: True) if names else None)
+        async with aclosing(exported(self._settings, self._token, self._quota, listing, field, will_do)) as jobs:
+            async for job in jobs:
+                yield job
+
+    def _with(self, options: dict[str, Any], jobs: Jobs | None = None) -> Settings:
+        unknown = options.keys() - _RUN_OPTIONS
+        if unknown:
+            raise TypeError(f"unknown options of a run: {', '.join(sorted(unknown))}")
+        if isinstance(jobs, UndoFile):  # the account has taken its fields before
+            options = {**options, "preflight": False}
+        return replace(self._settings, **options) if options else self._settings
+
+    def _started(self, run: Run) -> Run:
+        self._runs = [*(each for each in self._runs if not each.ended), run]
+        return run
+
+
+def link(
+    jobs: Jobs,
+    account: str | None = None,
+    token: str | Token | None = None,
+    *,
+    results: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    failed_only: bool = False,
+    **options: Any,
+) -> Summary:
+    """Run a batch and wait for its end: the plain, blocking form of `Linker(...).run(...)`.
+
+    Raises:
+        UsageError: a setting or a file cannot be used; or an event loop is running here already, as in a notebook.
+        Stopped: the run ended early; what was done is in the results.
+
+    Example:
+        >>> summary = link("links.csv", account="company", token=token, results="links.results.jsonl")
+        >>> summary.linked, summary.failed
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError(
+            "link() waits for the end and cannot inside a running event loop (a notebook has one); there, write: "
+            "async with linker.Linker(...) as aha: async for result in aha.run(jobs, results=...): ..."
+        )
+
+    token = secret = Token.of(token)  # so that no frame keeps the text
+    secret.check()
+
+    async def whole() -> Summary:
+        async with Linker(account, secret, **options) as aha:
+            run = aha.run(jobs, results, overwrite=overwrite, resume=resume, failed_only=failed_only)
+            async for _ in run:
+                pass
+            return run.summary
+
+    return asyncio.run(whole())

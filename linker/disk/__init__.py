@@ -1,0 +1,1 @@
+"""Files that lose nothing and lead nowhere else."""

@@ -1,0 +1,1 @@
+"""What is asked: targets, jobs, records."""

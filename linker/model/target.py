@@ -1,0 +1,173 @@
+"""The targets that a job names: their kinds, their reference numbers, and what a user may write for both.
+
+A `Target` that exists is canonical: it compares as the account compares.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from linker.errors import InvalidJob
+from linker.text import quoted
+
+__all__ = ["DIGITS", "SPREADSHEET", "Kind", "Target", "digits", "float_hint"]
+
+
+class Kind(StrEnum):
+    """The nine kinds of resource that can be linked; the value is the wrapper of a request's body."""
+
+    PRODUCT = "product"
+    RELEASE = "release"
+    FEATURE = "feature"
+    REQUIREMENT = "requirement"
+    IDEA = "idea"
+    INITIATIVE = "initiative"
+    GOAL = "goal"
+    CUSTOM_OBJECT_RECORD = "custom_object_record"
+    EPIC = "epic"
+
+    @property
+    def plural(self) -> str:
+        """The kind as it stands in a path: `features`."""
+        return f"{self}s"
+
+    @classmethod
+    def parse(cls, text: str) -> Kind:
+        """The kind that a user means by `feature`, `Features` or Aha!'s own `MasterFeature`.
+
+        Raises:
+            InvalidJob: no kind is called that; the message names the nearest.
+        """
+        folded = str(text).strip().lower().replace("-", "_").removeprefix("ideas::")
+        try:
+            return _KIND_NAMES[folded.removesuffix("s")]
+        except KeyError:
+            near = difflib.get_close_matches(folded, [kind.value for kind in cls], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the kinds are {', '.join(cls)}"
+            raise InvalidJob(f"kind {quoted(text)} is not known; {hint}") from None
+
+
+_KIND_NAMES: Final[Mapping[str, Kind]] = {kind.value: kind for kind in Kind} | {
+    "customobjectrecord": Kind.CUSTOM_OBJECT_RECORD,
+    "master_feature": Kind.EPIC,
+    "masterfeature": Kind.EPIC,
+    "project": Kind.PRODUCT,
+    "strategic_imperative": Kind.GOAL,
+    "strategicimperative": Kind.GOAL,
+}
+
+# The letters between a reference number's prefix and its number (the API document's examples).
+_LETTERS: Final[Mapping[str, Kind]] = {
+    "R": Kind.RELEASE,
+    "MR": Kind.RELEASE,
+    "E": Kind.EPIC,
+    "S": Kind.INITIATIVE,
+    "I": Kind.IDEA,
+    "G": Kind.GOAL,
+}
+_UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
+DIGITS = re.compile(r"[0-9]+")
+_REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
+SPREADSHEET = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
+
+
+def _kind_of(reference: str) -> Kind | None:
+    """The kind that an upper-case reference number tells, None where it tells none."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        return None
+    letters, number, sub = match.group("letters", "number", "sub")
+    if letters is None:
+        if number is None:
+            return Kind.PRODUCT
+        return Kind.FEATURE if sub is None else Kind.REQUIREMENT
+    if letters in _UNLINKABLE:
+        raise InvalidJob(f"id {reference!r} is {_UNLINKABLE[letters]}, which the API cannot link to records")
+    return _LETTERS.get(letters) if sub is None else None
+
+
+class Target(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One Aha! resource. `id` is a number without leading zeros or an upper-case reference number.
+
+    Raises:
+        InvalidJob: the id holds what none does.
+
+    Example:
+        >>> Target.parse("prj1-r-1")
+        Target(kind=<Kind.RELEASE: 'release'>, id='PRJ1-R-1')
+    """
+
+    kind: Kind
+    id: str
+
+    def __post_init__(self) -> None:
+        """Nothing else gets into the path of a request: neither from a job nor from an answer nor from a journal."""
+        if not _ID.fullmatch(self.id):
+            raise InvalidJob(f"{quoted(self.id)} is no id of a {self.kind}")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @classmethod
+    def parse(cls, id: str | int, kind: Kind | str | None = None) -> Target:
+        """The target that a job names.
+
+        Raises:
+            InvalidJob: no target can be meant; the message says why and what would do.
+        """
+        text = _target_id(id)
+        given = Kind.parse(kind) if kind is not None else None
+        if DIGITS.fullmatch(text):
+            if given is None:
+                raise InvalidJob(f"id {text!r} is a bare number, which does not tell its kind; add a kind")
+            return cls(given, text.lstrip("0") or "0")
+        text = text.upper()
+        told = _kind_of(text)
+        if given is None:
+            if told is None:
+                raise InvalidJob(f"id {text!r} is no reference number whose kind is known; add a kind")
+            return cls(told, text)
+        if told is not None and told is not given:
+            raise InvalidJob(f"kind {given.value!r} is contradicted by the id: {text!r} names a {told}")
+        if given is Kind.CUSTOM_OBJECT_RECORD:
+            raise InvalidJob(f"id {text!r}: a custom_object_record is named by its numeric id only")
+        return cls(given, text)
+
+
+def _target_id(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidJob(f"id must be a string or an integer, not {quoted(value)}{float_hint(value)}")
+    text = digits(value) if isinstance(value, int) else value.strip()
+    if not text:
+        raise InvalidJob("id is empty")
+    if SPREADSHEET.fullmatch(text):
+        raise InvalidJob(f"id {quoted(text)} has lost its last digits in a spreadsheet; export it as text")
+    if not _ID.fullmatch(text):
+        rule = "may hold only letters, digits, '-' and '_' (200 at most) and begins with no '-'"
+        raise InvalidJob(f"id {quoted(text)} {rule}")
+    return text
+
+
+def digits(value: int) -> str:
+    """The digits of a number. Raises `InvalidJob` where it has over 4,000."""
+    try:
+        return str(value)
+    except ValueError:  # over the interpreter's limit of digits
+        raise InvalidJob("an id of over 4,000 digits is written as a string") from None
+
+
+def float_hint(value: object) -> str:
+    """What to do about a number with a point; nothing of anything else."""
+    if not isinstance(value, float):
+        return ""
+    if value == value and abs(value) >= 2**53:  # beyond, a float has dropped digits (IEEE 754)
+        return "; the number has lost its last digits (in a spreadsheet, or above 2^64): write it as a string"
+    return "; write it as a string"

@@ -1,0 +1,123 @@
+"""What may be written: the guard, a budget of links taken away, and the pilot, a number of targets changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from linker.errors import TooManyRemovals
+from linker.results.summary import Summary
+from linker.settings import Settings
+from linker.work.attempts import Step
+from linker.work.steps import Work
+
+__all__ = ["ALWAYS_LET_THROUGH", "Admission", "Guard"]
+
+ALWAYS_LET_THROUGH: Final = 100
+"""Removals of which the guard never asks, where no number was given."""
+
+
+class Guard:
+    """A running budget of removals: a number, or the larger of 100 and half of the links read so far.
+
+    The removals of a page are counted before its first PUT, so that a file which would empty an account is
+    noticed while the account is whole.
+    """
+
+    def __init__(self, most: int | None, *, lifted: bool = False) -> None:
+        self._most = most
+        self._lifted = lifted
+        self.removals = 0
+        self.read = 0
+
+    def __repr__(self) -> str:
+        state = "lifted" if self._lifted else f"at most {self.budget}"
+        return f"<Guard {self.removals} removals of {self.read} links read, {state}>"
+
+    @property
+    def lifted(self) -> bool:
+        """Everything is let through."""
+        return self._lifted
+
+    @property
+    def budget(self) -> int:
+        """Removals that are let through."""
+        return self._most if self._most is not None else max(ALWAYS_LET_THROUGH, self.read // 2)
+
+    def count(self, removals: int, read: int) -> bool:
+        """Count removals that are about to be written and links that were read; whether they are let through."""
+        self.removals += removals
+        self.read += read
+        return self._lifted or not removals or self.removals <= self.budget
+
+    def lift(self) -> None:
+        """Let everything through from now on: somebody has said so."""
+        self._lifted = True
+
+    def stopped(self, written: bool) -> TooManyRemovals:
+        """The error of a run that goes no further."""
+        return TooManyRemovals(self.removals, self.read, self.budget, written=written)
+
+
+class Admission:
+    """Lets works through to their PUT, or not.
+
+    Args:
+        confirm: asked with the removals and the links read when the budget is used up.
+        stop: called with the error of a run that goes no further.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        guard: Guard,
+        summary: Summary,
+        confirm: Callable[[int, int], Awaitable[bool]] | None,
+        stop: Callable[[TooManyRemovals], None],
+    ) -> None:
+        self._limit = settings.limit
+        self._guard = guard
+        self._summary = summary
+        self._confirm = confirm
+        self._stop = stop
+        self._stopped = False
+        self._asking = asyncio.Lock()
+        self._changing = 0
+        self.full = False
+        """The pilot is over: what is not admitted yet never will be."""
+
+    async def admit(self, works: list[Work]) -> list[Work]:
+        """The works that may go on: all but those at their PUT that guard or pilot do not let through."""
+        planned = [work for work in works if work.step is Step.WRITE]
+        if not await self._guarded(planned, sum(work.todo.links_read for work in works if not work.admitted)):
+            return []
+        new = [work for work in planned if not work.admitted]
+        if self._limit is not None:
+            room = self._limit - self._changing
+            self._changing += len(new[:room])
+            if len(new) > room:
+                self.full = self._summary.limited = True
+                new = new[:room]
+        for work in new:
+            work.admitted = True
+        return [work for work in works if work.admitted or work.step is not Step.WRITE]
+
+    async def _guarded(self, planned: list[Work], read: int) -> bool:
+        """Count removals against the budget; where it is used up, somebody says to go on or the run stops."""
+        removals = sum(work.todo.removals - work.charged for work in planned)
+        for work in planned:
+            work.charged = work.todo.removals
+        if self._guard.count(removals, read):
+            return True
+        async with self._asking:
+            if self._guard.lifted:  # said while this one waited
+                return True
+            if self._stopped:
+                return False
+            if self._confirm is not None and await self._confirm(self._guard.removals, self._guard.read):
+                self._guard.lift()
+                return True
+            self._stopped = True
+        self._stop(self._guard.stopped(written=self._summary.puts > 0))
+        return False

@@ -1,0 +1,70 @@
+"""The mirror: a file that is the whole truth for one field of a scope clears the field of what it does not name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+
+from linker.api.answers import Answer
+from linker.api.lists import Listing
+from linker.api.requests import Request
+from linker.batch.batch import Batch
+from linker.errors import UsageError
+from linker.model.job import LinkJob
+from linker.model.target import Target
+from linker.retry.fetch import Fetch, every_page
+from linker.retry.verdict import GiveUp
+
+__all__ = ["MIRROR", "clears"]
+
+MIRROR = "--mirror"
+"""What a clear's result line has as its source."""
+
+
+async def clears(
+    batch: Batch,
+    scope: Listing,
+    field: str,
+    fetch: Fetch,
+    is_open: Callable[[Target], bool],
+) -> AsyncIterator[LinkJob]:
+    """A clear for each target of the scope that holds something in the field and that the batch does not name.
+
+    So is one that holds nothing where an earlier run of the results file has not ended with it (`is_open`).
+    Nothing is yielded before every target that the batch names there has been seen under both of its names.
+
+    Raises:
+        UsageError: the scope or a target that the batch names cannot be read, so nothing may be cleared.
+    """
+    unnamed: dict[str, str] = {}  # numeric id -> the name to write it by
+    unseen = {target for target in batch.all_names() if target.kind is scope.kind and _may_be_in(scope, target)}
+    async with aclosing(every_page(fetch, scope)) as pages:
+        async for _, answer in pages:
+            if isinstance(answer, GiveUp) or answer.page is None:
+                raise UsageError(f"--mirror: the list of {scope} cannot be read{_why(answer)}; nothing is cleared")
+            for item in answer.page.items:
+                if item.links is None or not item.id:
+                    what = "links" if item.links is None else "ids"
+                    raise UsageError(f"--mirror: the list of {scope} shows no {what}; nothing is cleared")
+                names = {Target(scope.kind, name) for name in (item.reference, item.id) if name}
+                unseen -= names
+                if (item.links.get(field) or any(map(is_open, names))) and not any(map(batch.names, names)):
+                    unnamed[item.id] = item.reference or item.id
+    for target in unseen:
+        answer = await fetch(Request(target))
+        if isinstance(answer, GiveUp) or not answer.target.id:
+            raise UsageError(f"--mirror: {target} cannot be read{_why(answer)}; nothing is cleared")
+        unnamed.pop(answer.target.id, None)
+    for name in unnamed.values():
+        yield LinkJob(name, {field: []}, kind=scope.kind)
+
+
+def _may_be_in(scope: Listing, target: Target) -> bool:
+    """Whether a target may stand in the scope, as far as its name tells."""
+    if not scope.parent or scope.parent.isdigit() or target.id.isdigit():
+        return True
+    return target.id.startswith(f"{scope.parent}-")
+
+
+def _why(answer: Answer | GiveUp) -> str:
+    return f" ({answer.error.message})" if isinstance(answer, GiveUp) else ""

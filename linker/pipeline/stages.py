@@ -1,0 +1,350 @@
+"""The stages connected: sources ─▶ batch ─▶ planner ─▶ work queue ─▶ workers (quota, pool, verdict) ─▶ results.
+
+One `TaskGroup` owns every task. Draining and cancelling live here: a run that is stopped sends nothing new, lets
+what is under way end within `drain_s`, and writes its results; a job without a line has not been finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+
+from linker import log
+from linker.api.lists import Listing, PageRequest
+from linker.batch.batch import Batch
+from linker.batch.change import Intent
+from linker.batch.merge import Job, Lost, Wish
+from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError
+from linker.model.target import Target
+from linker.pipeline.guard import Admission, Guard
+from linker.pipeline.mirror import MIRROR, clears
+from linker.pipeline.reader import Planner, Sight
+from linker.pipeline.workers import Workers
+from linker.pipeline.workqueue import WorkQueue
+from linker.ratelimit.limiter import Quota
+from linker.records.create import Creator
+from linker.records.names import Names
+from linker.records.preflight import Intake
+from linker.results.file import ResultsFile
+from linker.results.result import Outcome, Result
+from linker.results.resume import Done, read_done
+from linker.results.summary import Summary
+from linker.results.writer import Recorder
+from linker.retry.backoff import Backoff
+from linker.retry.fetch import Fetcher
+from linker.sessions.pool import Api, SessionPool
+from linker.sessions.token import Token
+from linker.settings import Settings
+from linker.sources import Reading, Rejection, Source
+from linker.work.attempts import PageSeen, Step
+from linker.work.layout import Layout
+from linker.work.steps import Work
+
+__all__ = ["Pipeline", "Progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. `jobs` and `targets` are what has been read so far, all of it once `read` is set."""
+
+    read: bool
+    jobs: int
+    targets: int
+    targets_done: int
+    requests: int
+    paused_s: float
+    outage: bool
+    elapsed_s: float
+
+
+class Pipeline:
+    """One run of one batch.
+
+    Args:
+        deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
+        dry: plan only: no PUT is ever sent.
+        failed_only: do just the targets with a job that failed or was rejected in an earlier run of the results file.
+        confirm: asked with the removals and the links read when the guard would stop the run.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        token: Token,
+        quota: Quota,
+        sources: Sequence[Source],
+        results: ResultsFile | None,
+        deliver: Callable[[list[Outcome]], Awaitable[None]],
+        *,
+        dry: bool = False,
+        failed_only: bool = False,
+        confirm: Callable[[int, int], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._quota = quota
+        self._sources = sources
+        self._file = results
+        self._dry = dry
+        self._mirrored = (Listing.parse(settings.mirror[0]), settings.mirror[1]) if settings.mirror else None
+        self._failed_only = failed_only
+        self._left: dict[Target, Intent] = {}
+        self._done = Done()
+        self._blind = settings.blind and not dry  # a plan is what is read
+        self._stop = asyncio.Event()
+        self._pool = SessionPool(settings, token, quota, self._stop)
+        api = Api(self._pool)
+        self._batch = Batch(settings.mode)
+        self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
+        self._backoff: Backoff[Work] = Backoff(self._queue.again)
+        self._jobs = 0
+        self._untold = 0  # lines that do not tell their target
+        self._read = False
+        self._started = asyncio.get_running_loop().time()
+        self._why_stopped: Stopped | None = None
+        self._log = log.get_logger()
+        self.summary = Summary(results.path if results is not None else None)
+        self._recorder = Recorder(results, self.summary, 2 * settings.concurrency, deliver)
+        guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
+        self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
+        self._fetcher = Fetcher(settings, api, quota, self.stop)
+        self._intake = Intake(settings, self._fetcher.fetch)
+        self._creator = Creator(self._intake.names, self._fetcher)
+        self._layout = Layout()
+        self._workers = Workers(
+            settings,
+            self._fetcher,
+            self._queue,
+            self._backoff,
+            self._admission,
+            self._recorder,
+            results.journal if results is not None else None,
+            self._creator,
+            self._layout,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self._batch!r} {self._queue!r} {self._backoff!r} {self._quota!r}>"
+
+    @property
+    def names(self) -> Names:
+        """The names of records, as far as the run has read them."""
+        return self._intake.names
+
+    def stop(self, why: Stopped | None = None) -> None:
+        """Send nothing new; what is under way ends, and the run with it. With `why`, the run raises that then."""
+        self._why_stopped = self._why_stopped or why
+        self.summary.stopped = True
+        self._stop.set()
+        self._quota.wake()
+        self._fetcher.breaker.wake()
+
+    def _too_many(self, error: TooManyRemovals) -> None:
+        if not error.written and self._file is not None:
+            self._file.discard()
+        self.stop(error)
+
+    def progress(self) -> Progress:
+        """A look at the run."""
+        now = asyncio.get_running_loop().time()
+        return Progress(
+            read=self._read,
+            jobs=self._jobs,
+            targets=self._batch.targets,
+            targets_done=self._workers.targets_done,
+            requests=self._pool.requests,
+            paused_s=self._quota.paused_s,
+            outage=self._fetcher.breaker.is_open,
+            elapsed_s=now - self._started,
+        )
+
+    async def run(self) -> None:
+        """Do it.
+
+        Raises:
+            UsageError: a source, the scope or the results file cannot be used; nothing was written.
+            Stopped: the run ended early; what was done is in the results.
+        """
+        self._started = asyncio.get_running_loop().time()
+        for source in self._sources:
+            source.check()
+        self._intake.names.check()
+        with self._file or nullcontext():
+            try:
+                async with self._pool, asyncio.TaskGroup() as group:
+                    writer = group.create_task(self._recorder.run())
+                    stages = group.create_task(self._stages())
+                    watch = group.create_task(self._drain(stages))
+                    await asyncio.wait({stages})
+                    watch.cancel()
+                    await self._recorder.end()
+                    await writer
+            except BaseExceptionGroup as group:
+                if self._file is not None and group.subgroup(UsageError) is not None:
+                    self._file.discard()  # nothing was sent
+                raise
+            finally:
+                self._recorder.flush()
+                self.summary.requests = self._pool.requests
+                self.summary.created = self._creator.count
+                self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
+                if self._file is not None and self.summary.stopped and not self.summary.jobs:
+                    self._file.discard()
+            if self._why_stopped is not None:
+                raise self._why_stopped
+            if self._file is not None and self._file.journal.left and not self.summary.stopped:
+                self._log.warning(log.LEFT_OPEN, targets=self._file.journal.left, journal=str(self._file.journal.path))
+            changed = next((source.name for source in self._sources if source.changed()), None)
+            if changed is not None and not self._dry and not self.summary.stopped:
+                raise InputChanged(f"{changed} was written to since it was read; what it said then is done")
+
+    async def _drain(self, stages: asyncio.Task[None]) -> None:
+        """When the run is stopped, give what is under way its time."""
+        await self._stop.wait()
+        self._log.info(log.STOPPING, under_way=self._queue.stats().unfinished, drain_s=self._settings.drain_s)
+        await asyncio.wait({stages}, timeout=self._settings.drain_s)
+        stages.cancel()
+
+    async def _stages(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self._read_input())
+            halt = group.create_task(self._halt(reading))
+            await asyncio.wait({reading})
+            halt.cancel()
+            if self._stop.is_set():
+                return
+            backoff = group.create_task(self._backoff.run())
+            feeding = group.create_task(self._feed(group))
+            halting = group.create_task(self._halt(feeding))
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self._settings.concurrency, max(1, self._batch.targets))):
+                    workers.create_task(self._workers.run(group))
+            for task in (backoff, feeding, halting):
+                task.cancel()
+
+    async def _halt(self, stage: asyncio.Task[None]) -> None:
+        """When the run is stopped, let a stage that brings new work end at once."""
+        await self._stop.wait()
+        stage.cancel()
+        now = asyncio.get_running_loop().time()
+        await self._workers.settle_held()
+        for work in [*self._queue.drop(), *self._backoff.drop()]:
+            await self._recorder.take(work.unchecked(now))
+
+    async def _read_input(self) -> None:
+        """Read all input: a batch is declarative, and nothing is sent before its last line is known."""
+        if self._file is not None and self._file.resume:
+            await self._resume(self._file)
+        reading = Reading(self._settings.empty_clears, self._settings.match)
+        for source in self._sources:
+            async for entries in source.entries(reading):
+                unread: list[Outcome] = []
+                for entry in await self._intake.take(entries):
+                    number, self._jobs = self._jobs, self._jobs + 1
+                    if not isinstance(entry.said, Rejection):
+                        self._batch.add(number, entry.source, entry.line, entry.said)
+                        continue
+                    unread.append(Result.unread(number, entry, entry.said))
+                    if entry.said.target is not None:
+                        place = f"{entry.source} line {entry.line}"
+                        self._batch.lose(entry.said.target, Lost(place, entry.said.fields))
+                    else:
+                        self._untold += 1
+                await self._recorder.take(unread)
+        if self._mirrored is not None:
+            await self._mirror(*self._mirrored)
+        if self._done.lines:
+            self.summary.passed_over = await asyncio.to_thread(self._batch.pass_over, self._is_done)
+            self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
+        if self._batch.targets and (faults := await self._intake.faults()):
+            await self._recorder.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])
+        for source in self._sources:
+            if source.changed():
+                self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
+        self._read = True
+        self._layout.defined = self._intake.names.fields is not None
+        self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
+
+    async def _resume(self, file: ResultsFile) -> None:
+        """Learn what earlier runs have done."""
+        self._done = await asyncio.to_thread(read_done, file.path)
+        if self._failed_only and not self._done.lines:
+            raise UsageError(f"--failed-only: {file.path} has no results of an earlier run")
+        file.run = self._done.last_run + 1 if self._done.lines else 0
+        self._left = dict(file.left)
+
+    def _is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
+        if self._failed_only:
+            return not self._done.failed(target)
+        return target not in self._left and self._done.holds(target, jobs)
+
+    async def _mirror(self, scope: Listing, field: str) -> None:
+        """Add a clear for each target of the scope that the file does not name."""
+        if self._untold:
+            lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
+            raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
+        await self._intake.check_field(scope.kind, field)
+        added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch, self._is_open)]
+        for job in added:
+            self._batch.add(self._jobs, MIRROR, None, job)
+            self._jobs += 1
+
+    def _is_open(self, target: Target) -> bool:
+        return target in self._left or self._done.failed(target)
+
+    async def _feed(self, owner: asyncio.TaskGroup) -> None:
+        """From the batch to the queue: what is seen together is counted together, before its first PUT."""
+        planner = Planner(self._batch, self._fetcher.fetch, self._queue, owner)
+        async with aclosing(planner.sights(blind=self._blind)) as groups:
+            async for group in groups:
+                await self._take_in(group)
+                if self._admission.full:
+                    break
+        self._queue.close()
+
+    async def _take_in(self, group: list[Sight]) -> None:
+        now = asyncio.get_running_loop().time()
+        outcomes: list[Outcome] = []
+        works: list[Work] = []
+        pages: dict[PageRequest, PageSeen[Work]] = {}
+        for sight in group:
+            outcomes += [Result.rejected(job, error) for job, error in sight.rejected]
+            self._workers.targets_done += sight.names - 1
+            if sight.wish is None:
+                self._workers.targets_done += 1
+                continue
+            work = Work(
+                sight.wish,
+                max_age_s=self._settings.max_age,
+                number_change=self._number_change,
+                blind=self._blind,
+                dry=self._dry,
+                left=self._left_of(sight.wish),
+                defined=self._layout.defined,
+            )
+            if sight.error is not None:
+                outcomes += work.failed(sight.error.error, sight.error.http_status, now)
+            elif sight.links is not None:
+                outcomes += work.see(sight.links, 200, sight.read_at, now)
+            if work.step is Step.WRITE and sight.page is not None:
+                work.page = pages.setdefault(sight.page, PageSeen(sight.page))
+                work.page.unsent.add(work)
+            works.append(work)
+        ended = [work for work in works if work.step is None]
+        await self._recorder.take(outcomes, [target for work in ended for target in work.targets])
+        self._workers.targets_done += len(ended)
+        for work in await self._admission.admit(works):
+            if work.step is not None:
+                await self._queue.put(work)
+
+    def _left_of(self, wish: Wish) -> Intent | None:
+        """The last PUT that an earlier run has left open, by whichever name of the target."""
+        if not self._left:
+            return None
+        names = {wish.target, *(job.target for job in wish.jobs)}
+        return next((intent for target, intent in reversed(self._left.items()) if target in names), None)
+
+    def _number_change(self) -> int:
+        self.summary.puts += 1
+        return self._done.next_change + self.summary.puts - 1

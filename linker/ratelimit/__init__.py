@@ -1,0 +1,1 @@
+"""The account's rate limit: one await before each request."""

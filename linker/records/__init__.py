@@ -1,0 +1,1 @@
+"""Records of custom tables: names to ids, and back."""

@@ -1,0 +1,114 @@
+"""Records are made for names that their table does not have: one POST each, whoever asks for it, and never two.
+
+Two POSTs make two records, and an answer can be lost. So a name is asked for once a run; one whose answer is lost is
+looked for in the table before it is sent again; and a resume reads the table first, where what a killed run has made
+is found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from linker import log
+from linker.api.answers import Answer
+from linker.api.requests import Create
+from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
+from linker.model.job import record_id
+from linker.model.target import Kind
+from linker.ratelimit.limiter import Closed
+from linker.records.index import Records
+from linker.records.names import Names
+from linker.records.table import Table, read_table, told
+from linker.retry.fetch import Fetcher
+from linker.retry.verdict import GiveUp
+from linker.text import harmless
+
+__all__ = ["Creator"]
+
+
+class Creator:
+    """Makes the missing records of one run."""
+
+    def __init__(self, names: Names, fetcher: Fetcher) -> None:
+        self._names = names
+        self._fetcher = fetcher
+        self._made: dict[tuple[Table, str], asyncio.Task[str | Error]] = {}
+        self._looking = asyncio.Lock()
+        self._looks: dict[Table, tuple[float, Records]] = {}  # when it began, and what there was
+        self._log = log.get_logger()
+        self.count = 0
+        """Records that were made."""
+
+    def __repr__(self) -> str:
+        return f"<Creator, {self.count} records>"
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there are names without a record."""
+        return self._names.new > 0
+
+    async def create(
+        self, kind: Kind, names: Mapping[str, Sequence[str]], owner: asyncio.TaskGroup
+    ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, Error]]]:
+        """The ids of records of these names, by field, each made where it is not yet; and those that could not be.
+
+        Args:
+            owner: owns the requests: who asked for a record may be cut off, and others wait for it.
+
+        Raises:
+            quota.Closed: the run is being stopped.
+        """
+        asked: list[tuple[str, str, asyncio.Task[str | Error]]] = []
+        for field, wanted in names.items():
+            table = await self._names.table(kind, field)
+            for name in wanted:
+                if (table, name) not in self._made:
+                    self._made[table, name] = owner.create_task(self._create(table, name))
+                asked.append((field, name, self._made[table, name]))
+        await asyncio.wait({task for _, _, task in asked})
+        ids: dict[str, dict[str, str]] = {}
+        errors: dict[str, dict[str, Error]] = {}
+        for field, name, task in asked:
+            if task.cancelled():
+                raise Closed
+            made = task.result()
+            if isinstance(made, Error):
+                errors.setdefault(field, {})[name] = made
+            else:
+                ids.setdefault(field, {})[name] = made
+        return ids, errors
+
+    async def _create(self, table: Table, name: str) -> str | Error:
+        answer = await self._fetcher.fetch(Create(table[0], {"name": name}), lambda: self._arrived(table, name))
+        if isinstance(answer, GiveUp):
+            message = f"the record {name!r} could not be created: {answer.error.message}"
+            return Error(answer.error.type, message, answer.error.retryable)
+        try:
+            id = record_id((answer.value or {})["custom_object_record"]["id"])
+        except (InvalidJob, KeyError, TypeError):
+            return Error(ErrorType.BAD_ANSWER, f"the record {name!r} was created, and the answer does not tell its id")
+        self.count += 1
+        self._log.info(log.RECORD_CREATED, table=told(table), name=harmless(name), id=id)
+        return id
+
+    async def _arrived(self, table: Table, name: str) -> Answer | GiveUp | None:
+        """Whether a record is there whose POST was not answered; where that cannot be told, it is not sent again."""
+        since = asyncio.get_running_loop().time()
+        async with self._looking:
+            began, records = self._looks.get(table, (-1.0, Records("name")))
+            if began < since:
+                began = asyncio.get_running_loop().time()
+                try:
+                    records = await read_table(self._fetcher.fetch, table, "name", why="after a lost answer")
+                except (UsageError, Stopped) as error:
+                    message = f"no answer came, and whether it is there by now cannot be seen: {error}"
+                    return GiveUp(Error(ErrorType.CONNECTION, message, retryable=True), None)
+                self._looks[table] = began, records
+        ids = records.ids(name)
+        if not ids and not records.whole:
+            message = "no answer came, and the table shows fewer records than it says it has: it may be there"
+            return GiveUp(Error(ErrorType.CONNECTION, message, retryable=True), None)
+        if len(ids) > 1:
+            return GiveUp(Error(ErrorType.UNKNOWN_RECORD, f"there are {len(ids)} of that name by now"), None)
+        return Answer(200, value={"custom_object_record": {"id": ids[0]}}) if ids else None

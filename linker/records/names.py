@@ -1,0 +1,212 @@
+"""From the names of records to their ids: by the list of their table, which is read once a run.
+
+A name that the table does not have is never guessed: the job is rejected, with what may have been meant; or, where
+missing ones are to be created, the name stands in the place of the id until its record is there (`missing.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from linker.api.lists import Listing
+from linker.batch.placeholder import place_of
+from linker.errors import ExportFailed, InvalidJob, LinkerError, UsageError
+from linker.model.job import LinkJob, Name, sorted_ids
+from linker.model.target import Kind
+from linker.records.fields import Fields
+from linker.records.index import Records, key_of
+from linker.records.table import Table, parse_table, read_table, table_of_record, tables_in_use
+from linker.retry.fetch import Read
+from linker.settings import Settings
+
+__all__ = ["Names", "Naming", "UnknownRecord"]
+
+
+class UnknownRecord(InvalidJob):
+    """A record that is called so is not there, or there are several."""
+
+
+class Names:
+    """The names of one run.
+
+    Args:
+        read: sends a request until there is an answer that counts.
+    """
+
+    def __init__(self, settings: Settings, read: Read) -> None:
+        self._settings = settings
+        self._read = read
+        self.fields: Fields | None = None
+        """The account's field definitions, where they are known."""
+        self._tables: dict[tuple[Kind, str], Table] = {}
+        self._whence: dict[Table, str] = {}
+        self._records: dict[tuple[Table, str], Records] = {}
+        self._new: dict[tuple[Table, str], str] = {}  # by the folded name
+        self._near: dict[tuple[Table, Name], str] = {}
+
+    def __repr__(self) -> str:
+        return f"<Names of {sum(map(len, self._records.values())):,} records, {len(self._new)} to be created>"
+
+    @property
+    def new(self) -> int:
+        """Records that are to be created."""
+        return len(self._new)
+
+    def check(self) -> None:
+        """Notice beforehand that a `table` of the settings is none. Raises `UsageError` where it is so."""
+        for text in self._settings.table:
+            parse_table(text)
+
+    async def resolve(self, job: LinkJob) -> LinkJob:
+        """The same job by ids.
+
+        Raises:
+            UnknownRecord: a name that is nobody's, or several records'.
+            UsageError: it is not known which table a field links to, or there is none such.
+            Stopped: the table cannot be read.
+        """
+        kind = job.target.kind
+        links: dict[str, Sequence[str]] = {}
+        for field, records in job.links.items():
+            ids = [each if isinstance(each, str) else await self._id(kind, field, each) for each in records]
+            links[field] = sorted_ids(ids)
+        return job.resolved(links)
+
+    def value(self, kind: Kind, field: str, id: str) -> str | None:
+        """What a record is called, as far as the run has read its table."""
+        table = self._tables.get((kind, field))
+        by = self._settings.match or "name"
+        records = self._records.get((table, by)) if table is not None else None
+        return records.value(id) if records is not None else None
+
+    async def table(self, kind: Kind, field: str) -> Table:
+        """The table that a field of a kind links to.
+
+        By the settings; else by the field's definition, where that tells it; else by what the field holds somewhere.
+
+        Raises:
+            UsageError: nothing tells it.
+        """
+        known = self._tables.get((kind, field))
+        if known is None:
+            known, whence = await self._find(kind, field)
+            self._tables[kind, field] = known
+            self._whence.setdefault(known, whence)
+        return known
+
+    async def _find(self, kind: Kind, field: str) -> tuple[Table, str]:
+        said = tuple(place for name, place in map(parse_table, self._settings.table) if name == field)
+        if said:
+            return said, "as --table says"
+        definition = self.fields.get(kind, field) if self.fields is not None else None
+        if definition is not None and definition.table is not None:
+            return (definition.table,), "as the field's definition says"
+        used = await tables_in_use(self._read, kind, {field})
+        if field in used:
+            return (used[field],), f"the table of what {field} of other {kind.plural} holds"
+        raise UsageError(
+            f"which table the names on {field} of {kind.plural} are of is not known, for no answer tells it; "
+            f"say --table {field}=PRODUCT/TABLE, for example --table {field}=PRJ1/customers"
+        )
+
+    async def _id(self, kind: Kind, field: str, name: Name) -> str:
+        table, records = await self._known(kind, field, name.field)
+        ids = records.ids(name.value)
+        if len(ids) == 1:
+            return ids[0]
+        if ids:
+            several = ", ".join(sorted_ids(ids))
+            raise UnknownRecord(f"links.{field}: {len(ids)} records have the {_said(name)}: {several}; say which by id")
+        if self._settings.create_missing and not records.whole:
+            why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
+            raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{why}")
+        if self._settings.create_missing and name.field == "name":
+            return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
+        raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{await self._hint(table, records, name)}")
+
+    async def _known(self, kind: Kind, field: str, by: str) -> tuple[Table, Records]:
+        """The table of a field and its records, read when they are first asked for.
+
+        One that goes by two names (a product's prefix and its number) is one: what it lacks is created once.
+        """
+        table = await self.table(kind, field)
+        records = self._records.get((table, by))
+        if records is None:
+            records = await read_table(self._read, table, by, why=self._whence[table])
+            for other in [other for other, other_by in self._records if other_by == by]:
+                if self._records[other, by].is_same(records):
+                    self._tables = {each: other if its == table else its for each, its in self._tables.items()}
+                    return other, self._records[other, by]
+            self._records[table, by] = records
+        return table, records
+
+    async def _hint(self, table: Table, records: Records, name: Name) -> str:
+        """What may have been meant: searched once a name, in a thread, for it takes a while in a long table."""
+        if self._settings.create_missing:
+            return f"; one that is created needs a name, and its {name.field} alone is known"
+        hint = self._near.get((table, name))
+        if hint is None:
+            near = await asyncio.to_thread(records.nearest, name.value)
+            hint = self._near[table, name] = "".join(_offers(near))
+        return hint
+
+
+def _offers(near: Sequence[tuple[str, str]]) -> Iterator[str]:
+    if near:
+        yield "; did you mean "
+        yield " or ".join(f"{value!r} ({id})" for value, id in near)
+        yield "?"
+
+
+def _said(name: Name) -> str:
+    return f"{name.field} {name.value!r}"
+
+
+class Naming:
+    """The names of what an account holds: each table is found by one of its records, and read once.
+
+    Args:
+        will_do: whether a name can be written where it goes.
+    """
+
+    def __init__(self, read: Read, will_do: Callable[[str], bool]) -> None:
+        self._read = read
+        self._will_do = will_do
+        self._tables: dict[Listing | None, Records] = {}
+        self._ids: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Naming by {len(self._tables)} tables>"
+
+    @property
+    def left(self) -> int:
+        """Records that stay as ids: they share their name, have none that will do, or cannot be seen."""
+        return len(self._ids)
+
+    async def named(self, job: LinkJob) -> LinkJob:
+        """The same job by names. Raises `ExportFailed` where a table cannot be read to its end."""
+        links = {field: [await self._name(str(id)) for id in ids] for field, ids in job.links.items()}
+        return LinkJob(job.id, links, kind=job.kind, mode=job.mode, key=job.key)
+
+    async def _name(self, id: str) -> str | Name:
+        if id in self._ids:
+            return id
+        records = next((each for each in self._tables.values() if id in each), None)
+        if records is None:
+            records = await self._load(id)
+        name = records.value(id)
+        if name and records.ids(name) == [id] and self._will_do(name):
+            return Name("name", name)
+        self._ids.add(id)
+        return id
+
+    async def _load(self, id: str) -> Records:
+        table = await table_of_record(self._read, id)
+        if table is None or table in self._tables:
+            return Records("name")
+        try:
+            self._tables[table] = await read_table(self._read, (table,), "name", why=f"in which record {id} is")
+        except LinkerError as error:
+            raise ExportFailed(f"{error}; what was exported is not all there is") from None
+        return self._tables[table]

@@ -1,0 +1,1 @@
+"""What became of each job: the results file and what is read back from it."""

@@ -1,0 +1,195 @@
+"""The results file: one JSON line a job, written by one writer, with its journal beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from linker import log
+from linker.batch.change import Intent
+from linker.disk.lines import DISK, Disk, Durability, Lines, Locked
+from linker.disk.private import make_folder
+from linker.errors import ResultsExist, ResultsUnwritable, UsageError
+from linker.model.target import Target
+from linker.results.journal import Journal, by_process, journal_of
+from linker.results.result import Result
+
+__all__ = ["ResultsFile"]
+
+_GO_ON = "nothing more is sent; mend that, and go on with --resume"
+
+
+class ResultsFile:
+    """The one writer of a results file: whole lines only, one `write` for all that are there.
+
+    Args:
+        overwrite: keep a file that is there under a dated name, and start anew.
+        resume: go on with a file that is there.
+        durability: what a line survives once `sync()` has returned.
+
+    Raises:
+        UsageError: that can be no file's name.
+
+    Example:
+        >>> with ResultsFile(Path("links.results.jsonl")) as results:
+        ...     results.write([result])
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        durability: Durability = "fsync",
+        disk: Disk = DISK,
+    ) -> None:
+        if path.name in ("", ".."):
+            raise UsageError(f"results {os.fspath(path)!r} is the name of a folder; name a file")
+        self.path = path
+        self.resume = resume
+        self.journal = Journal(journal_of(path), disk, durability)
+        self.left: Mapping[Target, Intent] = {}
+        """PUTs of earlier runs whose results are not all in the file."""
+        self.run = 0
+        """Which run of the file this is; lines of all but the first say so in their key `run`."""
+        self._overwrite = overwrite
+        self._durability: Durability = durability
+        self._disk = disk
+        self._lines: Lines | None = None
+        self._put_away: list[tuple[Path, Path]] = []
+        self._discarded = False
+        self._begun_at = 0
+
+    def __repr__(self) -> str:
+        return f"<ResultsFile {self.path}, {self._lines.size if self._lines is not None else 0:,} bytes>"
+
+    def __enter__(self) -> Self:
+        """Make the file and its folder, or open it where this is a resume; nobody else can write to it then.
+
+        Raises:
+            ResultsExist: it is there, and neither `resume` nor `overwrite` says what to do about that.
+            UsageError: it cannot be made, or another run writes to it.
+        """
+        try:
+            make_folder(self.path.parent)
+            if self._overwrite:
+                self._keep_the_old()
+            if not self.resume and os.path.lexists(self.journal.path):
+                raise FileExistsError
+            self._lines = Lines(self.path, self._disk, self._durability, os.O_CREAT | (0 if self.resume else os.O_EXCL))
+            self._begun_at = self._lines.size
+            self._mend(self._lines)
+            self.left = self.journal.open(anew=not self.resume)
+        except BaseException as error:
+            self._close(keep=False)
+            if isinstance(error, Locked):
+                raise UsageError(self._in_use()) from None
+            if isinstance(error, FileExistsError):
+                raise ResultsExist(self._exists()) from None
+            if isinstance(error, OSError):
+                raise UsageError(f"results file {self.path}: {error.strerror}") from None
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Close the file; one in which nothing was written does not outlive an error, and the old one is put back."""
+        assert self._lines is not None
+        with suppress(OSError):  # then the journal stays
+            self._lines.sync_now()
+        self._close(keep=not self._discarded and (error is None or self._lines.size > 0))
+
+    def discard(self) -> None:
+        """Leave no file behind when it is closed: the run came to nothing."""
+        self._discarded = True
+
+    def write(self, results: Sequence[Result]) -> None:
+        """Append a line for each result.
+
+        Raises:
+            ResultsUnwritable: not all of it could be written; what was is cut back to whole lines.
+        """
+        assert self._lines is not None
+        end = b"\n" if not self.run else b',"run":%d}\n' % self.run
+        whole = None if not self.run else -1
+        data = b"".join([part for result in results for part in (result.to_json()[:whole], end)])
+        try:
+            self._lines.append(data)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    async def sync(self) -> None:
+        """Wait until what was written is as durable as was asked. Raises `ResultsUnwritable` where it never will be."""
+        assert self._lines is not None
+        try:
+            await self._lines.sync()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def sync_now(self) -> None:
+        """The same where no loop runs any more."""
+        assert self._lines is not None
+        try:
+            self._lines.sync_now()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> ResultsUnwritable:
+        return ResultsUnwritable(f"results file {self.path}: {error.strerror}; {_GO_ON}")
+
+    def _in_use(self) -> str:
+        whose = by_process(self.path)
+        return f"results file {self.path}: a run is writing to it{whose}; wait for its end, or name another file"
+
+    def _exists(self) -> str:
+        there = f"results file {self.path} exists"
+        if not os.path.lexists(self.path):
+            there = f"results file {self.path} is gone, but the journal of its run, {self.journal.path}, exists"
+        return f"{there}; --resume goes on with it, --overwrite keeps it under a dated name and starts anew"
+
+    def _mend(self, lines: Lines) -> None:
+        cut = lines.mend(b'{"job":')
+        if cut:
+            log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
+
+    def _keep_the_old(self) -> None:
+        """Put the old file away, and its journal, which says what it does not."""
+        for path in (self.path, self.journal.path):
+            if path.is_file():
+                old = Lines(path, self._disk, self._durability)  # not from under a run that writes to it
+                try:
+                    away = journal_of(self._put_away[0][1]) if self._put_away else _dated(path)
+                    self._disk.rename(path, away)
+                    self._put_away.append((path, away))
+                finally:
+                    old.close()
+
+    def _close(self, *, keep: bool) -> None:
+        """Close both files. Without `keep`, what was made is gone then, and what was put away is back."""
+        self.journal.close()
+        made = self._lines is not None and not self._begun_at and not os.path.lexists(self.journal.path)
+        undone = not keep and (made or self._lines is None)
+        with suppress(OSError):
+            if undone and made:
+                self._disk.unlink(self.path)
+            if undone:
+                for path, away in self._put_away:
+                    self._disk.rename(away, path)
+        if self._lines is not None:
+            self._lines.close()
+
+
+def _dated(path: Path) -> Path:
+    """A free name beside `path` that tells when the file was last written: `links.results.20260101T000000Z.jsonl`."""
+    stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
+    dated = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
+    count = 1
+    while dated.exists():
+        count += 1
+        dated = path.with_name(f"{path.stem}.{stamp}-{count}{path.suffix}")
+    return dated

@@ -1,0 +1,1 @@
+"""Again? how long? enough?"""

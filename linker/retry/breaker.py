@@ -1,0 +1,205 @@
+"""The circuit breaker: where everything fails for one cause, nothing is sent but a probe now and then.
+
+    closed ──(so many failures in a row of one cause, or the token is taken no more)──▶ open
+    open ──(a probe is answered)──▶ closed          open for longer than `max_wait` ──▶ the run stops
+
+Whoever wants to send passes the gate first. While the breaker is open, one request at a time gets through, a real
+one that is to be sent anyway, at growing intervals. What fails meanwhile uses up no attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+from linker import log
+from linker.api.answers import Answer
+from linker.api.requests import Ask
+from linker.errors import ErrorType, RequestFailed, Stopped, TimedOut, Unauthorized
+from linker.retry.verdict import backoff_s
+from linker.sessions.pool import Api
+from linker.settings import Settings
+
+__all__ = ["Breaker", "Cause", "cause_of"]
+
+IN_A_ROW: Final = 20
+"""Failures of one cause, with no answer in between, that are an outage."""
+
+
+class Cause(StrEnum):
+    """Why everything fails."""
+
+    CONNECTION = "connection"
+    SERVER_ERROR = "server_error"
+    BAD_ANSWER = "bad_answer"
+    UNAUTHORIZED = "unauthorized"
+
+
+_CAUSES: Final = {
+    ErrorType.CONNECTION: Cause.CONNECTION,
+    ErrorType.TIMEOUT: Cause.CONNECTION,
+    ErrorType.BAD_ANSWER: Cause.BAD_ANSWER,
+}
+
+
+def cause_of(outcome: Answer | RequestFailed) -> Cause | None:
+    """What a request failed of, where others may fail of it too; None where the account is well."""
+    if isinstance(outcome, RequestFailed):
+        return _CAUSES[outcome.type]
+    if outcome.status == 401:
+        return Cause.UNAUTHORIZED
+    if outcome.status == 407:
+        return Cause.CONNECTION
+    if 300 <= outcome.status < 400:
+        return Cause.BAD_ANSWER  # to a login, most likely
+    return Cause.SERVER_ERROR if outcome.status >= 500 or outcome.status == 408 else None
+
+
+class Breaker:
+    """One account's, for one run.
+
+    Args:
+        end: called with the error of a run for which it lasts too long.
+
+    Example:
+        >>> outcome = await breaker.send(choose)
+        >>> if outcome is None and breaker.is_open: ...  # again, when it is over
+    """
+
+    def __init__(self, settings: Settings, api: Api, end: Callable[[Stopped], None]) -> None:
+        self._settings = settings
+        self._api = api
+        self._end = end
+        self._cause: Cause | None = None  # of the failures in a row
+        self._failures = 0
+        self._well_once = False
+        self._open_since: float | None = None
+        self._probes = 0
+        self._probing = False
+        self._probe_at = 0.0
+        self._changed = asyncio.Event()
+        self._ended = False
+        self._log = log.get_logger()
+
+    def __repr__(self) -> str:
+        state = f"open, {self._probes} probes" if self.is_open else f"{self._failures} failures in a row"
+        return f"<Breaker {state}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Nothing is sent but probes."""
+        return self._open_since is not None
+
+    @property
+    def in_streak(self) -> bool:
+        """The last requests have failed, and it may come to an outage."""
+        return self._failures > 0
+
+    def wake(self) -> None:
+        """Let everybody through: the run is being stopped, and nothing is sent any more."""
+        self._ended = True
+        self._changed.set()
+
+    async def send(
+        self, choose: Callable[[float], Ask | None], *, first: bool = False
+    ) -> Answer | RequestFailed | None:
+        """Send a request as `Api.send` does, when it may leave; None where it was not sent, or failed of an outage.
+
+        Raises:
+            Closed, OutOfDescriptors: as of `Api.send`.
+        """
+        probe = await self._gate() if self.is_open else False
+        outcome: Answer | RequestFailed | None = None
+        try:
+            outcome = await self._api.send(
+                lambda now: choose(now) if probe or self._open_since is None else None, first=first
+            )
+        except RequestFailed as failure:
+            outcome = failure
+        finally:
+            if probe and outcome is None:  # somebody else may be the probe
+                self._probing = False
+                self._changed.set()
+        return None if outcome is None or self._is_outage(outcome, probe) else outcome
+
+    async def _gate(self) -> bool:
+        """Wait until a request may leave, and tell whether it is a probe."""
+        loop = asyncio.get_running_loop()
+        while self.is_open and not self._ended:
+            if not self._probing and loop.time() >= self._probe_at:
+                self._probing = True
+                return True
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(None if self._probing else self._probe_at):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+        return False
+
+    def _is_outage(self, outcome: Answer | RequestFailed, probe: bool) -> bool:
+        """Whether what came of a request is an outage's: it counts for nothing, and is sent again when it is over."""
+        if isinstance(outcome, Answer) and outcome.status < 300:  # nearly all of them
+            if self._failures or not self._well_once:
+                self._well()
+            return False
+        if isinstance(outcome, TimedOut) and outcome.suspended:
+            self._probing = self._probing and not probe  # it says nothing of the account
+            self._changed.set()
+            return self.is_open
+        if isinstance(outcome, Answer) and (outcome.retry_after_s or 0.0) > self._settings.max_wait:
+            return False  # that is longer than an outage may last: the retry stage ends the run
+        cause = cause_of(outcome)
+        if cause is None:
+            self._well()
+            return False
+        if cause is Cause.UNAUTHORIZED and not self._well_once:
+            return False  # a token that was never taken is no outage
+        self._failures = self._failures + 1 if cause is self._cause else 1
+        self._cause = cause
+        now = asyncio.get_running_loop().time()
+        if self.is_open:
+            if probe:
+                self._failed_again(outcome, now)
+        elif self._failures >= IN_A_ROW or cause is Cause.UNAUTHORIZED:
+            self._open_since, self._probes = now, 0
+            self._log.warning(log.OUTAGE, cause=cause.value, why=_why(outcome), most_s=self._settings.max_wait)
+            self._wait_for_probe(outcome, now)
+        return self.is_open
+
+    def _well(self) -> None:
+        self._well_once = True
+        self._cause, self._failures = None, 0
+        if self._open_since is not None:
+            seconds = asyncio.get_running_loop().time() - self._open_since
+            self._open_since, self._probing = None, False
+            self._log.warning(log.OUTAGE_OVER, seconds=round(seconds, 1), probes=self._probes)
+            self._changed.set()
+
+    def _failed_again(self, outcome: Answer | RequestFailed, now: float) -> None:
+        self._probing = False
+        self._probes += 1
+        assert self._open_since is not None
+        if now - self._open_since >= self._settings.max_wait:
+            self._ended = True
+            minutes = f"for {(now - self._open_since) / 60:.0f} min" if now - self._open_since >= 90 else "too long"
+            if self._cause is Cause.UNAUTHORIZED:
+                self._end(Unauthorized(f"the account takes the token no more ({_why(outcome)}), {minutes}"))
+            else:
+                self._end(Stopped(f"the account cannot be reached {minutes} ({_why(outcome)}); go on when it is well"))
+        else:
+            self._wait_for_probe(outcome, now)
+        self._changed.set()
+
+    def _wait_for_probe(self, outcome: Answer | RequestFailed, now: float) -> None:
+        """The next probe leaves after a while that doubles, or after what the account asks for; the last, in time."""
+        asked_s = outcome.retry_after_s or 0.0 if isinstance(outcome, Answer) else 0.0
+        wait_s = max(backoff_s(self._probes + 1, self._settings), asked_s)
+        assert self._open_since is not None
+        self._probe_at = min(now + wait_s, max(now, self._open_since + self._settings.max_wait))
+
+
+def _why(outcome: Answer | RequestFailed) -> str:
+    return str(outcome) if isinstance(outcome, RequestFailed) else f"{outcome.status}: {outcome.message}"

@@ -1,0 +1,97 @@
+"""Again, and after how long? Pure functions of what came back and of how often it was tried.
+
+Exponential backoff with full jitter: before try n + 1 the wait is anything from nothing to
+`min(backoff_cap_s, backoff_base_s * 2 ** (n - 1))`, so that works that failed together do not come back together.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from linker.api.answers import Answer
+from linker.errors import Error, ErrorType, RequestFailed
+from linker.settings import Settings
+
+__all__ = ["Accept", "Again", "GiveUp", "Pause", "Verdict", "backoff_s", "verdict"]
+
+_TRANSIENT: Final = frozenset({408, 500, 502, 503, 504})
+_TYPES: Final = {
+    401: ErrorType.UNAUTHORIZED,
+    403: ErrorType.FORBIDDEN,
+    404: ErrorType.NOT_FOUND,
+    407: ErrorType.CONNECTION,
+    408: ErrorType.TIMEOUT,
+    429: ErrorType.RATE_LIMITED,
+}
+
+
+class Accept(msgspec.Struct, frozen=True):
+    """The answer counts."""
+
+    answer: Answer
+
+
+class Again(msgspec.Struct, frozen=True, gc=False):
+    """Try again after anything between `least_s` and `most_s` seconds; this try has used up an attempt."""
+
+    least_s: float
+    most_s: float
+
+
+class Pause(msgspec.Struct, frozen=True, gc=False):
+    """The whole account has to wait so long (429, or longer than `max_wait`); no attempt is used up."""
+
+    seconds: float
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """It will not be tried again."""
+
+    error: Error
+    http_status: int | None
+
+
+Verdict: TypeAlias = Accept | Again | Pause | GiveUp
+
+
+def verdict(outcome: Answer | RequestFailed, attempt: int, refusal: int, settings: Settings) -> Verdict:
+    """What becomes of a request after its `attempt`-th try (from 1) and its `refusal`-th 429 in a row (from 0)."""
+    if isinstance(outcome, RequestFailed):
+        if attempt < settings.attempts:
+            return Again(0.0, backoff_s(attempt, settings))
+        return GiveUp(Error(outcome.type, f"{outcome}, {_tries(attempt)}", retryable=True), None)
+    status = outcome.status
+    if 200 <= status < 300:
+        return Accept(outcome)
+    if status == 429 and refusal < settings.refusals:
+        if outcome.retry_after_s is None:
+            return Pause(backoff_s(refusal + 1, settings))
+        # refused again after the wait that was asked for: whoever else uses the account needs longer than that
+        return Pause(max(outcome.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
+    if status in _TRANSIENT and (outcome.retry_after_s or 0.0) > settings.max_wait:
+        return Pause(outcome.retry_after_s or 0.0)
+    if status in _TRANSIENT and attempt < settings.attempts:
+        least_s = outcome.retry_after_s or 0.0
+        return Again(least_s, least_s + backoff_s(attempt, settings))
+    retryable = status in _TRANSIENT or status == 429
+    message = f"{status}: {outcome.message}" + (f", {_tries(attempt)}" if retryable else "")
+    return GiveUp(Error(_type(status), message, retryable), status)
+
+
+def backoff_s(attempt: int, settings: Settings) -> float:
+    """The longest wait after the `attempt`-th try: it doubles from `backoff_base_s` up to `backoff_cap_s`."""
+    return float(min(settings.backoff_cap_s, settings.backoff_base_s * 2.0 ** min(attempt - 1, 64)))
+
+
+def _type(status: int) -> ErrorType:
+    if status in _TYPES:
+        return _TYPES[status]
+    if status >= 500:
+        return ErrorType.SERVER_ERROR
+    return ErrorType.INVALID_VALUE if status >= 400 else ErrorType.BAD_ANSWER
+
+
+def _tries(attempt: int) -> str:
+    return "tried once" if attempt == 1 else f"tried {attempt} times"

@@ -1,0 +1,155 @@
+"""Tables: CSV by RFC 4180, also with `;` or tab, with the columns of a job and one row a link or a list."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+from linker.errors import InvalidJob, UsageError
+from linker.model.job import LinkJob
+from linker.model.target import Target
+from linker.sources.columns import Columns, Header, cells_of
+from linker.sources.entry import Entry, Reading, Rejection, read_entry
+from linker.sources.formula import from_text
+from linker.sources.jsonl import LINE_LIMIT, numbered_lines
+
+__all__ = ["read_table"]
+
+_BETWEEN_IDS = re.compile(r"[\s;|,]+")
+_BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # no space alone: `PRJ1 -1` is a slip, not a product and a number
+_BETWEEN_NAMES = re.compile(r"[;\r\n]")  # what else there is may be part of a name
+
+
+def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns | None = None) -> Iterator[Entry]:
+    """One entry for each target of each row that is not blank. A row's line is the one on which it starts.
+
+    Raises:
+        UsageError: at the first step, where the header is not one of a job table, nor as `columns` say.
+    """
+    lines = numbered_lines(stream)
+    first = _text(next(lines, (1, b""))[1] or b"")
+    if first is None:
+        raise UsageError(f"{source}, line 1: the columns are not UTF-8; save the file as CSV UTF-8")
+    header = Header.parse(first, source, columns)
+    for line, row in _rows(lines, header):
+        if isinstance(row, Rejection):
+            yield Entry(source, line, row)
+        elif any(cell.strip() for cell in row):  # a spreadsheet saves its empty rows as delimiters alone
+            yield from _read_row(row, header, line, source, reading)
+
+
+def _rows(lines: Iterator[tuple[int, bytes | None]], header: Header) -> Iterator[tuple[int, list[str] | Rejection]]:
+    """The rows of a table; a row ends with the first line end that no quote holds (RFC 4180, 2.6).
+
+    A quote that is opened and never closed costs the line that it stands on, not the rest of the file; nor does
+    one that a stray quote far below seems to close: lines in between that are jobs are no part of a cell.
+    """
+    ahead: deque[tuple[int, bytes | None]] = deque()
+
+    while (first := ahead.popleft() if ahead else next(lines, None)) is not None:
+        number, line = first
+        if line is None:
+            yield number, Rejection(f"the line is over {LINE_LIMIT:,} bytes; split its row in two")
+            continue
+        row = _row(line, header)
+        if isinstance(row, Rejection) and line.count(b'"') % 2:
+            further: list[tuple[int, bytes | None]] = []
+            whole = _further_lines(line, ahead, lines, further)
+            longer = _row(whole, header) if whole is not None else row
+            if isinstance(longer, Rejection) or any(_is_job(line, header) for _, line in further):
+                ahead.extendleft(reversed(further))
+            else:
+                row = longer
+        yield number, row
+
+
+def _further_lines(
+    first: bytes,
+    ahead: deque[tuple[int, bytes | None]],
+    lines: Iterator[tuple[int, bytes | None]],
+    further: list[tuple[int, bytes | None]],
+) -> bytes | None:
+    """A line whose quote is open with the `further` lines to the one that may close it; None where none does."""
+    parts, size = [first], len(first)
+    while size <= LINE_LIMIT and (after := ahead.popleft() if ahead else next(lines, None)) is not None:
+        further.append(after)
+        if after[1] is None:
+            break
+        parts.append(after[1])
+        size += len(after[1])
+        if after[1].count(b'"') % 2:
+            return b"".join(parts)
+    return None
+
+
+def _is_job(line: bytes | None, header: Header) -> bool:
+    row = _row(line, header) if line is not None else []
+    if isinstance(row, Rejection) or len(row) != header.width:
+        return False
+    return any(isinstance(entry.said, LinkJob) for entry in _read_row(row, header, 0, "", Reading()))
+
+
+def _row(line: bytes, header: Header) -> list[str] | Rejection:
+    text = _text(line)
+    if text is None:
+        return Rejection("the row is not UTF-8; save the file as CSV UTF-8")
+    cells = cells_of(text, header.delimiter)
+    if cells is None:
+        return Rejection("the row is no CSV: a quote is not closed, or stands inside a quoted cell undoubled")
+    return cells
+
+
+def _text(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
+    cells = header.cells(row)
+    targets = dict.fromkeys(_parts(_BETWEEN_TARGETS, cells.get("id", "")))
+    if not targets:
+        yield Entry(source, line, Rejection(f"{header.shown.get('id', 'id')} is empty: the row names no target"))
+    for id in targets:
+        if len(row) == header.width:
+            yield _read_target(id, cells, header, line, source, reading)
+        else:
+            yield Entry(source, line, _torn(id, cells, f"the row has {len(row)} cells, the header {header.width}"))
+
+
+def _parts(between: re.Pattern[str], cell: str) -> list[str]:
+    """What stands in a cell, without white space around it and without what is empty."""
+    return [part for each in between.split(cell) if (part := each.strip())]
+
+
+def _torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
+    """What a row of too many or too few cells comes to: its target is told, so that half of its list is not sent."""
+    try:
+        target = Target.parse(id, cells.get("kind") or None)
+    except InvalidJob:
+        return Rejection(message)
+    return Rejection(message, target, kind=target.kind, id=target.id)
+
+
+def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Entry:
+    records = _records(cells, header, reading.match)
+    value: dict[str, object] = {"id": id, "links": {from_text(cells["field"]): records}}
+    value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
+    entry = read_entry(source, line, value)
+    if records or reading.empty_clears or isinstance(entry.said, Rejection):
+        return entry
+    empty = " and ".join(header.shown.get(name, name) for name in ("record_ids", "record_names") if name in header)
+    why = f"{empty} is empty, which would clear the field; --empty-clears lets it"
+    return Entry(source, line, Rejection.of(entry.said, why))
+
+
+def _records(cells: Mapping[str, str], header: Header, match: str | None) -> list[str | dict[str, str]]:
+    """The records that a row names: by ids, and by what a field of theirs holds."""
+    ids, names = cells.get("record_ids", ""), cells.get("record_names", "")
+    if match is not None and "record_names" not in header:
+        ids, names = "", ids
+    told = [{match or "name": from_text(name)} for name in _parts(_BETWEEN_NAMES, names)]
+    return [*filter(None, _BETWEEN_IDS.split(ids)), *told]

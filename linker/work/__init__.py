@@ -1,0 +1,1 @@
+"""One target's way, without input or output."""
