@@ -18,8 +18,8 @@ import tracemalloc
 
 from linker.api.lists import Listing
 from linker.model.target import Kind
-from linker.ratelimit.limiter import Quota
-from linker.records.index import Records
+from linker.ratelimit.limiter import RateLimiter
+from linker.records.index import RecordIndex
 from linker.records.table import read_table
 from linker.retry.fetch import Fetcher
 from linker.sandbox.seed import seeded_account
@@ -30,15 +30,15 @@ from linker.settings import Settings
 TABLE = (Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers"),)
 
 
-async def read(url: str, *, traced: bool) -> tuple[Records, int, float]:
+async def read(url: str, *, traced: bool) -> tuple[RecordIndex, int, float]:
     """The table, the requests that it took, and MB that it holds (traced) or else seconds."""
     settings = Settings(base_url=url, rate=(), state_dir=None)
-    quota = Quota.of(settings)
-    async with SessionPool(settings, Token("sandbox"), quota, asyncio.Event()) as pool:
+    limiter = RateLimiter.of(settings)
+    async with SessionPool(settings, Token("sandbox"), limiter, asyncio.Event()) as pool:
         begun = time.perf_counter()
         if traced:
             tracemalloc.start()
-        records = await read_table(Fetcher(settings, Api(pool), quota).fetch, TABLE, "name", why="by the benchmark")
+        records = await read_table(Fetcher(settings, Api(pool), limiter).fetch, TABLE, "name", why="by the benchmark")
         if traced:
             held = tracemalloc.get_traced_memory()[0] / 1e6
             tracemalloc.stop()

@@ -25,7 +25,7 @@ from linker.api.lists import PAGE_SIZE, PageRequest
 from linker.api.requests import Request
 from linker.batch.batch import Batch
 from linker.model.job import LinkJob, Mode
-from linker.pipeline.reader import Planner
+from linker.pipeline.reader import StateReader
 from linker.pipeline.workqueue import WorkQueue
 from linker.retry.verdict import GiveUp
 from linker.work.steps import Work
@@ -68,11 +68,11 @@ async def planned(batch: Batch, targets: int) -> tuple[int, int]:
     changes = itertools.count()
     to_write = 0
     async with asyncio.TaskGroup() as owner:
-        async for group in Planner(batch, fetch, queue, owner).sights():
-            for sight in group:
-                assert sight.wish is not None
-                work = Work(sight.wish, max_age_s=60.0, number_change=changes.__next__)
-                work.see(sight.links, 200, 0.0, 0.0)
+        async for group in StateReader(batch, fetch, queue, owner).snapshots():
+            for snapshot in group:
+                assert snapshot.desired is not None
+                work = Work(snapshot.desired, max_age_s=60.0, number_change=changes.__next__)
+                work.see(snapshot.links, 200, 0.0, 0.0)
                 to_write += work.step is not None
     return requests, to_write
 

@@ -67,7 +67,7 @@ def assert_printable(text: str) -> None:
 
 def assert_sound(entry: Entry) -> None:
     """An entry that can be shown, counted and sent, if it is a job at all."""
-    said = entry.said
+    said = entry.value
     if isinstance(said, Rejection):
         assert Error(said.type, said.message).message.isprintable()
         assert Result.unread(0, entry, said).to_json().decode().isprintable()
@@ -77,10 +77,10 @@ def assert_sound(entry: Entry) -> None:
     if said.by_id is not None:
         batch = Batch(Mode.REPLACE)
         batch.add(0, entry.source, entry.line, said)
-        ((wish, _),) = batch.wishes()
-        assert wish is not None
-        assert wish.target == said.target
-        (job,) = wish.jobs
+        ((desired, _),) = batch.desired_states()
+        assert desired is not None
+        assert desired.target == said.target
+        (job,) = desired.jobs
         assert {field: list(ids) for field, ids in job.links.items()} == {f: list(i) for f, i in said.by_id.items()}
         assert Result.rejected(job, Error(ErrorType.CONFLICT, "")).to_json().decode().isprintable()
 
@@ -104,8 +104,8 @@ def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
     assert len(entries) == len(lines)
     for entry, line in zip(entries, lines, strict=True):
         assert_sound(entry)
-        if isinstance(entry.said, LinkJob):
-            job, said = entry.said, plainly(line)
+        if isinstance(entry.value, LinkJob):
+            job, said = entry.value, plainly(line)
             id = str(said["id"]).strip()
             assert job.id == (_digits(id) if id.isdigit() else id.upper())
             assert job.links.keys() == said["links"].keys()
@@ -128,8 +128,8 @@ def tables(data: bytes, rng: random.Random, _: Path) -> None:
     numbers = {_digits(each) for each in re.findall("[0-9]+", text)}
     for entry in entries:
         assert_sound(entry)
-        if isinstance(entry.said, LinkJob):
-            job = entry.said
+        if isinstance(entry.value, LinkJob):
+            job = entry.value
             assert job.id in numbers or job.id in text.upper()
             for field, records in job.links.items():
                 assert field in text or columns is not None

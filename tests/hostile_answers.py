@@ -17,17 +17,17 @@ from hostile import Surface, assert_printable, plainly
 from multidict import CIMultiDict
 from mutation import Mutator
 
-from linker.api.answers import Answer, Reply, understand_object, understand_page, understand_target
+from linker.api.answers import Answer, HttpAnswer, understand_object, understand_page, understand_target
 from linker.api.headers import rate_limit, retry_after
-from linker.api.requests import ME, Look, Request
-from linker.batch.merge import WishedLinks
+from linker.api.requests import ME, ReadRequest, Request
+from linker.batch.merge import DesiredLinks
 from linker.client.linker import Linker
 from linker.errors import BadAnswer, InvalidJob, LinkerError, RequestFailed, Stopped, UsageError
 from linker.model.job import LinkJob
 from linker.model.target import Kind, Target
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.records.fields import read_fields
-from linker.records.names import Names
+from linker.records.names import NameResolver
 from linker.retry.verdict import Accept, GiveUp, verdict
 from linker.sandbox import Sandbox
 from linker.sessions.pool import SessionPool
@@ -72,7 +72,7 @@ def _oracle_links(shown: Any) -> Any:
 
 def bodies(data: bytes, rng: random.Random, _: Path) -> None:
     """Links are those that a plain reading finds, and a PUT is that and what is asked; else there is no answer."""
-    reply = Reply(rng.choice(_STATUSES), CIMultiDict(), data, 0.0)
+    reply = HttpAnswer(rng.choice(_STATUSES), CIMultiDict(), data, 0.0)
     kind = rng.choice((Kind.FEATURE, Kind.FEATURE, Kind.PRODUCT, Kind.CUSTOM_OBJECT_RECORD))
     page = rng.random() < 0.4
     try:
@@ -96,7 +96,7 @@ def bodies(data: bytes, rng: random.Random, _: Path) -> None:
             assert Target(kind, name).id == name
             assert name in json.dumps(item).upper()
         if found.links is not None:
-            asked = WishedLinks(add=frozenset({"77"})).after(found.links.get("customers", frozenset()))
+            asked = DesiredLinks(add=frozenset({"77"})).after(found.links.get("customers", frozenset()))
             assert asked is not None
             body = Request(Target(Kind.FEATURE, "PRJ1-1"), {"customers": asked}).body
             assert body is not None
@@ -117,22 +117,24 @@ def _judged(answer: Answer) -> Any:
 async def objects(data: bytes, rng: random.Random, _: Path) -> None:
     """Definitions, tables, records, whose token it is: read, or refused in words; no record that is not there."""
 
-    async def read(look: Look) -> Answer | GiveUp:
+    async def read(look: ReadRequest) -> Answer | GiveUp:
         try:
-            judged = _judged(look.understand(Reply(200, CIMultiDict(), data if rng.random() < 0.8 else b"{}", 0.0)))
+            judged = _judged(
+                look.understand(HttpAnswer(200, CIMultiDict(), data if rng.random() < 0.8 else b"{}", 0.0))
+            )
         except BadAnswer as error:
             judged = verdict(error, 1, 0, _HERE)
         assert isinstance(judged, Accept | GiveUp)
         return judged.answer if isinstance(judged, Accept) else judged
 
     with suppress(BadAnswer):
-        understand_object(Reply(200, CIMultiDict(), data, 0.0), ME.key, many=False)
+        understand_object(HttpAnswer(200, CIMultiDict(), data, 0.0), ME.key, many=False)
     fields = await read_fields(read)
     if fields is not None:
         for kind in Kind:
             why = fields.fault(kind, "customer")
             assert why is None or InvalidJob(why).args
-    names = Names(Settings(base_url="http://[::1]", match=rng.choice((None, "salesforce_id"))), read)
+    names = NameResolver(Settings(base_url="http://[::1]", match=rng.choice((None, "salesforce_id"))), read)
     names.fields = fields if rng.random() < 0.5 else None
     job = LinkJob("PRJ1-1", {"customers": [{"name": "Acme Corp"}, {"salesforce_id": "0015"}]})  # type: ignore[list-item]
     try:
@@ -156,7 +158,7 @@ def headers(data: bytes, rng: random.Random, _: Path) -> None:
     wait_s = retry_after(told.get("Retry-After"), now)
     assert wait_s is None or 0 <= wait_s < math.inf
     for status in (200, 302, 429, 503):
-        reply = Reply(status, told, b"{}", 0.0)
+        reply = HttpAnswer(status, told, b"{}", 0.0)
         with suppress(BadAnswer):
             _judged(understand_target(reply, Kind.FEATURE))
 
@@ -166,10 +168,10 @@ async def limits(data: bytes, rng: random.Random, folder: Path) -> None:
     headers(data, rng, folder)
     lines = data.decode("latin-1").splitlines()
     told = CIMultiDict((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
-    quota = Quota((Rate(300, 60.0), Rate(20, 1.0)))
-    async with quota.turn(asyncio.Event()) as turn:
+    limiter = RateLimiter((Rate(300, 60.0), Rate(20, 1.0)))
+    async with limiter.turn(asyncio.Event()) as turn:
         turn.hear(rng.choice((200, 429, 503)), told)
-    assert 0 <= quota.paused_s < math.inf
+    assert 0 <= limiter.paused_s < math.inf
 
 
 async def wire(data: bytes, rng: random.Random, _: Path) -> None:
@@ -188,7 +190,7 @@ async def wire(data: bytes, rng: random.Random, _: Path) -> None:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         settings = Settings(base_url=url, rate=(), state_dir=None, timeout_s=5.0)
-        async with SessionPool(settings, Token("0123456789abcdef"), Quota(()), asyncio.Event()) as pool:
+        async with SessionPool(settings, Token("0123456789abcdef"), RateLimiter(()), asyncio.Event()) as pool:
             try:
                 reply = await pool.send("GET", "/api/v1/features/PRJ1-1")
             except RequestFailed as error:

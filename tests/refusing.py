@@ -10,10 +10,10 @@ from linker import Error, ErrorType, LinkJob, Mode, Result
 from linker.api.answers import Answer, Listed
 from linker.batch.batch import Batch
 from linker.batch.change import plan
-from linker.batch.merge import Job, Wish, wished
+from linker.batch.merge import DesiredState, Job, desired_links
 from linker.model.job import Links
 from linker.work.attempts import Step
-from linker.work.blame import Mending
+from linker.work.blame import BlameSearch
 from linker.work.steps import Work
 
 __all__ = ["Account", "Asked", "answer", "drive", "formula", "mend", "undone", "wish_of", "work_of"]
@@ -21,28 +21,28 @@ __all__ = ["Account", "Asked", "answer", "drive", "formula", "mend", "undone", "
 Asked: TypeAlias = tuple[Mode, dict[str, list[str]]]
 
 
-def wish_of(asked: Sequence[Asked]) -> Wish | None:
+def wish_of(asked: Sequence[Asked]) -> DesiredState | None:
     """What jobs of one target come to; None where some of them cannot be sent together."""
     batch = Batch(Mode.REPLACE)
     for number, (mode, links) in enumerate(asked):
         batch.add(number, "f", number + 1, LinkJob("PRJ1-1", links, mode=mode))
-    [(wish, rejected)] = batch.wishes()
-    return None if rejected else wish
+    [(desired, rejected)] = batch.desired_states()
+    return None if rejected else desired
 
 
 def work_of(*asked: Asked, blind: bool = False) -> Work:
     """The work of some jobs of one target, whose reads may be a minute old."""
-    wish = wish_of(asked)
-    assert wish is not None
-    return Work(wish, max_age_s=60.0, number_change=count(7).__next__, blind=blind)
+    desired = wish_of(asked)
+    assert desired is not None
+    return Work(desired, max_age_s=60.0, number_change=count(7).__next__, blind=blind)
 
 
 def formula(jobs: Sequence[Job], holds: Links) -> dict[str, frozenset[str]]:
     """What a target that held this holds once just these jobs are done: the design's formula."""
-    wishes = wished(jobs)
+    desired_states = desired_links(jobs)
     after: dict[str, frozenset[str]] = {}
     for field, ids in holds.items():
-        made = wishes[field].after(ids) if field in wishes else ids
+        made = desired_states[field].after(ids) if field in desired_states else ids
         assert made is not None
         after[field] = made
     return after
@@ -114,19 +114,19 @@ def answer(account: Account, work: Work, times: int) -> None:
     assert work.step is Step.WRITE
 
 
-def mend(account: Account, wish: Wish, before: Links | None) -> Mending:
+def mend(account: Account, desired: DesiredState, before: Links | None) -> BlameSearch:
     """Have the PUT of a wish refused, and mend it."""
-    change = plan(wish, before)
+    change = plan(desired, before)
     message = account.put(change.put)
     assert message is not None
-    mending = Mending(wish.jobs, change, change.put, message)
-    while mending.put is not None:
-        message = account.put(mending.put)
+    blame = BlameSearch(desired.jobs, change, change.put, message)
+    while blame.put is not None:
+        message = account.put(blame.put)
         if message is None:
-            mending.taken(None)
+            blame.taken(None)
         else:
-            mending.refused(message)
-    return mending
+            blame.refused(message)
+    return blame
 
 
 def undone(holds: Links, results: Sequence[Result]) -> dict[str, frozenset[str]]:

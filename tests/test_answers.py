@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from linker.api.answers import Answer, Reply
+from linker.api.answers import Answer, HttpAnswer
 from linker.api.headers import retry_after
 from linker.api.requests import Request
 from linker.errors import BadAnswer
@@ -26,13 +26,13 @@ WRITE = Request(FEATURE, put={"customers": frozenset({"1"})})
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def reply(status: int, body: object = b"", **headers: str) -> Reply:
+def reply(status: int, body: object = b"", **headers: str) -> HttpAnswer:
     """What came back; a body that is no bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return Reply(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), raw, 1.5)
+    return HttpAnswer(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), raw, 1.5)
 
 
-def understand(reply: Reply, request: Request) -> Answer:
+def understand(reply: HttpAnswer, request: Request) -> Answer:
     """What a reply to a request is taken for."""
     return request.understand(reply)
 

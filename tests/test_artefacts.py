@@ -65,9 +65,9 @@ class Kept:
 
     def __init__(self, command: Command, folder: Path) -> None:
         self.command = command
-        self.said = folder / "said"
+        self.value = folder / "said"
         command.folder = folder / "work"
-        for each in (command.folder, self.said, folder / "home", folder / "tmp"):
+        for each in (command.folder, self.value, folder / "home", folder / "tmp"):
             each.mkdir(parents=True)
         command.environment |= {
             "HOME": str(folder / "home"),
@@ -81,8 +81,8 @@ class Kept:
         """Run it, and keep what it says."""
         finished = await self.command(*arguments, "--log-level", "debug", "--log-format", "json")
         assert finished.code == code, finished.stderr
-        name = f"{len(list(self.said.iterdir()))}-{arguments[0]}"
-        (self.said / name).write_text(finished.stdout + finished.stderr)
+        name = f"{len(list(self.value.iterdir()))}-{arguments[0]}"
+        (self.value / name).write_text(finished.stdout + finished.stderr)
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
@@ -110,10 +110,10 @@ async def test_nothing_that_a_run_leaves_behind_has_the_token(
         shown.append((await listed.communicate())[0])
     process.send_signal(signal.SIGKILL)
     await process.communicate()
-    (run.said / "ps").write_bytes(b"\n".join(shown))
+    (run.value / "ps").write_bytes(b"\n".join(shown))
     results = work / "links.results.jsonl"
     assert journal_of(results).stat().st_size > 0
-    shutil.copy(journal_of(results), run.said / "journal")
+    shutil.copy(journal_of(results), run.value / "journal")
 
     sandbox.options = replace(sandbox.options, latency_ms=0)
     await run("run", "links.jsonl", "--resume", *by_file, code=1)

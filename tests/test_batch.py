@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from linker import ErrorType, LinkJob, Mode, Target
 from linker.batch.batch import Batch
-from linker.batch.merge import Job, Lost, Wish, WishedLinks
+from linker.batch.merge import DesiredLinks, DesiredState, Dropped, Job
 
 TARGETS = [Target.parse("PRJ1-1"), Target.parse("PRJ1-2")]
 FIELDS = ["a", "b", "c"]
@@ -83,7 +83,7 @@ LINE = st.one_of(
 )
 
 
-class Lines(list[Line]):
+class LineFile(list[Line]):
     """Some lines, numbered."""
 
     def __init__(self, drawn: Iterable[tuple[Target, Mode | None, Mapping[str, Sequence[str]] | None]]) -> None:
@@ -106,7 +106,7 @@ def batch_of(lines: Iterable[Line]) -> Batch:
     for line in lines:
         source, number = place(line).split(" line ")
         if line.mode is None:
-            batch.lose(line.target, Lost(place(line), line.links))
+            batch.lose(line.target, Dropped(place(line), line.links))
         else:
             assert line.links is not None
             job = LinkJob(line.target.id, line.links, line.target.kind, line.mode, key=line.number)
@@ -114,56 +114,56 @@ def batch_of(lines: Iterable[Line]) -> Batch:
     return batch
 
 
-@given(st.lists(LINE, max_size=7).map(Lines), BEFORE, st.randoms(use_true_random=False))
+@given(st.lists(LINE, max_size=7).map(LineFile), BEFORE, st.randoms(use_true_random=False))
 @settings(max_examples=400)
 def test_a_batch_comes_to_what_the_formula_says_in_any_order(
-    lines: Lines, before: dict[str, frozenset[str]], chance: random.Random
+    lines: LineFile, before: dict[str, frozenset[str]], chance: random.Random
 ) -> None:
     """Conflicts, incomplete lists and every field's end are the plain formula's, however the lines are shuffled."""
     shuffled = [*lines]
     chance.shuffle(shuffled)
-    wishes = list(batch_of(shuffled).wishes())
-    rejected = {job.number: error.type for _, rejects in wishes for job, error in rejects}
+    desired_states = list(batch_of(shuffled).desired_states())
+    rejected = {job.number: error.type for _, rejects in desired_states for job, error in rejects}
     dead = dict.fromkeys((line.number for line in conflicts_of(lines)), ErrorType.CONFLICT)
     dead |= dict.fromkeys((line.number for line in incomplete_of(lines)), ErrorType.INCOMPLETE)
     assert rejected == dead
     kept = [line for line in lines if line.mode is not None and line.number not in dead]
-    assert {wish.target: {job.number for job in wish.jobs} for wish, _ in wishes if wish} == {
+    assert {desired.target: {job.number for job in desired.jobs} for desired, _ in desired_states if desired} == {
         target: {line.number for line in kept if line.target == target} for target in {line.target for line in kept}
     }
-    for wish, _ in wishes:
-        if wish is not None:
-            mine = [line for line in kept if line.target == wish.target]
-            assert set(wish.fields) == {field for line in mine for field in line.links or ()}
-            for field, links in wish.fields.items():
+    for desired, _ in desired_states:
+        if desired is not None:
+            mine = [line for line in kept if line.target == desired.target]
+            assert set(desired.fields) == {field for line in mine for field in line.links or ()}
+            for field, links in desired.fields.items():
                 assert links.after(before[field]) == after_of(mine, field, before[field])
                 known = links.replace is not None
-                assert (field not in wish.needs_before) == known
+                assert (field not in desired.needs_before) == known
                 assert links.after(None) == (after_of(mine, field, frozenset()) if known else None)
 
 
-@given(st.lists(LINE, max_size=8).map(Lines))
+@given(st.lists(LINE, max_size=8).map(LineFile))
 @settings(max_examples=250)
-def test_half_a_list_is_never_sent(lines: Lines) -> None:
+def test_half_a_list_is_never_sent(lines: LineFile) -> None:
     """Where a list is replaced, every line that says or may have said a part of it is in it."""
-    for wish, _ in batch_of(lines).wishes():
-        for field, links in wish.fields.items() if wish else ():
+    for desired, _ in batch_of(lines).desired_states():
+        for field, links in desired.fields.items() if desired else ():
             if links.replace is not None:
-                assert wish is not None
+                assert desired is not None
                 parts = [
-                    line for line in lines if line.target == wish.target and (not line.links or field in line.links)
+                    line for line in lines if line.target == desired.target and (not line.links or field in line.links)
                 ]
                 assert all(line.mode is not None and line.links is not None for line in parts)
                 replacing = [line for line in parts if line.mode is Mode.REPLACE]
                 assert links.replace == {id for line in replacing for id in (line.links or {})[field]}
 
 
-@given(st.lists(LINE, max_size=7).map(Lines))
+@given(st.lists(LINE, max_size=7).map(LineFile))
 @settings(max_examples=300)
-def test_every_rejection_names_the_line_that_is_to_blame(lines: Lines) -> None:
+def test_every_rejection_names_the_line_that_is_to_blame(lines: LineFile) -> None:
     """A conflict names a line that gives what this one takes; half a list names a part that is lacking."""
     by_place = {place(line): line for line in lines}
-    for _, rejects in batch_of(lines).wishes():
+    for _, rejects in batch_of(lines).desired_states():
         lost = [line for line in lines if line.mode is None or line.number in {job.number for job, _ in rejects}]
         for job, error in rejects:
             me = lines[job.number]
@@ -187,15 +187,17 @@ def test_every_rejection_names_the_line_that_is_to_blame(lines: Lines) -> None:
 # --- by example
 
 
-def settled(*jobs: LinkJob, lost: Sequence[Lost] = (), mode: Mode = Mode.REPLACE) -> tuple[Wish | None, list[str]]:
+def settled(
+    *jobs: LinkJob, lost: Sequence[Dropped] = (), mode: Mode = Mode.REPLACE
+) -> tuple[DesiredState | None, list[str]]:
     """What jobs of one target come to, and the rejections as `number type`."""
     batch = Batch(mode)
     for number, job in enumerate(jobs):
         batch.add(number, "f", number + 1, job)
     for loss in lost:
         batch.lose(jobs[0].target, loss)
-    [(wish, rejected)] = batch.wishes()
-    return wish, [f"{job.number} {error.type}" for job, error in rejected]
+    [(desired, rejected)] = batch.desired_states()
+    return desired, [f"{job.number} {error.type}" for job, error in rejected]
 
 
 def job(mode: str | None, **links: str) -> LinkJob:
@@ -205,46 +207,46 @@ def job(mode: str | None, **links: str) -> LinkJob:
 
 def test_jobs_of_one_target_become_one_wish() -> None:
     """Replace lists unite, what is added and removed is kept apart, and all fields are together."""
-    wish, rejected = settled(
+    desired, rejected = settled(
         job("replace", a="1 2"), job("add", a="3", b="4"), job("remove", a="5"), job("replace", a="2 6")
     )
     assert rejected == []
-    assert wish is not None
-    assert wish.fields == {
-        "a": WishedLinks(frozenset("126"), frozenset("3"), frozenset("5")),
-        "b": WishedLinks(None, frozenset("4")),
+    assert desired is not None
+    assert desired.fields == {
+        "a": DesiredLinks(frozenset("126"), frozenset("3"), frozenset("5")),
+        "b": DesiredLinks(None, frozenset("4")),
     }
-    assert wish.needs_before == {"b"}
-    assert wish.fields["a"].after(frozenset("789")) == frozenset("1236")
-    assert wish.fields["b"].after(frozenset("789")) == frozenset("4789")
-    assert WishedLinks(None, frozenset("1"), frozenset("1")).after(frozenset()) == frozenset()
+    assert desired.needs_before == {"b"}
+    assert desired.fields["a"].after(frozenset("789")) == frozenset("1236")
+    assert desired.fields["b"].after(frozenset("789")) == frozenset("4789")
+    assert DesiredLinks(None, frozenset("1"), frozenset("1")).after(frozenset()) == frozenset()
 
 
 def test_a_job_without_a_mode_takes_the_runs() -> None:
     """`--mode add` makes an add of a job that does not say, and of no other."""
-    wish, _ = settled(job(None, a="1"), job("remove", a="2"), mode=Mode.ADD)
-    assert wish is not None
-    assert wish.fields == {"a": WishedLinks(None, frozenset("1"), frozenset("2"))}
+    desired, _ = settled(job(None, a="1"), job("remove", a="2"), mode=Mode.ADD)
+    assert desired is not None
+    assert desired.fields == {"a": DesiredLinks(None, frozenset("1"), frozenset("2"))}
 
 
 def test_removing_what_is_not_replaced_in_is_no_conflict() -> None:
     """Only an id that one job gives and another takes is one."""
-    wish, rejected = settled(job("replace", a="1"), job("remove", a="2"))
+    desired, rejected = settled(job("replace", a="1"), job("remove", a="2"))
     assert rejected == []
-    assert wish is not None
+    assert desired is not None
 
 
 def test_a_clear_and_a_replace_add_up() -> None:
     """An empty list is no contradiction to another part of the list."""
-    wish, rejected = settled(job("replace", a=""), job("replace", a="1"))
+    desired, rejected = settled(job("replace", a=""), job("replace", a="1"))
     assert rejected == []
-    assert wish is not None
-    assert wish.fields["a"].after(None) == frozenset("1")
+    assert desired is not None
+    assert desired.fields["a"].after(None) == frozenset("1")
 
 
 def test_a_conflict_takes_the_lists_with_it_from_field_to_field() -> None:
     """The lost list of one field costs a job its other field, whose list is lost in turn; adds go on."""
-    wish, rejected = settled(
+    desired, rejected = settled(
         job("add", a="1"),
         job("remove", a="1"),
         job("replace", a="2", b="2"),
@@ -254,30 +256,30 @@ def test_a_conflict_takes_the_lists_with_it_from_field_to_field() -> None:
         job("replace", d="6"),
     )
     assert rejected == ["0 conflict", "1 conflict", "2 incomplete", "3 incomplete", "4 incomplete"]
-    assert wish is not None
-    assert wish.fields == {"c": WishedLinks(None, frozenset("5")), "d": WishedLinks(frozenset("6"))}
+    assert desired is not None
+    assert desired.fields == {"c": DesiredLinks(None, frozenset("5")), "d": DesiredLinks(frozenset("6"))}
 
 
 def test_a_rejected_line_takes_the_lists_of_its_fields_with_it() -> None:
     """A line whose fields are known costs these, one whose fields are not known costs all lists of its target."""
     jobs = job("replace", a="1"), job("replace", b="2"), job("add", a="3")
-    wish, rejected = settled(*jobs, lost=[Lost("f line 9", {"a"})])
+    desired, rejected = settled(*jobs, lost=[Dropped("f line 9", {"a"})])
     assert rejected == ["0 incomplete"]
-    assert wish is not None
-    assert wish.fields == {"a": WishedLinks(None, frozenset("3")), "b": WishedLinks(frozenset("2"))}
-    wish, rejected = settled(*jobs, lost=[Lost("f line 9", None)])
+    assert desired is not None
+    assert desired.fields == {"a": DesiredLinks(None, frozenset("3")), "b": DesiredLinks(frozenset("2"))}
+    desired, rejected = settled(*jobs, lost=[Dropped("f line 9", None)])
     assert rejected == ["0 incomplete", "1 incomplete"]
-    wish, rejected = settled(*jobs[:2], lost=[Lost("f line 9", None)])
-    assert wish is None
+    desired, rejected = settled(*jobs[:2], lost=[Dropped("f line 9", None)])
+    assert desired is None
 
 
 def test_a_rejected_line_of_another_target_costs_nothing() -> None:
     """Targets have nothing to do with each other."""
     batch = Batch(Mode.REPLACE)
     batch.add(0, "f", 1, job("replace", a="1"))
-    batch.lose(Target.parse("PRJ1-2"), Lost("f line 2", None))
-    [(wish, rejected)] = batch.wishes()
-    assert wish is not None
+    batch.lose(Target.parse("PRJ1-2"), Dropped("f line 2", None))
+    [(desired, rejected)] = batch.desired_states()
+    assert desired is not None
     assert rejected == []
 
 
@@ -290,9 +292,9 @@ def test_a_job_comes_out_of_the_batch_as_it_went_in(key: object) -> None:
     batch.add(8, "-", 1, LinkJob("PRJ1-R-1", {"b": ["3"]}, mode="add"))
     batch.add(9, "a b.jsonl", 13, LinkJob("PRJ1-R-1", {"b": ["3"]}, mode="add"))
     assert (batch.jobs, batch.targets) == (3, 1)
-    [(wish, _)] = batch.wishes()
-    assert wish is not None
-    first, second, third = wish.jobs
+    [(desired, _)] = batch.desired_states()
+    assert desired is not None
+    first, second, third = desired.jobs
     assert (first.number, first.place, first.target) == (7, "a b.jsonl line 12", Target.parse("PRJ1-R-1"))
     assert (first.mode, first.key) == (Mode.ADD, key)
     assert {field: list(ids) for field, ids in first.links.items()} == {"b": ["2", long], "a": []}
@@ -304,7 +306,7 @@ def test_targets_come_in_the_order_in_which_they_were_named() -> None:
     batch = Batch(Mode.REPLACE)
     for number, id in enumerate(["PRJ1-3", "PRJ1-1", "PRJ1-2", "PRJ1-1"]):
         batch.add(number, "f", number + 1, LinkJob(id, {"a": ["1"]}))
-    assert [wish.target.id for wish, _ in batch.wishes() if wish] == ["PRJ1-3", "PRJ1-1", "PRJ1-2"]
+    assert [desired.target.id for desired, _ in batch.desired_states() if desired] == ["PRJ1-3", "PRJ1-1", "PRJ1-2"]
 
 
 # --- what it costs
@@ -338,8 +340,8 @@ def test_a_batch_is_emptied_as_it_is_gone_through() -> None:
     batch = Batch(Mode.REPLACE)
     for number, job in enumerate(many(30, 10)):
         batch.add(number, "links.jsonl", number + 1, job)
-    first, again = list(batch.wishes()), list(batch.wishes())
+    first, again = list(batch.desired_states()), list(batch.desired_states())
     assert again == []
     assert batch.targets == 3
-    assert [len(wish.jobs) for wish, _ in first if wish] == [10, 10, 10]
-    assert all(isinstance(job, Job) for wish, _ in first if wish for job in wish.jobs)
+    assert [len(desired.jobs) for desired, _ in first if desired] == [10, 10, 10]
+    assert all(isinstance(job, Job) for desired, _ in first if desired for job in desired.jobs)

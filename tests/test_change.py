@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from linker import Target
 from linker.batch.change import Change, FieldChange, plan
-from linker.batch.merge import Wish, WishedLinks
+from linker.batch.merge import DesiredLinks, DesiredState
 from linker.model.job import Links
 
 TARGET = Target.parse("PRJ1-1")
@@ -14,16 +14,18 @@ IDS = st.frozensets(st.sampled_from(["1", "2", "3", "10", "20"]))
 FIELDS = ["a", "b", "c"]
 
 
-def wish(**fields: WishedLinks) -> Wish:
+def desired(**fields: DesiredLinks) -> DesiredState:
     """A wish without its jobs, which a plan does not look at."""
-    return Wish(TARGET, (), fields)
+    return DesiredState(TARGET, (), fields)
 
 
 def test_a_plan_puts_the_fields_that_are_not_so_already() -> None:
     """Fields that hold what is wished are left out of the PUT, not out of before and after."""
     before = {"a": frozenset("12"), "b": frozenset("1"), "c": frozenset[str]()}
     change = plan(
-        wish(a=WishedLinks(frozenset("12")), b=WishedLinks(add=frozenset("2")), c=WishedLinks(remove=frozenset("1"))),
+        desired(
+            a=DesiredLinks(frozenset("12")), b=DesiredLinks(add=frozenset("2")), c=DesiredLinks(remove=frozenset("1"))
+        ),
         before,
     )
     assert change == Change(TARGET, before, {"a": frozenset("12"), "b": frozenset("12"), "c": frozenset()})
@@ -34,16 +36,16 @@ def test_a_plan_of_what_is_so_already_puts_nothing() -> None:
     """An add of what is there, a remove of what is not and a list that stands cost no request."""
     before = {"a": frozenset("1"), "b": frozenset("1"), "c": frozenset[str]()}
     links = {
-        "a": WishedLinks(add=frozenset("1")),
-        "b": WishedLinks(remove=frozenset("2")),
-        "c": WishedLinks(frozenset()),
+        "a": DesiredLinks(add=frozenset("1")),
+        "b": DesiredLinks(remove=frozenset("2")),
+        "c": DesiredLinks(frozenset()),
     }
-    assert plan(wish(**links), before).put == {}
+    assert plan(desired(**links), before).put == {}
 
 
 def test_a_plan_without_a_before_puts_every_field() -> None:
     """Where it is not known what a target holds, nothing is left out, and nothing is said of what it does."""
-    change = plan(wish(a=WishedLinks(frozenset("12"), remove=frozenset("2")), b=WishedLinks(frozenset())), None)
+    change = plan(desired(a=DesiredLinks(frozenset("12"), remove=frozenset("2")), b=DesiredLinks(frozenset())), None)
     assert change.put == {"a": frozenset("1"), "b": frozenset()}
     assert change.before is None
     assert change.diff("a", frozenset("1")) is None
@@ -52,13 +54,13 @@ def test_a_plan_without_a_before_puts_every_field() -> None:
 def test_a_plan_of_an_add_without_a_before_is_a_bug() -> None:
     """A list that cannot be said is never made up."""
     with pytest.raises(AssertionError, match="feature PRJ1-1: a needs what it holds now"):
-        plan(wish(a=WishedLinks(add=frozenset("1"))), None)
+        plan(desired(a=DesiredLinks(add=frozenset("1"))), None)
 
 
 def test_what_a_put_did_is_told_from_what_is_shown_afterwards() -> None:
     """Added and removed are sorted as numbers, and go by the answer rather than by the wish."""
     before = {"a": frozenset({"3", "20", "100"})}
-    change = plan(wish(a=WishedLinks(frozenset({"3", "7", "30"}))), before)
+    change = plan(desired(a=DesiredLinks(frozenset({"3", "7", "30"}))), before)
     assert change.diff("a", change.after["a"]) == FieldChange(added=["7", "30"], removed=["20", "100"])
     assert change.diff("a", frozenset({"3", "30", "100"})) == FieldChange(added=["30"], removed=["20"])
     assert change.diff("a", before["a"]) == FieldChange(added=[], removed=[])
@@ -66,15 +68,15 @@ def test_what_a_put_did_is_told_from_what_is_shown_afterwards() -> None:
 
 def test_what_others_did_meanwhile_is_no_doing_of_the_put() -> None:
     """Only ids that the change asked for count."""
-    change = plan(wish(a=WishedLinks(add=frozenset({"7"}), remove=frozenset({"3"}))), {"a": frozenset({"3", "20"})})
+    change = plan(desired(a=DesiredLinks(add=frozenset({"7"}), remove=frozenset({"3"}))), {"a": frozenset({"3", "20"})})
     assert change.diff("a", frozenset({"7", "9"})) == FieldChange(added=["7"], removed=["3"])
 
 
 def test_a_put_whose_answer_was_lost_is_told_from_what_others_did() -> None:
     """What it was to add and is there, or to take away and is gone, is its own; of fields not sent, nothing is."""
     before = {"a": frozenset("12"), "b": frozenset("1")}
-    links = WishedLinks(add=frozenset("3"), remove=frozenset("1"))
-    change = plan(wish(a=links, b=links), before)
+    links = DesiredLinks(add=frozenset("3"), remove=frozenset("1"))
+    change = plan(desired(a=links, b=links), before)
     assert change.since({"a": frozenset("239"), "b": frozenset("3")}, {"a"}) == {"a": set("129"), "b": set("3")}
     assert change.since(before, {"a", "b"}) == before
 
@@ -82,21 +84,21 @@ def test_a_put_whose_answer_was_lost_is_told_from_what_others_did() -> None:
 def test_a_plan_goes_by_what_is_held_where_a_put_of_its_own_has_arrived() -> None:
     """The next PUT makes of what is there what is wished, and what was done so far is known."""
     before, held = {"a": frozenset("89"), "b": frozenset("8")}, {"a": frozenset("128"), "b": frozenset("8")}
-    change = plan(wish(a=WishedLinks(frozenset("12")), b=WishedLinks(add=frozenset("8"))), before, held)
+    change = plan(desired(a=DesiredLinks(frozenset("12")), b=DesiredLinks(add=frozenset("8"))), before, held)
     assert (change.put, change.removals) == ({"a": frozenset("12")}, 1)
     assert change.done() == {"a": FieldChange(["1", "2"], ["9"]), "b": FieldChange([], [])}
-    assert plan(wish(a=WishedLinks(frozenset("12"))), {"a": frozenset("8")}).done() is None
+    assert plan(desired(a=DesiredLinks(frozenset("12"))), {"a": frozenset("8")}).done() is None
 
 
-WISHED = st.builds(WishedLinks, st.one_of(st.none(), IDS), IDS, IDS)
+WISHED = st.builds(DesiredLinks, st.one_of(st.none(), IDS), IDS, IDS)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), WISHED, min_size=1), st.fixed_dictionaries(dict.fromkeys(FIELDS, IDS)))
 @settings(max_examples=200)
-def test_a_put_makes_every_field_what_is_wished_and_nothing_else(fields: dict[str, WishedLinks], holds: Links) -> None:
+def test_a_put_makes_every_field_what_is_wished_and_nothing_else(fields: dict[str, DesiredLinks], holds: Links) -> None:
     """The PUT laid over what the target holds is the wish, each field of it is needed, and the diff undoes it."""
     before = {field: holds[field] for field in fields}
-    change = plan(wish(**fields), before)
+    change = plan(desired(**fields), before)
     made = {**holds, **change.put}
     for field in FIELDS:
         links = fields.get(field)

@@ -23,14 +23,14 @@ def read(text: str, columns: Columns | None = CRM, **reading: str) -> list[Entry
 
 def job(entry: Entry) -> LinkJob:
     """The job that an entry is."""
-    assert isinstance(entry.said, LinkJob), entry
-    return entry.said
+    assert isinstance(entry.value, LinkJob), entry
+    return entry.value
 
 
 def why(entry: Entry) -> str:
     """Why an entry is none."""
-    assert isinstance(entry.said, Rejection), entry
-    return entry.said.message
+    assert isinstance(entry.value, Rejection), entry
+    return entry.value.message
 
 
 def test_a_row_a_link() -> None:
@@ -50,7 +50,7 @@ def test_a_row_a_customer_with_several_targets() -> None:
     """Each target is a job of its own; one that is none does not take the others along; a repeat is one."""
     entries = read(f'{HEADER}\n,Acme,,"PRJ1-1; PRJ1-2,PRJ1-N-3\nPRJ1-1|prj1-4",\n')
     assert [entry.line for entry in entries] == [2] * 4
-    assert [entry.said.id for entry in entries] == ["PRJ1-1", "PRJ1-2", "PRJ1-N-3", "PRJ1-4"]
+    assert [entry.value.id for entry in entries] == ["PRJ1-1", "PRJ1-2", "PRJ1-N-3", "PRJ1-4"]
     assert "a note" in why(entries[2])
 
 

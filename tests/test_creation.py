@@ -13,7 +13,7 @@ from conftest import Command
 from runs import ACME, ZANE, eager, lines_of, results_of, until, write_jobs
 
 from linker import ErrorType, Kind, LinkJob, Result, Status, Stopped, TooManyRemovals, UsageError
-from linker.api.answers import Reply
+from linker.api.answers import HttpAnswer
 from linker.api.lists import Listing
 from linker.api.requests import records
 from linker.errors import BadAnswer
@@ -271,7 +271,7 @@ async def test_an_empty_table_is_read_once(sandbox: Sandbox) -> None:
 def test_a_list_that_is_none_is_no_empty_table(shown: str) -> None:
     """Else every name would be created that is there: it is a bad answer, asked for again, and then the run ends."""
     with pytest.raises(BadAnswer, match="but no custom_object_records in it"):
-        records(Listing.parse("record:PRJ1/customers"), 1).understand(Reply(200, {}, shown.encode(), 0.0))
+        records(Listing.parse("record:PRJ1/customers"), 1).understand(HttpAnswer(200, {}, shown.encode(), 0.0))
 
 
 async def test_a_table_that_shows_fewer_records_than_it_has_gets_none() -> None:

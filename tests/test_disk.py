@@ -19,7 +19,7 @@ from linker import Kind, LinkerError, Result, Settings, Status, UndoFile
 from linker.client.jobs import sources_of
 from linker.client.run import Run
 from linker.disk.lines import DISK, Disk
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.results.file import ResultsFile
 from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
@@ -83,7 +83,7 @@ async def run(sandbox: Sandbox, file: ResultsFile, told: list[Result]) -> None:
     settings = Settings(
         base_url=sandbox.url, rate=(), state_dir=None, concurrency=2, backoff_base_s=0.001, backoff_cap_s=0.01
     )
-    batch = Run(settings, Token(sandbox.options.token), Quota([]), sources_of(features(COUNT)), file)
+    batch = Run(settings, Token(sandbox.options.token), RateLimiter([]), sources_of(features(COUNT)), file)
     try:
         async for result in batch:
             told.append(result)  # noqa: PERF401  those before an error count too

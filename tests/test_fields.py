@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from linker import ErrorType, Kind, Status, UsageError
 from linker.api.answers import Answer
-from linker.api.requests import Look
+from linker.api.requests import ReadRequest
 from linker.records.fields import LINK_MANY, Definition, Fields, read_fields
 from linker.sandbox import Sandbox
 
@@ -153,7 +153,7 @@ async def test_definitions_on_several_pages_are_all_read() -> None:
         },
     }
 
-    async def read(look: Look) -> Answer:
+    async def read(look: ReadRequest) -> Answer:
         return Answer(200, value=orjson.loads(orjson.dumps(pages[look.path.rpartition("=")[2]])))
 
     fields = await read_fields(read)
@@ -165,7 +165,7 @@ async def test_definitions_on_several_pages_are_all_read() -> None:
 async def test_definitions_that_show_nothing_reject_nothing(shown: list[dict[str, str]]) -> None:
     """A token that is shown none would else reject every job: it is told, and gone without."""
 
-    async def read(look: Look) -> Answer:
+    async def read(look: ReadRequest) -> Answer:
         return Answer(200, value={"custom_field_definitions": shown})
 
     with capture_logs() as logs:

@@ -15,7 +15,7 @@ from runs import ACME, eager, features, results_of, until, write_jobs
 from linker import Kind, Settings, UndoFile, UsageError
 from linker.disk.lines import DISK
 from linker.disk.private import make_folder, open_private
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.ratelimit.shared import SharedFile
 from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
@@ -211,7 +211,7 @@ def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=NOT_FOLLOWED):
             SharedFile(path)
     assert prey.read_bytes() == b"precious"
-    Quota.of(Settings(base_url="https://h", state_dir=shared / "linker"))
+    RateLimiter.of(Settings(base_url="https://h", state_dir=shared / "linker"))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["prey", "shared"]
 
 

@@ -331,4 +331,4 @@ def test_long_runs_of_white_space_hold_nothing_up(cell: str, row: str) -> None:
     """A cell is split in one pass: with a look back at each space, this would take the rest of the day."""
     table = f"id,field,record_names\n{row.format(cell)}\n".encode()
     (entry,) = read_table(BytesIO(table), "long.csv", Reading())
-    assert isinstance(entry.said, Rejection)
+    assert isinstance(entry.value, Rejection)

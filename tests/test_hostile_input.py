@@ -22,9 +22,9 @@ from wire import Arrived, Wire, opened
 
 import linker
 from linker import Kind, Linker, UndoFile, UsageError
-from linker.api.answers import Answer, Reply, understand_target
+from linker.api.answers import Answer, HttpAnswer, understand_target
 from linker.api.lists import Listing, PageRequest
-from linker.api.requests import Create, Look, Request, record, records
+from linker.api.requests import Create, ReadRequest, Request, record, records
 from linker.errors import BadAnswer, RequestFailed
 from linker.model.target import Target
 from linker.records.table import read_table, tables_in_use
@@ -40,8 +40,8 @@ from linker.sources.jsonl import read_jsonl
 def test_links_that_are_none_are_rejected_where_records_go_by_name(links: str) -> None:
     """`--match` looks into links before they are checked."""
     (entry,) = read_jsonl(BytesIO(b'{"id": "PRJ1-1", "links": %s}' % links.encode()), "f", Reading(match="name"))
-    assert isinstance(entry.said, Rejection)
-    assert "links" in entry.said.message
+    assert isinstance(entry.value, Rejection)
+    assert "links" in entry.value.message
 
 
 DEEP = {depth: "[" * depth + "]" * depth for depth in (30, 200, 254, 300, 1000, 1023, 1025, 100_000)}
@@ -55,9 +55,9 @@ def test_a_job_line_that_is_nested_too_deep_is_rejected(depth: int, shape: str) 
     """Wherever in it; a key may be as deep as a result can show it."""
     (entry,) = read_jsonl(BytesIO(shape.format(DEEP[depth]).encode()), "f", Reading())
     if "key" in shape and depth <= 200:
-        assert not isinstance(entry.said, Rejection)
+        assert not isinstance(entry.value, Rejection)
     else:
-        assert isinstance(entry.said, Rejection)
+        assert isinstance(entry.value, Rejection)
 
 
 @pytest.mark.parametrize("depth", DEEP)
@@ -72,7 +72,7 @@ def test_a_job_line_that_is_nested_too_deep_is_rejected(depth: int, shape: str) 
 )
 def test_an_answer_that_is_nested_too_deep_is_a_bad_one(depth: int, shape: str) -> None:
     """It is tried again, and then the target has failed: what can be said of it can be said."""
-    reply = Reply(200, CIMultiDict(), shape.format(DEEP[depth]).encode(), 0.0)
+    reply = HttpAnswer(200, CIMultiDict(), shape.format(DEEP[depth]).encode(), 0.0)
     with pytest.raises(BadAnswer) as caught:
         understand_target(reply, Kind.FEATURE)
     assert len(str(caught.value)) < 400
@@ -89,8 +89,8 @@ BLOATED = {
 def test_an_answer_of_a_million_parts_is_not_read(body: bytes) -> None:
     """Two megabytes of `{}` take a hundred as objects, and sixteen would take as good as all; an error is no better."""
     with pytest.raises(BadAnswer, match="200, but of over 1,000,000 parts"):
-        understand_target(Reply(200, CIMultiDict(), body, 0.0), Kind.FEATURE)
-    assert understand_target(Reply(422, CIMultiDict(), body, 0.0), Kind.FEATURE).message.startswith('{"feature')
+        understand_target(HttpAnswer(200, CIMultiDict(), body, 0.0), Kind.FEATURE)
+    assert understand_target(HttpAnswer(422, CIMultiDict(), body, 0.0), Kind.FEATURE).message.startswith('{"feature')
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -124,19 +124,19 @@ def test_a_page_is_not_longer_than_a_page_can_be() -> None:
     """Five times what was asked for may pass; what would hold everything else up does not."""
     for count in (200, 1000):
         body = orjson.dumps({"features": [{}] * count})
-        answer = Listing(Kind.FEATURE).page(1).understand(Reply(200, CIMultiDict(), body, 0.0))
+        answer = Listing(Kind.FEATURE).page(1).understand(HttpAnswer(200, CIMultiDict(), body, 0.0))
         assert answer.page is not None
         assert len(answer.page.items) == count
     body = orjson.dumps({"features": [{}] * 1001, "custom_object_records": [{}] * 1001})
     for look in (Listing(Kind.FEATURE).page(1), records(Listing(Kind.CUSTOM_OBJECT_RECORD, "P", "t"), 1)):
         with pytest.raises(BadAnswer, match="200, but no "):
-            look.understand(Reply(200, CIMultiDict(), body, 0.0))
+            look.understand(HttpAnswer(200, CIMultiDict(), body, 0.0))
 
 
 def test_an_error_that_is_nested_too_deep_is_told_all_the_same() -> None:
     """As the text that it is."""
     for depth, text in DEEP.items():
-        answer = understand_target(Reply(422, CIMultiDict(), f'{{"errors":{text}}}'.encode(), 0.0), Kind.FEATURE)
+        answer = understand_target(HttpAnswer(422, CIMultiDict(), f'{{"errors":{text}}}'.encode(), 0.0), Kind.FEATURE)
         assert answer.message.startswith('{"errors":[[['), depth
 
 
@@ -230,12 +230,12 @@ async def test_a_field_of_an_answer_that_is_no_text_is_none(key: object) -> None
     """It was looked up as it came, and a list cannot be."""
     item = {"custom_object_links": [{"key": key, "record_ids": ["1"]}]}
 
-    async def read(_: Look) -> Answer:
+    async def read(_: ReadRequest) -> Answer:
         return Answer(200, value={"features": [item]})
 
     assert await tables_in_use(read, Kind.FEATURE, {"customers"}) == {}
     with pytest.raises(BadAnswer, match="links that are not understood"):
-        understand_target(Reply(200, CIMultiDict(), orjson.dumps({"feature": item}), 0.0), Kind.FEATURE)
+        understand_target(HttpAnswer(200, CIMultiDict(), orjson.dumps({"feature": item}), 0.0), Kind.FEATURE)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ async def test_what_no_job_could_name_a_record_by_is_not_kept() -> None:
     fields += [{"key": "k" * 201, "value": "x"}, {"key": "\x1b[2J", "value": "x"}]
     items = [{"id": 1, "name": "n" * 1000}, {"id": 2, "name": "n" * 1001, "custom_fields": fields}]
 
-    async def read(_: Look) -> Answer:
+    async def read(_: ReadRequest) -> Answer:
         return Answer(200, value={"custom_object_records": items})
 
     records = await read_table(read, table, "name", why="")

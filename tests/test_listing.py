@@ -9,14 +9,14 @@ import pytest
 from multidict import CIMultiDict
 
 from linker import Kind, UsageError
-from linker.api.answers import Listed, Reply
+from linker.api.answers import HttpAnswer, Listed
 from linker.api.lists import Listing
 from linker.errors import BadAnswer
 
 
-def page(status: int = 200, **body: Any) -> Reply:
+def page(status: int = 200, **body: Any) -> HttpAnswer:
     """A page as it comes back."""
-    return Reply(status, CIMultiDict(), orjson.dumps(body), 1.5)
+    return HttpAnswer(status, CIMultiDict(), orjson.dumps(body), 1.5)
 
 
 @pytest.mark.parametrize(

@@ -11,31 +11,31 @@ from refusing import Account, Asked, drive, formula, mend, undone, wish_of, work
 
 from linker import Mode, Status
 from linker.batch.change import plan
-from linker.batch.merge import Wish
+from linker.batch.merge import DesiredState
 from linker.model.job import Links
-from linker.work.blame import Mending
+from linker.work.blame import BlameSearch
 
 SEVEN: Links = {"c": frozenset({"7"})}
 
 
-def rows(count: int, *bad: int, mode: Mode = Mode.REPLACE) -> tuple[Wish, frozenset[str]]:
+def rows(count: int, *bad: int, mode: Mode = Mode.REPLACE) -> tuple[DesiredState, frozenset[str]]:
     """So many jobs of one list, an id each, and the bad ones among the ids."""
-    wish = wish_of([(mode, {"c": [str(1000 + number)]}) for number in range(count)])
-    assert wish is not None
-    return wish, frozenset(str(1000 + number) for number in bad)
+    desired = wish_of([(mode, {"c": [str(1000 + number)]}) for number in range(count)])
+    assert desired is not None
+    return desired, frozenset(str(1000 + number) for number in bad)
 
 
-def blamed(mending: Mending) -> set[int]:
+def blamed(blame: BlameSearch) -> set[int]:
     """The numbers of the jobs to blame."""
-    return {job.number for job, _ in mending.guilty}
+    return {job.number for job, _ in blame.guilty}
 
 
 def test_the_id_that_the_server_names_is_taken_out_and_the_rest_is_one_list() -> None:
     """Two PUTs: the refused one, and the list without the guilty job."""
-    wish, bad = rows(5, 3)
+    desired, bad = rows(5, 3)
     account = Account(SEVEN, bad, names=1)
-    mending = mend(account, wish, SEVEN)
-    assert [(job.number, words) for job, words in mending.guilty] == [(3, "invalid: 1003")]
+    blame = mend(account, desired, SEVEN)
+    assert [(job.number, words) for job, words in blame.guilty] == [(3, "invalid: 1003")]
     assert account.holds == {"c": {"1000", "1001", "1002", "1004"}}
     assert len(account.puts) == 2
 
@@ -43,33 +43,33 @@ def test_the_id_that_the_server_names_is_taken_out_and_the_rest_is_one_list() ->
 @pytest.mark.parametrize("names", [1, 3])
 def test_ids_that_are_named_cost_two_puts_each(names: int) -> None:
     """Whether the server names them one at a time or all at once; nobody is blamed for a word alone."""
-    wish, bad = rows(100, 3, 50, 51)
+    desired, bad = rows(100, 3, 50, 51)
     account = Account(SEVEN, bad, names=names)
-    assert blamed(mend(account, wish, SEVEN)) == {3, 50, 51}
+    assert blamed(mend(account, desired, SEVEN)) == {3, 50, 51}
     assert len(account.puts) <= 1 + 2 * 3
 
 
 def test_numbers_that_are_no_ids_blame_nobody() -> None:
     """`422`, `1 of the 2`: records of these ids were taken, and their jobs with them."""
-    wish = wish_of([(Mode.ADD, {"c": [id]}) for id in ("1", "2", "422", "66", "5")])
-    assert wish is not None
+    desired = wish_of([(Mode.ADD, {"c": [id]}) for id in ("1", "2", "422", "66", "5")])
+    assert desired is not None
     account = Account(SEVEN, {"66"}, chatty=True)
-    assert blamed(mend(account, wish, SEVEN)) == {3}
+    assert blamed(mend(account, desired, SEVEN)) == {3}
     assert account.holds == {"c": {"1", "2", "422", "5", "7"}}
 
 
 def test_words_that_name_the_whole_list_blame_nobody() -> None:
     """A server that repeats what it was sent says nothing by it: halving finds the one."""
-    wish, bad = rows(8, 5)
+    desired, bad = rows(8, 5)
     before = dict(SEVEN)
-    change = plan(wish, before)
-    mending = Mending(wish.jobs, change, change.put, f"invalid: {change.put}")
-    while mending.put is not None:
-        if mending.put["c"] & bad:
-            mending.refused(f"invalid: {mending.put}")
+    change = plan(desired, before)
+    blame = BlameSearch(desired.jobs, change, change.put, f"invalid: {change.put}")
+    while blame.put is not None:
+        if blame.put["c"] & bad:
+            blame.refused(f"invalid: {blame.put}")
         else:
-            mending.taken(None)
-    assert blamed(mending) == {5}
+            blame.taken(None)
+    assert blamed(blame) == {5}
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_words_that_name_the_whole_list_blame_nobody() -> None:
 @pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.ADD])
 def test_where_the_server_names_none_halving_finds_them(count: int, bad: list[int], mode: Mode) -> None:
     """Some 2 k log2(n) PUTs for k guilty jobs of n, and the list of the others at the end."""
-    wish, ids = rows(count, *bad, mode=mode)
+    desired, ids = rows(count, *bad, mode=mode)
     account = Account(SEVEN, ids)
-    assert blamed(mend(account, wish, SEVEN)) == set(bad)
+    assert blamed(mend(account, desired, SEVEN)) == set(bad)
     kept = {str(1000 + number) for number in range(count)} - ids
     assert account.holds == {"c": kept | ({"7"} if mode is Mode.ADD or not kept else set())}
     assert len(account.puts) <= 2 + 2 * len(bad) * math.ceil(math.log2(count))
@@ -88,10 +88,10 @@ def test_where_the_server_names_none_halving_finds_them(count: int, bad: list[in
 
 def test_while_halving_no_list_is_ever_less_than_it_was() -> None:
     """Every PUT but the last adds to what the target holds: a run killed in between has lost nothing."""
-    wish, bad = rows(16, 2, 11)
+    desired, bad = rows(16, 2, 11)
     before = {"c": frozenset({"7", "8"})}
     account = Account(before, bad)
-    mend(account, wish, before)
+    mend(account, desired, before)
     for put in account.puts[1:-1]:
         assert put["c"] > before["c"]
     assert account.puts[-1]["c"] == account.holds["c"]
@@ -99,62 +99,62 @@ def test_while_halving_no_list_is_ever_less_than_it_was() -> None:
 
 def test_who_is_refused_alone_is_to_blame_without_a_further_put() -> None:
     """Of two halves, one was taken: the other is why both were refused."""
-    wish, bad = rows(2, 1, mode=Mode.ADD)
+    desired, bad = rows(2, 1, mode=Mode.ADD)
     account = Account(SEVEN, bad)
-    assert blamed(mend(account, wish, SEVEN)) == {1}
+    assert blamed(mend(account, desired, SEVEN)) == {1}
     assert [sorted(put["c"]) for put in account.puts] == [["1000", "1001", "7"], ["1000", "7"]]
 
 
 def test_a_field_that_is_refused_leaves_the_others_alone() -> None:
     """Field by field first: the good field is written, the bad one fails its jobs."""
-    wish = wish_of([(Mode.ADD, {"a": ["1"]}), (Mode.ADD, {"b": ["2"]})])
-    assert wish is not None
+    desired = wish_of([(Mode.ADD, {"a": ["1"]}), (Mode.ADD, {"b": ["2"]})])
+    assert desired is not None
     before: Links = {"a": frozenset(), "b": frozenset({"9"})}
     account = Account(before, {"2"})
-    assert blamed(mend(account, wish, before)) == {1}
+    assert blamed(mend(account, desired, before)) == {1}
     assert account.holds == {"a": {"1"}, "b": {"9"}}
 
 
 def test_what_a_guilty_job_brought_to_another_field_is_taken_back() -> None:
     """A job is done as a whole or not at all."""
-    wish = wish_of([(Mode.REPLACE, {"a": ["1"], "b": ["2"]}), (Mode.ADD, {"b": ["3"]})])
-    assert wish is not None
+    desired = wish_of([(Mode.REPLACE, {"a": ["1"], "b": ["2"]}), (Mode.ADD, {"b": ["3"]})])
+    assert desired is not None
     before: Links = {"a": frozenset({"8"}), "b": frozenset({"9"})}
     account = Account(before, {"2"})
-    assert blamed(mend(account, wish, before)) == {0}
+    assert blamed(mend(account, desired, before)) == {0}
     assert account.holds == {"a": {"8"}, "b": {"3", "9"}}
 
 
 def test_a_removal_that_is_refused_fails_those_who_ask_for_it() -> None:
     """Nobody brings an id there: all jobs of that field are to blame, and the search ends."""
-    wish = wish_of([(Mode.REMOVE, {"a": ["1"]}), (Mode.REMOVE, {"a": ["2"]}), (Mode.ADD, {"b": ["3"]})])
-    assert wish is not None
-    change = plan(wish, {"a": frozenset({"1", "2"}), "b": frozenset()})
-    mending = Mending(wish.jobs, change, change.put, "is invalid")
-    while mending.put is not None:
-        if "a" in mending.put:
-            mending.refused("is invalid")
+    desired = wish_of([(Mode.REMOVE, {"a": ["1"]}), (Mode.REMOVE, {"a": ["2"]}), (Mode.ADD, {"b": ["3"]})])
+    assert desired is not None
+    change = plan(desired, {"a": frozenset({"1", "2"}), "b": frozenset()})
+    blame = BlameSearch(desired.jobs, change, change.put, "is invalid")
+    while blame.put is not None:
+        if "a" in blame.put:
+            blame.refused("is invalid")
         else:
-            mending.taken(None)
-    assert blamed(mending) == {0, 1}
+            blame.taken(None)
+    assert blamed(blame) == {0, 1}
 
 
 @given(st.lists(st.tuples(st.sampled_from(Mode), st.lists(st.sampled_from("123456"), max_size=3)), min_size=2))
 @settings(max_examples=200)
 def test_a_server_that_takes_nothing_is_left_alone_in_the_end(asked: list[tuple[Mode, list[str]]]) -> None:
     """Whatever the reason: the search ends, and nobody whose part is to be written is left."""
-    wish = wish_of([(mode, {"a": ids}) for mode, ids in asked])
+    desired = wish_of([(mode, {"a": ids}) for mode, ids in asked])
     before = {"a": frozenset({"1", "9"})}
-    if wish is None or not plan(wish, before).put:
+    if desired is None or not plan(desired, before).put:
         return
-    change = plan(wish, before)
-    mending = Mending(wish.jobs, change, change.put, "no 1, no 2")
+    change = plan(desired, before)
+    blame = BlameSearch(desired.jobs, change, change.put, "no 1, no 2")
     puts = 1
-    while mending.put is not None:
-        mending.refused("no 1, no 2")
+    while blame.put is not None:
+        blame.refused("no 1, no 2")
         puts += 1
     assert puts <= 2 + 3 * len(asked)
-    assert formula(mending.kept, before) == before
+    assert formula(blame.kept, before) == before
 
 
 IDS = st.sampled_from([str(number) for number in range(1, 9)])
@@ -176,8 +176,8 @@ def test_exactly_those_who_bring_bad_ids_fail_and_the_rest_is_as_asked(
     asked: list[Asked], holds: dict[str, frozenset[str]], bad: frozenset[str], names: int, chatty: bool, blind: bool
 ) -> None:
     """Through a work: whatever is asked of whatever is held, the account ends as the formula of the good jobs says."""
-    wish = wish_of(asked)
-    if wish is None:
+    desired = wish_of(asked)
+    if desired is None:
         return
     holds = {field: ids - bad for field, ids in holds.items()}
     account = Account(holds, bad, names=names, chatty=chatty)
@@ -186,11 +186,11 @@ def test_exactly_those_who_bring_bad_ids_fail_and_the_rest_is_as_asked(
     failed = {result.job for result in results if result.status is Status.FAILED}
     bringing = {
         job.number
-        for job in wish.jobs
+        for job in desired.jobs
         if job.mode is not Mode.REMOVE and any(bad.intersection(ids) for ids in job.links.values())
     }
     assert failed == bringing
-    assert account.holds == formula([job for job in wish.jobs if job.number not in failed], holds)
+    assert account.holds == formula([job for job in desired.jobs if job.number not in failed], holds)
     if not blind or failed:  # where a blind PUT was refused, the target was read after all
         assert undone(account.holds, results) == holds
     for result in results:

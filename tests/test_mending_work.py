@@ -229,8 +229,8 @@ def test_whatever_happens_meanwhile_each_job_has_one_result_and_undo_leaves_the_
     down: bool,
 ) -> None:
     """Colleagues add, answers are lost, requests never arrive, the rate is refused, and at the end all breaks down."""
-    wish = wish_of(asked)
-    if wish is None:
+    desired = wish_of(asked)
+    if desired is None:
         return
     account = Account({field: ids - bad for field, ids in holds.items()}, bad, names=names, chatty=chatty)
     others = dict(account.holds)  # what it holds without our doing
@@ -264,6 +264,6 @@ def test_whatever_happens_meanwhile_each_job_has_one_result_and_undo_leaves_the_
     assert undone(account.holds, results) == others
     if not down:
         done = {result.job for result in results if result.status is not Status.FAILED}
-        asked_for = formula([job for job in wish.jobs if job.number in done], others)
+        asked_for = formula([job for job in desired.jobs if job.number in done], others)
         for field, ids in account.holds.items():  # a list that stood already may have got something since
             assert {id for id in ids if len(id) < 3} == {id for id in asked_for[field] if len(id) < 3}

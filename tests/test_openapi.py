@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from linker import Kind
-from linker.api.answers import Answer, Reply
+from linker.api.answers import Answer, HttpAnswer
 from linker.api.lists import Listing
-from linker.api.requests import ME, Create, Look
+from linker.api.requests import ME, Create, ReadRequest
 from linker.records.fields import read_fields
 from linker.records.table import read_table, table_of_record
 
@@ -28,16 +28,16 @@ def operation(method: str, path: str) -> dict[str, Any]:
     return described
 
 
-def answer(look: Look | Create, path: str) -> Answer:
+def answer(look: ReadRequest | Create, path: str) -> Answer:
     """What linker understands of the example answer to a request."""
     (content,) = operation(look.method.lower(), path)["responses"]["200"]["content"].values()
-    return look.understand(Reply(200, {}, orjson.dumps(content["example"]), 0.0))
+    return look.understand(HttpAnswer(200, {}, orjson.dumps(content["example"]), 0.0))
 
 
 async def test_the_records_of_a_table_as_the_vendor_shows_them() -> None:
     """Ids, names, and the other fields that a record can be told by."""
 
-    async def read(look: Look) -> Answer:
+    async def read(look: ReadRequest) -> Answer:
         return answer(look, RECORDS)
 
     records = await read_table(read, (CUSTOMERS,), "name", why="by the example")
@@ -49,7 +49,7 @@ async def test_the_records_of_a_table_as_the_vendor_shows_them() -> None:
 async def test_a_record_tells_its_table() -> None:
     """By its key and the number of its product."""
 
-    async def read(look: Look) -> Answer:
+    async def read(look: ReadRequest) -> Answer:
         return answer(look, "/api/v1/custom_object_records/{id}")
 
     assert await table_of_record(read, "640362830") == Listing(Kind.CUSTOM_OBJECT_RECORD, "131414752", "customers")
@@ -70,7 +70,7 @@ async def test_a_record_is_created_as_the_vendor_s_example_is() -> None:
 async def test_field_definitions_as_the_vendor_shows_them() -> None:
     """One of a kind that can be linked, and no link."""
 
-    async def read(look: Look) -> Answer:
+    async def read(look: ReadRequest) -> Answer:
         return answer(look, "/api/v1/custom_field_definitions")
 
     fields = await read_fields(read)

@@ -14,10 +14,10 @@ from linker.api.answers import Page as ListPage
 from linker.api.lists import PageRequest
 from linker.api.requests import Request
 from linker.batch.batch import Batch
-from linker.batch.merge import Lost
+from linker.batch.merge import Dropped
 from linker.errors import Error
 from linker.model.job import Mode
-from linker.pipeline.reader import Planner, Sight
+from linker.pipeline.reader import Snapshot, StateReader
 from linker.pipeline.workqueue import WorkQueue
 from linker.retry.fetch import Fetch
 from linker.retry.verdict import GiveUp
@@ -38,11 +38,11 @@ def batch_of(count: int) -> Batch:
     return batch
 
 
-async def sights_of(batch: Batch, fetch: Fetch) -> list[Sight]:
+async def sights_of(batch: Batch, fetch: Fetch) -> list[Snapshot]:
     """All sights of a batch, with nobody behind the queue."""
     async with asyncio.TaskGroup() as group:
-        planner = Planner(batch, fetch, WorkQueue(10), group)
-        return [sight async for seen in planner.sights() for sight in seen]
+        reader = StateReader(batch, fetch, WorkQueue(10), group)
+        return [snapshot async for seen in reader.snapshots() for snapshot in seen]
 
 
 class Stage:
@@ -51,7 +51,7 @@ class Stage:
     def __init__(self, pages: int, *, changing: bool, per_second: float) -> None:
         self.pages, self.changing, self.per_second = pages, changing, per_second
         self.batch = batch_of(200 * pages)
-        self.queue: WorkQueue[Sight] = WorkQueue(1000)
+        self.queue: WorkQueue[Snapshot] = WorkQueue(1000)
         self.under_way = 0
         self.most_under_way = 0
         self.most_waiting = 0
@@ -70,8 +70,8 @@ class Stage:
         return Answer(200, page=answer.page, sent_at=sent_at)
 
     async def work(self) -> None:
-        async for sight in self.queue:
-            age = asyncio.get_running_loop().time() - sight.read_at
+        async for snapshot in self.queue:
+            age = asyncio.get_running_loop().time() - snapshot.read_at
             self.oldest = max(self.oldest, age)
             await asyncio.sleep(1 / self.per_second)
             self.queue.done()
@@ -79,11 +79,11 @@ class Stage:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             worker = group.create_task(self.work())
-            planner = Planner(self.batch, self.fetch, self.queue, group)
-            async with aclosing(planner.sights()) as sights:
-                async for seen in sights:
-                    for sight in seen if self.changing else ():
-                        await self.queue.put(sight)
+            reader = StateReader(self.batch, self.fetch, self.queue, group)
+            async with aclosing(reader.snapshots()) as snapshots:
+                async for seen in snapshots:
+                    for snapshot in seen if self.changing else ():
+                        await self.queue.put(snapshot)
                     self.most_waiting = max(self.most_waiting, self.queue.waiting)
             self.queue.close()
             await worker
@@ -126,25 +126,25 @@ def test_what_a_target_holds_lives_only_while_it_is_in_work() -> None:
 def test_a_rejected_line_by_another_name_is_looked_up_only_where_it_matters() -> None:
     """A lost line in the same form of name, or of another kind, costs no read."""
     batch = batch_of(1)
-    batch.lose(Target(Kind.FEATURE, "PRJ1-5"), Lost("a.jsonl line 2", None))
-    batch.lose(Target(Kind.EPIC, "77"), Lost("a.jsonl line 3", None))
+    batch.lose(Target(Kind.FEATURE, "PRJ1-5"), Dropped("a.jsonl line 2", None))
+    batch.lose(Target(Kind.EPIC, "77"), Dropped("a.jsonl line 3", None))
 
     async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
         raise AssertionError(request)
 
-    (sight,) = clock.run(sights_of(batch, fetch))
-    assert sight.wish is not None
-    assert sight.links is None
+    (snapshot,) = clock.run(sights_of(batch, fetch))
+    assert snapshot.desired is not None
+    assert snapshot.links is None
 
 
 def test_a_lost_name_that_cannot_be_read_holds_up_nothing() -> None:
     """A rejected line whose target is not there is nobody's other name."""
     batch = batch_of(1)
-    batch.lose(Target(Kind.FEATURE, "77"), Lost("a.jsonl line 2", None))
+    batch.lose(Target(Kind.FEATURE, "77"), Dropped("a.jsonl line 2", None))
 
     async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
         return GiveUp(Error(ErrorType.NOT_FOUND, "404: Record not found."), 404)
 
-    (sight,) = clock.run(sights_of(batch, fetch))
-    assert sight.wish is not None
-    assert sight.error is None
+    (snapshot,) = clock.run(sights_of(batch, fetch))
+    assert snapshot.desired is not None
+    assert snapshot.error is None

@@ -12,7 +12,7 @@ from clock import run
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from linker.ratelimit.limiter import Closed, Quota
+from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.sandbox import Limit
 from linker.sandbox.limits import WINDOWS, Limiter
 from linker.settings import DEFAULT_RATES, Rate
@@ -47,7 +47,7 @@ class Client:
     """The run's side: requests that take so long to get there and back, on so many connections."""
 
     def __init__(self, rates: Sequence[Rate], concurrency: int = 40) -> None:
-        self.quota = Quota(rates, clock=asyncio.get_running_loop().time)
+        self.limiter = RateLimiter(rates, clock=asyncio.get_running_loop().time)
         self.account = Counting(rates)
         self.stop = asyncio.Event()
         self.turns: list[float] = []
@@ -55,7 +55,7 @@ class Client:
 
     async def send(self, there_s: float = 0.0, back_s: float = 0.0, *, answered: bool = True) -> None:
         """One request. One that is cancelled on its way arrives no later than its connection is closed."""
-        async with self._leases, self.quota.turn(self.stop) as turn:
+        async with self._leases, self.limiter.turn(self.stop) as turn:
             self.turns.append(turn.at)
             try:
                 await asyncio.sleep(there_s)
@@ -101,10 +101,10 @@ def test_the_account_never_counts_more_than_the_rates_allow(
             assert not task.cancelled() or cancelled_at is not None
         assert client.account.refusals == []
         assert [client.account.over(rate) for rate in rates] == [[]] * len(rates)
-        assert client.quota.turns == len(client.turns) == len(client.account.arrivals)
+        assert client.limiter.turns == len(client.turns) == len(client.account.arrivals)
         await asyncio.sleep(max(rate.seconds for rate in rates) + 1)  # then no place is lost
         free = ", ".join(f"{rate} {rate.requests} free" for rate in rates)
-        assert repr(client.quota) == f"<Quota {free}, 0 waiting>"
+        assert repr(client.limiter) == f"<RateLimiter {free}, 0 waiting>"
 
     run(traffic(), start)
 
@@ -128,10 +128,10 @@ def test_who_comes_first_goes_first() -> None:
     """Nobody overtakes, whether the wait is for the pace, for a place or for the end of a pause."""
 
     async def order() -> list[int]:
-        quota, went = Quota([Rate(3, 10)], clock=asyncio.get_running_loop().time), []
+        limiter, went = RateLimiter([Rate(3, 10)], clock=asyncio.get_running_loop().time), []
 
         async def one(number: int) -> None:
-            async with quota.turn(asyncio.Event()) as turn:
+            async with limiter.turn(asyncio.Event()) as turn:
                 went.append(number)
                 await asyncio.sleep(1)
                 turn.hear(200, {})
@@ -140,7 +140,7 @@ def test_who_comes_first_goes_first() -> None:
             for number in range(20):
                 group.create_task(one(number))
                 await asyncio.sleep(0.7)
-            quota.pause(100)
+            limiter.pause(100)
         return went
 
     assert run(order()) == list(range(20))
@@ -166,7 +166,7 @@ def test_without_rates_nobody_waits() -> None:
     async def turns() -> set[float]:
         client = Client([], concurrency=1000)
         await asyncio.gather(*(client.send() for _ in range(1000)))
-        assert repr(client.quota) == "<Quota without limit, 0 waiting>"
+        assert repr(client.limiter) == "<RateLimiter without limit, 0 waiting>"
         return set(client.turns)
 
     assert run(turns()) == {0.0}
@@ -237,12 +237,12 @@ def test_a_pause_stops_all_and_nobody_holds_a_place_through_it() -> None:
     async def turns() -> list[float]:
         client = Client([Rate(20, 1)])
         await client.send()
-        client.quota.pause(100)
-        client.quota.pause(30)  # a shorter pause does not cut a longer one short
+        client.limiter.pause(100)
+        client.limiter.pause(30)  # a shorter pause does not cut a longer one short
         early = [asyncio.create_task(client.send()) for _ in range(3)]
         await asyncio.sleep(50)
-        assert repr(client.quota) == "<Quota 20/1s 20 free, 3 waiting, paused 50.0 s>"
-        assert client.quota.paused_s == 50
+        assert repr(client.limiter) == "<RateLimiter 20/1s 20 free, 3 waiting, paused 50.0 s>"
+        assert client.limiter.paused_s == 50
         late = [asyncio.create_task(client.send()) for _ in range(2)]
         await asyncio.gather(*early, *late)
         return client.turns
@@ -258,7 +258,7 @@ def test_a_pause_that_comes_while_someone_waits_for_a_place_is_waited_for_too() 
         await client.send()
         task = asyncio.create_task(client.send())
         await asyncio.sleep(paused_at)
-        client.quota.pause(60)
+        client.limiter.pause(60)
         await task
         return client.turns[-1] - paused_at
 
@@ -279,15 +279,15 @@ def test_a_stop_ends_all_waiting_at_once(held_by: str) -> None:
             first = asyncio.create_task(client.send())
             await first
         if held_by == "pause":
-            client.quota.pause(86_400)
+            client.limiter.pause(86_400)
         waiting = [asyncio.create_task(client.send()) for _ in range(30)]
         await asyncio.sleep(10)
         client.stop.set()
-        client.quota.wake()
+        client.limiter.wake()
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert {type(result) for result in results} == {Closed}
         assert asyncio.get_running_loop().time() == 10
-        assert "0 waiting" in repr(client.quota)
+        assert "0 waiting" in repr(client.limiter)
         await first
         with pytest.raises(Closed):
             await client.send()
@@ -304,7 +304,7 @@ def test_a_stopped_run_leaves_the_line_at_once_and_the_other_run_keeps_its_place
         other_stop, turns = asyncio.Event(), []
 
         async def other() -> None:
-            async with client.quota.turn(other_stop) as turn:
+            async with client.limiter.turn(other_stop) as turn:
                 turns.append(turn.at)
 
         await client.send()
@@ -314,7 +314,7 @@ def test_a_stopped_run_leaves_the_line_at_once_and_the_other_run_keeps_its_place
         others.append(asyncio.create_task(other()))
         await asyncio.sleep(10)
         client.stop.set()
-        client.quota.wake()
+        client.limiter.wake()
         await asyncio.wait(mine)
         assert asyncio.get_running_loop().time() == 10
         assert {type(task.exception()) for task in mine} == {Closed}
@@ -335,7 +335,7 @@ def test_who_is_cancelled_while_waiting_takes_nothing_and_holds_nobody_up() -> N
         tasks[0].cancel()
         tasks[2].cancel()
         await asyncio.wait(tasks)
-        assert client.quota.turns == 3
+        assert client.limiter.turns == 3
         return client.turns
 
     assert run(turns()) == pytest.approx([0, 10, 20], abs=0.01)
@@ -349,7 +349,7 @@ def test_a_request_cancelled_under_way_holds_its_place_until_it_can_no_longer_be
         await client.send()
         task = asyncio.create_task(client.send(100.0))
         await asyncio.sleep(15)
-        assert repr(client.quota) == "<Quota 1/10s 0 free, 0 waiting>"
+        assert repr(client.limiter) == "<RateLimiter 1/10s 0 free, 0 waiting>"
         task.cancel()
         await client.send()
         return client.turns
@@ -360,15 +360,15 @@ def test_a_request_cancelled_under_way_holds_its_place_until_it_can_no_longer_be
 def test_its_repr_tells_how_it_stands_inside_a_loop_and_out_of_it() -> None:
     """Limits, what is free of each, who waits, and a pause: to be read in a log or a debugger."""
 
-    async def made() -> Quota:
+    async def made() -> RateLimiter:
         client = Client([Rate(3, 60), Rate(2, 1)])
         await client.send()
         await client.send()
-        assert repr(client.quota) == "<Quota 3/60s 1 free, 2/1s 0 free, 0 waiting>"
+        assert repr(client.limiter) == "<RateLimiter 3/60s 1 free, 2/1s 0 free, 0 waiting>"
         tasks = [asyncio.create_task(client.send()) for _ in range(4)]
         await asyncio.sleep(0.1)
-        assert repr(client.quota) == "<Quota 3/60s 1 free, 2/1s 0 free, 4 waiting>"
+        assert repr(client.limiter) == "<RateLimiter 3/60s 1 free, 2/1s 0 free, 4 waiting>"
         await asyncio.gather(*tasks)
-        return client.quota
+        return client.limiter
 
-    assert repr(run(made())).startswith("<Quota 3/60s ")
+    assert repr(run(made())).startswith("<RateLimiter 3/60s ")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual import Account, Client
 
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox.limits import WINDOWS
 from linker.settings import DEFAULT_RATES, Rate
 
@@ -99,8 +99,8 @@ def test_a_share_is_all_that_is_taken(share: float) -> None:
 
 def test_the_quota_of_a_share_tells_what_is_left_of_both() -> None:
     """What it may take, and what the account allows."""
-    text = repr(Quota([Rate(300, 60)], share=0.5))
-    assert text == "<Quota 150/60s 150 free, 300/60s 300 free, 0 waiting>"
+    text = repr(RateLimiter([Rate(300, 60)], share=0.5))
+    assert text == "<RateLimiter 150/60s 150 free, 300/60s 300 free, 0 waiting>"
 
 
 def test_an_even_pace_spreads_the_slowest_rate() -> None:

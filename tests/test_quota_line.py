@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from clock import run
 
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.settings import Rate
 
 
@@ -16,11 +16,11 @@ def test_who_goes_first_is_served_before_all_others_that_wait(cancelled: list[st
     """But not before the head of the line; the others keep their order, and who goes away holds up nobody."""
 
     async def served() -> list[str]:
-        quota, stop = Quota([Rate(1, 10)], clock=asyncio.get_running_loop().time), asyncio.Event()
+        limiter, stop = RateLimiter([Rate(1, 10)], clock=asyncio.get_running_loop().time), asyncio.Event()
         order: list[str] = []
 
         async def send(name: str, *, first: bool = False) -> None:
-            async with quota.turn(stop, first=first) as turn:
+            async with limiter.turn(stop, first=first) as turn:
                 turn.hear(200, {})
                 order.append(name)
 
@@ -33,7 +33,7 @@ def test_who_goes_first_is_served_before_all_others_that_wait(cancelled: list[st
         for name in cancelled:
             tasks[name].cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        assert "0 waiting" in repr(quota)
+        assert "0 waiting" in repr(limiter)
         await send("after")
         return order
 
@@ -45,13 +45,16 @@ def test_a_place_that_was_not_used_is_free_again_at_once() -> None:
     """Whoever finds at its turn that there is nothing to send takes nothing from the account's quota."""
 
     async def given_back() -> float:
-        quota, stop = Quota([Rate(1, 60), Rate(1000, 0.5)], clock=asyncio.get_running_loop().time), asyncio.Event()
+        limiter, stop = (
+            RateLimiter([Rate(1, 60), Rate(1000, 0.5)], clock=asyncio.get_running_loop().time),
+            asyncio.Event(),
+        )
         for _ in range(3):
-            async with quota.turn(stop) as turn:
+            async with limiter.turn(stop) as turn:
                 turn.give_back()
-        async with quota.turn(stop) as turn:
+        async with limiter.turn(stop) as turn:
             turn.hear(200, {})
-        assert quota.turns == 1
+        assert limiter.turns == 1
         return asyncio.get_running_loop().time()
 
     assert run(given_back()) == 0

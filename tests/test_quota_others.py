@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual import Account, Client
 
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox.limits import WINDOWS
 from linker.settings import DEFAULT_RATES, Rate
 
@@ -101,11 +101,11 @@ def test_no_more_leave_than_are_left_until_the_reset(
     """What an answer says is left is what leaves until its Reset; then one request looks, and then all go on."""
 
     async def turns() -> list[float]:
-        quota = Quota([Rate(100, 60.0)], clock=asyncio.get_running_loop().time)
+        limiter = RateLimiter([Rate(100, 60.0)], clock=asyncio.get_running_loop().time)
         leases, at = asyncio.Semaphore(concurrency), []
 
         async def send() -> None:
-            async with leases, quota.turn(asyncio.Event()) as turn:
+            async with leases, limiter.turn(asyncio.Event()) as turn:
                 at.append(turn.at)
                 await asyncio.sleep(way_s)
                 told = (100, remaining, reset_s) if len(at) == 1 else None
@@ -129,11 +129,11 @@ def test_after_a_429_one_request_looks_and_the_rest_go_on_when_it_was_answered()
 
     async def turns() -> list[tuple[float, int]]:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        quota, sent = Quota([Rate(5000, 1.0)], clock=loop.time), list[tuple[float, int]]()
+        limiter, sent = RateLimiter([Rate(5000, 1.0)], clock=loop.time), list[tuple[float, int]]()
 
         async def send(statuses: dict[int, int]) -> None:
             while True:
-                async with quota.turn(stop, first=True) as turn:
+                async with limiter.turn(stop, first=True) as turn:
                     number = len(sent)
                     status = statuses.get(number, 200)
                     sent.append((turn.at, status))
@@ -141,7 +141,7 @@ def test_after_a_429_one_request_looks_and_the_rest_go_on_when_it_was_answered()
                     turn.hear(status, {})
                 if status == 200:
                     return
-                quota.pause(5.0)
+                limiter.pause(5.0)
 
         await send({})
         await asyncio.gather(*(send({1: 429, 2: 429, 51: 429}) for _ in range(50)))
@@ -160,9 +160,9 @@ def test_a_limit_of_no_rate_of_ours_is_said_and_not_applied(caplog: pytest.LogCa
     """The rates given hold; that the account speaks of another limit is worth a line, once."""
 
     async def turns() -> list[float]:
-        quota, at = Quota([Rate(100, 60.0)], clock=asyncio.get_running_loop().time), []
+        limiter, at = RateLimiter([Rate(100, 60.0)], clock=asyncio.get_running_loop().time), []
         for _ in range(5):
-            async with quota.turn(asyncio.Event()) as turn:
+            async with limiter.turn(asyncio.Event()) as turn:
                 at.append(turn.at)
                 turn.hear(200, {"X-Ratelimit-Limit": "50", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "9"})
         return at

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from wire import opened
 
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox import Sandbox
 from linker.settings import Rate
 
@@ -29,15 +29,15 @@ async def test_a_server_that_counts_like_this_never_refuses(
     window: Literal["sliding", "fixed", "bucket"], latency_ms: float
 ) -> None:
     """Requests at an account's own limits, however it cuts its windows and whatever the way there takes."""
-    quota = Quota(RATES)
+    limiter = RateLimiter(RATES)
     async with (
         Sandbox(
             limits=LIMITS, window=window, latency_ms=latency_ms, jitter_ms=latency_ms, keep_requests=True
         ) as sandbox,
-        opened(sandbox.url, token="sandbox", quota=quota, concurrency=20) as pool,
+        opened(sandbox.url, token="sandbox", limiter=limiter, concurrency=20) as pool,
     ):
         await asyncio.gather(*(pool.send("GET", "/api/v1/me") for _ in range(64)))
-        assert (sandbox.stats.refused, sandbox.stats.requests, quota.turns) == (0, 64, 64)
+        assert (sandbox.stats.refused, sandbox.stats.requests, limiter.turns) == (0, 64, 64)
         arrivals = sorted(seen.at for seen in sandbox.requests)
         for rate in RATES:
             assert min(spans(arrivals, rate.requests)) >= rate.seconds
@@ -47,7 +47,7 @@ async def test_requests_that_are_cut_off_or_time_out_break_no_promise() -> None:
     """Their places are held until they can no longer count: the account refuses nobody after them."""
     async with (
         Sandbox(limits=LIMITS, latency_ms=40, jitter_ms=40, keep_requests=True) as sandbox,
-        opened(sandbox.url, token="sandbox", quota=Quota(RATES), concurrency=20, timeout_s=0.06) as pool,
+        opened(sandbox.url, token="sandbox", limiter=RateLimiter(RATES), concurrency=20, timeout_s=0.06) as pool,
     ):
         sends = [asyncio.create_task(pool.send("GET", "/api/v1/me")) for _ in range(64)]
         for number, send in enumerate(sends):

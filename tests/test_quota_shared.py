@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual import Account, Client
 
-from linker.ratelimit.ledger import SILENCE, Place, Places, Wait
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.ledger import SILENCE, Permit, Places, Wait
+from linker.ratelimit.limiter import RateLimiter
 from linker.ratelimit.shared import Cells, SharedFile
 from linker.sandbox import Sandbox
 from linker.sandbox.limits import WINDOWS
@@ -198,20 +198,20 @@ def test_a_pause_is_everybody_s_and_one_looks_whether_it_is_over() -> None:
 
     async def turns() -> list[tuple[float, int]]:
         loop, page, stop, sent = asyncio.get_running_loop(), Page(), asyncio.Event(), list[tuple[float, int]]()
-        quotas = [
-            Quota([Rate(100, 1.0)], ledger=Places([Rate(100, 1.0)], page, clock=loop.time), clock=loop.time)
+        limiters = [
+            RateLimiter([Rate(100, 1.0)], ledger=Places([Rate(100, 1.0)], page, clock=loop.time), clock=loop.time)
             for _ in range(2)
         ]
 
         async def send(number: int) -> None:
-            async with quotas[number].turn(stop) as turn:
+            async with limiters[number].turn(stop) as turn:
                 sent.append((turn.at, number))
                 await asyncio.sleep(0.5)
                 turn.hear(200, {})
 
         await asyncio.gather(send(0), send(1))
-        quotas[0].pause(30.0)
-        assert quotas[1].paused_s == 30.0
+        limiters[0].pause(30.0)
+        assert limiters[1].paused_s == 30.0
         await asyncio.gather(*(send(number) for number in (1, 1, 1, 0, 0)))
         return sent[2:]
 
@@ -227,13 +227,13 @@ def test_a_lock_that_another_holds_is_waited_for_and_nothing_is_lost() -> None:
     async def free() -> list[tuple[Rate, int]]:
         loop, page, stop = asyncio.get_running_loop(), Page(), asyncio.Event()
         ledger = Places([Rate(3, 1.0)], page, clock=loop.time)
-        quota = Quota([Rate(3, 1.0)], ledger=ledger, clock=loop.time)
+        limiter = RateLimiter([Rate(3, 1.0)], ledger=ledger, clock=loop.time)
         page.busy = 100
-        async with quota.turn(stop) as turn:
+        async with limiter.turn(stop) as turn:
             assert 0.15 < turn.at < 0.25
             turn.hear(200, {})
             page.busy = 100
-        async with quota.turn(stop) as turn:
+        async with limiter.turn(stop) as turn:
             turn.hear(200, {})
         assert ledger.free() == [(Rate(3, 1.0), 1)]
         await asyncio.sleep(1.01)
@@ -267,11 +267,11 @@ def test_a_row_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
         loop, page = asyncio.get_running_loop(), Page()
         ledgers = [Places([Rate(60, 5.0)], page, clock=loop.time) for _ in range(3 * ROWS)]
         for ledger in ledgers:
-            place = ledger.take()
-            assert isinstance(place, Place)
+            permit = ledger.take()
+            assert isinstance(permit, Permit)
         assert ledgers[0].free() == [(Rate(60, 5.0), 60 - 3 * ROWS)]
         await asyncio.sleep(100)
-        assert isinstance(ledgers[0].take(), Place)
+        assert isinstance(ledgers[0].take(), Permit)
         return sum(page.cells.numbers[row] > 0 for row in page.cells.rows), ROWS
 
     assert run(rows())[0] <= ROWS
@@ -289,8 +289,8 @@ def test_the_answer_of_a_place_that_was_swept_away_frees_no_other() -> None:
         await asyncio.sleep(10)
         other.take()
         new = stopped.take()
-        assert isinstance(old, Place)
-        assert isinstance(new, Place)
+        assert isinstance(old, Permit)
+        assert isinstance(new, Permit)
         stopped.answer(old, SILENCE)  # held twice, which is safe: in the log since the sweep, and now once more
         counts = [page.cells.under_way()]
         stopped.answer(new, SILENCE)
@@ -312,8 +312,8 @@ def test_two_ledgers_on_one_file_share_their_places(path: Path) -> None:
     """What one takes, the other lacks; the file is its user's alone and holds no word."""
     ledgers = [Places([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0) for _ in range(2)]
     for _ in range(2):
-        assert isinstance(ledgers[0].take(), Place)
-    assert isinstance(ledgers[1].take(), Place)
+        assert isinstance(ledgers[0].take(), Permit)
+    assert isinstance(ledgers[1].take(), Permit)
     assert [ledger.free() for ledger in ledgers] == [[(Rate(5, 60.0), 2)]] * 2
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -325,24 +325,24 @@ def test_a_file_that_is_none_of_ours_is_begun_anew(path: Path, content: bytes) -
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     ledger = Places([Rate(5, 60.0)], SharedFile(path))
-    assert isinstance(ledger.take(), Place)
+    assert isinstance(ledger.take(), Permit)
     assert ledger.free() == [(Rate(5, 60.0), 4)]
 
 
 def test_after_a_boot_the_clock_starts_anew_and_so_does_the_file(path: Path) -> None:
     """Times that are still to come are another boot's."""
     before = Places([Rate(1, 60.0)], SharedFile(path), clock=lambda: 1e9)
-    place = before.take()
-    assert isinstance(place, Place)
-    before.answer(place, SILENCE)
-    assert isinstance(Places([Rate(1, 60.0)], SharedFile(path)).take(), Place)
+    permit = before.take()
+    assert isinstance(permit, Permit)
+    before.answer(permit, SILENCE)
+    assert isinstance(Places([Rate(1, 60.0)], SharedFile(path)).take(), Permit)
 
 
 def test_where_the_file_cannot_be_the_quota_goes_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A line says so, and that is all."""
     (tmp_path / "file").touch()
-    quota = Quota.of(Settings(base_url="https://h", state_dir=tmp_path / "file"))
-    assert repr(quota) == "<Quota 300/60s 300 free, 20/1s 20 free, 0 waiting>"
+    limiter = RateLimiter.of(Settings(base_url="https://h", state_dir=tmp_path / "file"))
+    assert repr(limiter) == "<RateLimiter 300/60s 300 free, 20/1s 20 free, 0 waiting>"
     (line,) = caplog.messages
     assert "quota_not_shared" in line
 
@@ -350,7 +350,7 @@ def test_where_the_file_cannot_be_the_quota_goes_by_itself(tmp_path: Path, caplo
 def test_the_file_is_named_by_a_hash_of_the_account(tmp_path: Path) -> None:
     """One file an account, whatever the case of its name; nothing in it or its name tells which."""
     for url in ("https://company.aha.io", "https://Company.aha.io", "https://other.aha.io"):
-        Quota.of(Settings(base_url=url, state_dir=tmp_path / "linker"))
+        RateLimiter.of(Settings(base_url=url, state_dir=tmp_path / "linker"))
     names = [each.name for each in (tmp_path / "linker").iterdir()]
     assert len(names) == 2
     assert not any("company" in name or "other" in name for name in names)
@@ -359,7 +359,7 @@ def test_the_file_is_named_by_a_hash_of_the_account(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rates", [(), ("100000/1s",), ("300/60s", "5000/1s")])
 def test_rates_that_are_none_or_high_are_not_shared(tmp_path: Path, rates: tuple[str, ...]) -> None:
     """There the machine is the limit."""
-    Quota.of(Settings(base_url="https://h", state_dir=tmp_path / "linker", rate=rates))  # type: ignore[arg-type]
+    RateLimiter.of(Settings(base_url="https://h", state_dir=tmp_path / "linker", rate=rates))  # type: ignore[arg-type]
     assert not (tmp_path / "linker").exists()
 
 

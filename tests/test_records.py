@@ -7,12 +7,12 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.records.index import Records, key_of
+from linker.records.index import RecordIndex, key_of
 
 
-def customers(*values: str, field: str = "name") -> Records:
+def customers(*values: str, field: str = "name") -> RecordIndex:
     """Records with these values, and the ids 1, 2, 3…"""
-    records = Records(field)
+    records = RecordIndex(field)
     for id, value in enumerate(values, start=1):
         records.add(str(id), value)
     return records
@@ -79,7 +79,7 @@ def test_a_hundred_thousand_records_fit_in_60_mb() -> None:
     """The list of a large table is kept for a whole run."""
     tracemalloc.start()
     try:
-        records = Records("name")
+        records = RecordIndex("name")
         for number in range(100_000):
             records.add(str(7_000_000_000_000_000_000 + number * 10**10), f"Meridian Robotics {number} GmbH")
         held, _ = tracemalloc.get_traced_memory()

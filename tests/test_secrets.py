@@ -19,7 +19,7 @@ from runs import ACME, features, read_into, until, write_jobs
 import linker
 from linker import Linker
 from linker.errors import RequestFailed
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox import Sandbox
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -63,7 +63,7 @@ async def test_results_logs_and_reprs_keep_the_token(sandbox: Sandbox, logs: lis
         run = aha.run([*features(20), {"id": "PRJ1-1", "kind": "nothing"}], path)
         results: list[linker.Result] = []
         await read_into(results, run)
-        assert_kept(aha, run, run._pipeline, run._pipeline._pool, run._pipeline._fetcher, run._pipeline._quota)
+        assert_kept(aha, run, run._pipeline, run._pipeline._pool, run._pipeline._fetcher, run._pipeline._limiter)
         assert_kept(aha._settings, run.progress(), run.summary, str(aha), str(run))
     assert {result.status for result in results} == set(linker.Status) - {linker.Status.UNCHANGED}
     assert len(logs) > 8
@@ -113,7 +113,7 @@ async def test_what_a_request_raises_keeps_the_token(what: str) -> None:
             await sandbox.stop()
         elif what != "late":
             sandbox.faults.script(what)
-        async with SessionPool(settings, Token(TOKEN), Quota(()), asyncio.Event()) as pool:
+        async with SessionPool(settings, Token(TOKEN), RateLimiter(()), asyncio.Event()) as pool:
             error = await raised_by(lambda: pool.send("GET", "/api/v1/features/PRJ1-1"))
             assert isinstance(error, RequestFailed)
             assert error.__cause__ is error.__context__ is None

@@ -13,7 +13,7 @@ from wire import OK, TOKEN, Arrived, Wire, opened, page, said
 
 import linker
 from linker.errors import ConnectionFailed
-from linker.ratelimit.limiter import Closed, Quota
+from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.sandbox import Sandbox
 from linker.settings import Rate
 
@@ -76,20 +76,20 @@ async def test_there_are_never_more_leases_than_connections_and_no_turn_without_
             await go.wait()
         writer.write(OK)
 
-    quota = Quota([Rate(1000, 1), Rate(5000, 60)])
-    async with Wire(answer) as wire, opened(wire.url, quota=quota, concurrency=3) as pool:
+    limiter = RateLimiter([Rate(1000, 1), Rate(5000, 60)])
+    async with Wire(answer) as wire, opened(wire.url, limiter=limiter, concurrency=3) as pool:
         await pool.send("GET", "/first")
         await wire.arrived.get()
         sends = [asyncio.create_task(pool.send("GET", "/")) for _ in range(10)]
         for _ in range(3):
             await wire.arrived.get()
         await asyncio.sleep(0.02)  # time in which a fourth could come, were there one
-        assert (len(wire.requests), quota.turns, pool.requests) == (4, 4, 4)
-        assert "0 waiting" in repr(quota)
+        assert (len(wire.requests), limiter.turns, pool.requests) == (4, 4, 4)
+        assert "0 waiting" in repr(limiter)
         go.set()
         await asyncio.gather(*sends)
     assert wire.most_open == wire.connections == 3
-    assert pool.requests == quota.turns == len(wire.requests) == 11
+    assert pool.requests == limiter.turns == len(wire.requests) == 11
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
@@ -161,9 +161,9 @@ async def test_a_request_that_is_cancelled_closes_its_connection_and_keeps_its_p
         if request.path == "/answered":
             writer.write(OK)
 
-    quota = Quota([Rate(3, 3600)])
-    quota._pace_s = 0.0
-    async with Wire(answer) as wire, opened(wire.url, quota=quota, concurrency=1) as pool:
+    limiter = RateLimiter([Rate(3, 3600)])
+    limiter._pace_s = 0.0
+    async with Wire(answer) as wire, opened(wire.url, limiter=limiter, concurrency=1) as pool:
         await pool.send("GET", "/answered")
         send = asyncio.create_task(pool.send("PUT", "/", b"{}"))
         await wire.arrived.get()
@@ -172,25 +172,25 @@ async def test_a_request_that_is_cancelled_closes_its_connection_and_keeps_its_p
         await asyncio.wait([send])
         assert send.cancelled()
         assert await wire.closed.get() == 1
-        assert repr(quota) == "<Quota 3/3600s 1 free, 0 waiting>"
+        assert repr(limiter) == "<RateLimiter 3/3600s 1 free, 0 waiting>"
         await pool.send("GET", "/answered")
-        assert repr(quota) == "<Quota 3/3600s 0 free, 0 waiting>"
+        assert repr(limiter) == "<RateLimiter 3/3600s 0 free, 0 waiting>"
     assert len(wire.requests) == 3
 
 
 async def test_a_run_that_is_stopped_sends_nothing_more() -> None:
     """Who waits for a lease or for a turn raises Closed, and what is under way is answered."""
-    go, stop, quota = asyncio.Event(), asyncio.Event(), Quota([])
+    go, stop, limiter = asyncio.Event(), asyncio.Event(), RateLimiter([])
 
     async def answer(_: Arrived, writer: asyncio.StreamWriter) -> None:
         await go.wait()
         writer.write(OK)
 
-    async with Wire(answer) as wire, opened(wire.url, quota=quota, stop=stop, concurrency=2) as pool:
+    async with Wire(answer) as wire, opened(wire.url, limiter=limiter, stop=stop, concurrency=2) as pool:
         sends = [asyncio.create_task(pool.send("GET", "/")) for _ in range(5)]
         await wire.arrived.get()  # one under way, one waits for its turn, three for a lease
         stop.set()
-        quota.wake()
+        limiter.wake()
         go.set()
         first, *others = await asyncio.gather(*sends, return_exceptions=True)
     assert not isinstance(first, BaseException)

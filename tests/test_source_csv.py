@@ -36,8 +36,8 @@ def job(id: str = "PRJ1-1", ids: Sequence[str] = ("1",), **rest: str) -> LinkJob
 
 def message(entry: Entry) -> str:
     """Why a row is no job."""
-    assert isinstance(entry.said, Rejection)
-    return entry.said.message
+    assert isinstance(entry.value, Rejection)
+    return entry.value.message
 
 
 # --- what is read
@@ -66,13 +66,13 @@ def test_columns_are_found_in_any_case_and_order(header: str) -> None:
     """The header says which column is which; the three that a job needs are enough."""
     cells = {"id": "PRJ1-1", "field": "customers", "record_ids": "1"}
     row = ",".join(cells[name.strip(' "').lower()] for name in header.split(","))
-    assert [entry.said for entry in read(f"{header}\n{row}")] == [job()]
+    assert [entry.value for entry in read(f"{header}\n{row}")] == [job()]
 
 
 @pytest.mark.parametrize("cell", ["1;2;3", "1|2|3", '"1,2,3"', "1 2 3", '"1\n2\r\n3"', "1\t2;; 3 |", ";1;2;3"])
 def test_ids_in_one_cell_stand_apart_by_any_separator(cell: str) -> None:
     """`;`, `|`, `,`, white space and line ends separate ids, also several of them."""
-    assert [entry.said for entry in rows(f"PRJ1-1,customers,{cell},")] == [job(ids=["1", "2", "3"])]
+    assert [entry.value for entry in rows(f"PRJ1-1,customers,{cell},")] == [job(ids=["1", "2", "3"])]
 
 
 @pytest.mark.parametrize("cell", ["7.03605E+18", "7,03605E+18", "1;7E18"])
@@ -99,7 +99,7 @@ def test_a_cell_of_ten_thousand_ids_is_read() -> None:
     """The csv module's own limit of 131,072 characters a cell does not hold, and is as it was afterwards."""
     usual = csv.field_size_limit()
     ids = [str(7036045937940700101 + number) for number in range(10_000)]
-    assert [entry.said for entry in rows(f"PRJ1-1,customers,{';'.join(ids)},")] == [job(ids=ids)]
+    assert [entry.value for entry in rows(f"PRJ1-1,customers,{';'.join(ids)},")] == [job(ids=ids)]
     assert csv.field_size_limit() == usual
 
 
@@ -109,7 +109,7 @@ def test_a_cell_of_ten_thousand_ids_is_read() -> None:
 def test_an_empty_cell_clears_only_where_that_is_wanted() -> None:
     """Without `--empty-clears` the row is rejected with the remedy, and knows which list it would have cleared."""
     [entry] = rows("PRJ1-1,customers, ,k")
-    assert entry.said == Rejection(
+    assert entry.value == Rejection(
         "record_ids is empty, which would clear the field; --empty-clears lets it",
         target=Target.parse("PRJ1-1"),
         fields=frozenset({"customers"}),
@@ -119,7 +119,7 @@ def test_an_empty_cell_clears_only_where_that_is_wanted() -> None:
         key="k",
     )
     [entry] = rows("PRJ1-1,customers, ,k", empty_clears=True)
-    assert entry.said == job(ids=[], key="k")
+    assert entry.value == job(ids=[], key="k")
 
 
 def test_a_bad_row_with_an_empty_cell_is_rejected_for_what_is_bad() -> None:
@@ -133,14 +133,14 @@ def test_a_row_of_too_few_or_too_many_cells_is_rejected_and_tells_its_target(row
     """Unquoted ids apart by commas make such rows: the list of that target lacks them, whichever it is."""
     [entry] = rows(row)
     assert message(entry) == f"the row has {cells} cells, the header 4"
-    assert isinstance(entry.said, Rejection)
-    assert (entry.said.target, entry.said.fields) == (Target.parse("PRJ1-1"), None)
+    assert isinstance(entry.value, Rejection)
+    assert (entry.value.target, entry.value.fields) == (Target.parse("PRJ1-1"), None)
 
 
 def test_a_row_without_a_known_target_is_rejected_all_the_same() -> None:
     """What the cells do not tell is None."""
     [entry] = rows("12")
-    assert entry.said == Rejection("the row has 1 cells, the header 4")
+    assert entry.value == Rejection("the row has 1 cells, the header 4")
 
 
 def test_a_row_that_is_not_utf8_costs_itself() -> None:
@@ -148,7 +148,7 @@ def test_a_row_that_is_not_utf8_costs_itself() -> None:
     first, second, third = rows(
         "PRJ1-1,customers,1,", "PRJ1-2,customers,1,Zürich".encode("latin-1"), "PRJ1-3,customers,1,"
     )
-    assert [first.said, third.said] == [job(), job("PRJ1-3")]
+    assert [first.value, third.value] == [job(), job("PRJ1-3")]
     assert message(second) == "the row is not UTF-8; save the file as CSV UTF-8"
 
 
@@ -161,7 +161,7 @@ def test_a_row_over_a_megabyte_costs_itself() -> None:
     assert message(first) == "the line is over 1,000,000 bytes; split its row in two"
     assert "a quote is not closed" in message(second)
     assert len(rest) == 101
-    assert last.said == job("PRJ1-3")
+    assert last.value == job("PRJ1-3")
 
 
 STRAY = [
@@ -182,10 +182,10 @@ STRAY = [
 def test_a_stray_or_unclosed_quote_costs_its_line_only(stray: str, after: str) -> None:
     """The rows before and after it are read, those with quotes and over several lines included."""
     entries = rows("PRJ1-1,customers,1,", stray, "PRJ1-2,customers,1," + after)
-    assert [entry.said for entry in entries if entry.line in (2, 4)] == [job(), job("PRJ1-2")]
-    assert isinstance(entries[1].said, Rejection)
+    assert [entry.value for entry in entries if entry.line in (2, 4)] == [job(), job("PRJ1-2")]
+    assert isinstance(entries[1].value, Rejection)
     assert entries[1].line == 3
-    assert all(isinstance(entry.said, LinkJob) for entry in entries[2:])
+    assert all(isinstance(entry.value, LinkJob) for entry in entries[2:])
     assert len(entries) == (4 if "PRJ1-3" in after else 3)
 
 
@@ -193,7 +193,7 @@ def test_a_quote_far_below_does_not_swallow_the_jobs_in_between() -> None:
     """Two stray quotes look like one long cell; the lines between are jobs, so they are no cell."""
     entries = rows('PRJ1-1,customers,1,"oops', "PRJ1-2,customers,2,", "PRJ1-3,customers,3,", 'PRJ1-4,customers,4,12"')
     assert "a quote is not closed" in message(entries[0])
-    assert [entry.said for entry in entries[1:]] == [
+    assert [entry.value for entry in entries[1:]] == [
         job("PRJ1-2", ["2"]),
         job("PRJ1-3", ["3"]),
         job("PRJ1-4", ["4"], key='12"'),
@@ -285,13 +285,13 @@ def test_wherever_stray_quotes_stand_no_good_row_is_lost(lines: list[str]) -> No
     """Every row that is a job by itself is read as that job; no other is made out of the rest."""
     good = {number: job_of(line) for number, line in enumerate(lines, start=2) if job_of(line) is not None}
     entries = rows(*lines)
-    assert {entry.line: entry.said for entry in entries if isinstance(entry.said, LinkJob)} == good
+    assert {entry.line: entry.value for entry in entries if isinstance(entry.value, LinkJob)} == good
 
 
 def job_of(line: str) -> LinkJob | None:
     """The job that a line is by itself."""
     entries = rows(line)
-    return entries[0].said if len(entries) == 1 and isinstance(entries[0].said, LinkJob) else None
+    return entries[0].value if len(entries) == 1 and isinstance(entries[0].value, LinkJob) else None
 
 
 @given(st.one_of(st.binary(max_size=150), st.text(alphabet='PRJ1-,";\n\r customers\0', max_size=150).map(str.encode)))
@@ -302,7 +302,7 @@ def test_whatever_bytes_follow_the_header_each_entry_has_its_own_line(data: byte
     numbers = [entry.line for entry in entries]
     assert numbers == sorted(numbers)
     assert all(2 <= number <= data.count(b"\n") + 2 for number in numbers)
-    assert all(isinstance(entry.said, LinkJob | Rejection) for entry in entries)
+    assert all(isinstance(entry.value, LinkJob | Rejection) for entry in entries)
 
 
 @given(st.binary(max_size=100))

@@ -26,20 +26,20 @@ def read(data: bytes) -> list[Entry]:
 def rejection(line: bytes) -> Rejection:
     """Why a line is no job."""
     [entry] = read(line)
-    assert isinstance(entry.said, Rejection)
+    assert isinstance(entry.value, Rejection)
     assert (entry.source, entry.line) == ("links.jsonl", 1)
-    return entry.said
+    return entry.value
 
 
 def result(entry: Entry) -> Result:
     """What the results file would hold of an entry that went through the batch."""
-    if isinstance(entry.said, Rejection):
-        return Result.unread(0, entry, entry.said)
+    if isinstance(entry.value, Rejection):
+        return Result.unread(0, entry, entry.value)
     batch = Batch(Mode.REPLACE)
-    batch.add(0, entry.source, entry.line, entry.said)
-    [(wish, _)] = batch.wishes()
-    assert wish is not None
-    return Result.of(wish.jobs[0], Status.LINKED)
+    batch.add(0, entry.source, entry.line, entry.value)
+    [(desired, _)] = batch.desired_states()
+    assert desired is not None
+    return Result.of(desired.jobs[0], Status.LINKED)
 
 
 def test_a_line_becomes_a_job_that_knows_where_it_stands() -> None:
@@ -51,7 +51,7 @@ def test_a_line_becomes_a_job_that_knows_where_it_stands() -> None:
 def test_a_bom_windows_line_ends_blank_lines_and_a_missing_last_line_end_do_not_matter(data: bytes) -> None:
     """The job is the same whichever program wrote the file."""
     [entry] = read(data)
-    assert entry.said == JOB
+    assert entry.value == JOB
     assert entry.line == data[: data.index(GOOD)].count(b"\n") + 1
 
 
@@ -80,10 +80,10 @@ def test_a_line_over_a_megabyte_is_rejected_and_the_next_is_read() -> None:
     """A line too long costs itself only, with and without a line end, and the count of lines goes on."""
     long = b'{"id":"PRJ1-1","key":"' + b"x" * (3 * LINE_LIMIT) + b'"}'
     first, second, third = read(long + b"\n" + GOOD + b"\n" + long)
-    assert isinstance(first.said, Rejection)
-    assert first.said.message == "the line is over 1,000,000 bytes; split its job in two"
+    assert isinstance(first.value, Rejection)
+    assert first.value.message == "the line is over 1,000,000 bytes; split its job in two"
     assert second == Entry("links.jsonl", 2, JOB)
-    assert third == Entry("links.jsonl", 3, first.said)
+    assert third == Entry("links.jsonl", 3, first.value)
 
 
 def test_a_line_of_any_length_takes_no_more_memory_than_the_limit() -> None:
@@ -95,7 +95,7 @@ def test_a_line_of_any_length_takes_no_more_memory_than_the_limit() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(entry.said, Rejection)
+    assert isinstance(entry.value, Rejection)
     assert peak < 5 * LINE_LIMIT
 
 
@@ -105,13 +105,13 @@ def test_a_line_of_just_under_a_megabyte_is_a_job() -> None:
     line = orjson.dumps({"id": "PRJ1-1", "links": {"customers": ids}})
     assert LINE_LIMIT - 50_000 < len(line) < LINE_LIMIT
     [entry] = read(line)
-    assert entry.said == LinkJob("PRJ1-1", {"customers": ids})
+    assert entry.value == LinkJob("PRJ1-1", {"customers": ids})
 
 
 def test_integers_are_exact_up_to_64_bits_and_refused_beyond() -> None:
     """The parser makes a float of a longer integer; it is refused with the remedy, and not rounded."""
     [entry] = read(b'{"id":"PRJ1-1","links":{"customers":[18446744073709551615, 9007199254740993]}}')
-    assert entry.said == LinkJob("PRJ1-1", {"customers": ["9007199254740993", "18446744073709551615"]})
+    assert entry.value == LinkJob("PRJ1-1", {"customers": ["9007199254740993", "18446744073709551615"]})
     refused = rejection(b'{"id":"PRJ1-1","links":{"customers":[18446744073709551616]}}')
     assert "has lost its last digits (in a spreadsheet, or above 2^64): write it as a string" in refused.message
     assert refused.links is None
@@ -122,8 +122,8 @@ def test_integers_are_exact_up_to_64_bits_and_refused_beyond() -> None:
 def test_a_long_id_as_a_string_is_exact() -> None:
     """5,000 digits arrive as 5,000 digits."""
     [entry] = read(b'{"id":"PRJ1-1","links":{"customers":["' + b"7036045937" * 500 + b'"]}}')
-    assert isinstance(entry.said, LinkJob)
-    assert entry.said.links == {"customers": ("7036045937" * 500,)}
+    assert isinstance(entry.value, LinkJob)
+    assert entry.value.links == {"customers": ("7036045937" * 500,)}
 
 
 def test_an_unknown_key_is_rejected_with_all_that_the_line_still_tells() -> None:
@@ -176,7 +176,7 @@ def test_lists_nested_ever_so_deep_do_not_end_the_run(depth: int) -> None:
     ):
         [entry] = read(line)
         assert result(entry).to_json()
-        assert isinstance(entry.said, Rejection) or depth < 255
+        assert isinstance(entry.value, Rejection) or depth < 255
 
 
 TOKENS = st.sampled_from(
@@ -220,7 +220,7 @@ def test_whatever_bytes_a_file_holds_each_line_yields_one_entry(data: bytes) -> 
     lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
     entries = read(data)
     assert [entry.line for entry in entries] == [number for number, line in enumerate(lines, 1) if line.strip()]
-    assert all(isinstance(entry.said, LinkJob | Rejection) for entry in entries)
+    assert all(isinstance(entry.value, LinkJob | Rejection) for entry in entries)
 
 
 JSON = st.recursive(
@@ -242,4 +242,4 @@ def test_whatever_json_a_line_holds_it_yields_one_entry(values: list[object]) ->
     assert len(entries) == len(values)
     for entry in entries:
         assert result(entry).to_json()
-        assert isinstance(entry.said, LinkJob) or entry.said.message
+        assert isinstance(entry.value, LinkJob) or entry.value.message

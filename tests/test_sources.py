@@ -67,7 +67,7 @@ async def test_a_files_name_says_that_it_is_jsonl(tmp_path: Path, name: str) -> 
     """Whatever `format` says for other files, the ending of a name goes first."""
     path = tmp_path / name
     path.write_text(LINE % (1, 1))
-    assert [entry.said for entry in await read(JobFile(path, format="csv"))] == [job(1)]
+    assert [entry.value for entry in await read(JobFile(path, format="csv"))] == [job(1)]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.TSV"])
@@ -75,7 +75,7 @@ async def test_a_files_name_says_that_it_is_a_table(tmp_path: Path, name: str) -
     """The delimiter is noticed, not taken from the name."""
     path = tmp_path / name
     path.write_text("id;field;record_ids\nPRJ1-1;customers;1\n")
-    assert [entry.said for entry in await read(JobFile(path))] == [job(1)]
+    assert [entry.value for entry in await read(JobFile(path))] == [job(1)]
 
 
 async def test_a_file_of_another_name_needs_its_format(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_a_file_of_another_name_needs_its_format(tmp_path: Path) -> None:
     path.write_text(LINE % (1, 1))
     with pytest.raises(UsageError, match=r"links.txt: is it JSONL or CSV\? Name it .jsonl or .csv, or give --format"):
         JobFile(path)
-    assert [entry.said for entry in await read(JobFile(path, format="jsonl"))] == [job(1)]
+    assert [entry.value for entry in await read(JobFile(path, format="jsonl"))] == [job(1)]
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "folder.csv"])
@@ -107,7 +107,7 @@ async def test_a_table_of_other_columns_is_refused_before_anything_is_sent(tmp_p
     path.write_text("id,field,record_ids\nPRJ1-1,customers,1\n")
     source = JobFile(path)
     source.check()
-    assert [entry.said for entry in await read(source)] == [job(1)]
+    assert [entry.value for entry in await read(source)] == [job(1)]
 
 
 def test_a_results_file_is_named_after_its_source() -> None:
@@ -123,9 +123,9 @@ async def test_an_iterable_yields_jobs_and_dicts() -> None:
     jobs: list[Any] = [job(1), {"id": "PRJ1-2", "links": {"customers": [2]}}, {"id": "PRJ1-3"}, 7]
     first, second, third, fourth = await read(*sources_of(jobs))
     assert [first, second] == [Entry("<jobs>", 1, job(1)), Entry("<jobs>", 2, job(2))]
-    assert isinstance(third.said, Rejection)
-    assert third.said.message == "key 'links' is missing"
-    assert isinstance(fourth.said, Rejection)
+    assert isinstance(third.value, Rejection)
+    assert third.value.message == "key 'links' is missing"
+    assert isinstance(fourth.value, Rejection)
     assert fourth.line == 4
     assert await read(*sources_of([])) == []
 
@@ -142,7 +142,7 @@ async def test_a_long_iterable_is_not_taken_whole() -> None:
     entries = JobIterable(endless()).entries(Reading())
     first, second = await anext(entries), await anext(entries)
     assert [entry.line for entry in first + second] == list(range(1, 1001))
-    assert second[0].said == job(501)
+    assert second[0].value == job(501)
 
 
 async def test_an_async_iterable_hands_each_job_over_as_it_comes() -> None:
@@ -168,16 +168,16 @@ async def test_a_key_that_is_no_json_is_rejected_and_not_shown(key: Any) -> None
     """A program's own object as a key costs its job only, also where the job is wrong for another reason."""
     for ids in (["1"], ["x"]):
         [entry] = await read(JobIterable([{"id": "PRJ1-1", "links": {"a": ids}, "key": key}]))
-        assert isinstance(entry.said, Rejection)
-        assert entry.said.key is None
+        assert isinstance(entry.value, Rejection)
+        assert entry.value.key is None
 
 
 @pytest.mark.parametrize(("id", "shown"), [(-3, "-3"), ("\ud800", "?"), (10**5000, None)], ids=["-3", "half", "huge"])
 async def test_an_id_that_is_none_is_shown_as_far_as_it_can_be(id: Any, shown: str | None) -> None:
     """A rejection shows the id as written where a results file can hold it."""
     [entry] = await read(JobIterable([{"id": id, "kind": "idea", "links": {"a": ["1"]}}]))
-    assert isinstance(entry.said, Rejection)
-    assert entry.said.id == shown
+    assert isinstance(entry.value, Rejection)
+    assert entry.value.id == shown
 
 
 async def test_a_pipe_is_read_in_its_own_thread() -> None:
@@ -236,7 +236,7 @@ async def test_a_named_pipe_is_read_from_its_first_byte(tmp_path: Path) -> None:
     writer.start()
     source = JobFile(path)
     source.check()
-    assert [entry.said for entry in await read(source)] == [job(1), job(2)]
+    assert [entry.value for entry in await read(source)] == [job(1), job(2)]
     writer.join()
 
 

@@ -21,7 +21,7 @@ import linker
 from linker import Linker, Settings, UsageError
 from linker.cli.options import Access
 from linker.cli.token import token_of
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox import Sandbox
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -107,7 +107,7 @@ HOLDERS: dict[str, Callable[[Linker], Any]] = {
     "Token": lambda _: Token(TOKEN),
     "Linker": lambda aha: aha,
     "Run": lambda aha: aha.run(features(1)),
-    "SessionPool": lambda aha: SessionPool(aha._settings, Token(TOKEN), Quota(()), asyncio.Event()),
+    "SessionPool": lambda aha: SessionPool(aha._settings, Token(TOKEN), RateLimiter(()), asyncio.Event()),
     "Access": lambda aha: Access(aha._settings, Token(TOKEN)),
 }
 

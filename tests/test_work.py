@@ -11,7 +11,7 @@ from linker.api.answers import Answer, Listed
 from linker.api.requests import Request
 from linker.batch.batch import Batch
 from linker.batch.change import FieldChange
-from linker.batch.merge import Wish
+from linker.batch.merge import DesiredState
 from linker.work.attempts import Step
 from linker.work.steps import Work
 
@@ -25,15 +25,15 @@ def job(mode: str = "replace", **links: str) -> LinkJob:
     return LinkJob("PRJ1-1", {field: ids.split() for field, ids in links.items()}, mode=mode)
 
 
-def wish_of(*jobs: LinkJob) -> Wish:
+def wish_of(*jobs: LinkJob) -> DesiredState:
     """What some jobs of one target come to."""
     batch = Batch(Mode.REPLACE)
     for number, each in enumerate(jobs):
         batch.add(number, "f", number + 1, each)
-    [(wish, rejected)] = batch.wishes()
-    assert wish is not None
+    [(desired, rejected)] = batch.desired_states()
+    assert desired is not None
     assert rejected == []
-    return wish
+    return desired
 
 
 def work_of(*jobs: LinkJob, blind: bool = False) -> Work:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from linker import Error, ErrorType, LinkJob, Mode, Result, Status
 from linker.api.answers import Answer, Listed
 from linker.batch.batch import Batch
-from linker.batch.merge import Job, Wish
+from linker.batch.merge import DesiredState, Job
 from linker.model.job import Links
 from linker.work.attempts import Step
 from linker.work.steps import Work
@@ -22,15 +22,15 @@ JOBS = st.lists(
 GONE = Error(ErrorType.NOT_FOUND, "gone")
 
 
-def wish_of(jobs: list[tuple[Mode, dict[str, frozenset[str]]]]) -> Wish | None:
+def wish_of(jobs: list[tuple[Mode, dict[str, frozenset[str]]]]) -> DesiredState | None:
     """What is left of random jobs of one target once their conflicts are rejected."""
     batch = Batch(Mode.REPLACE)
     for number, (mode, links) in enumerate(jobs):
         batch.add(
             number, "f", number + 1, LinkJob("PRJ1-1", {field: [*ids] for field, ids in links.items()}, mode=mode)
         )
-    [(wish, _)] = batch.wishes()
-    return wish
+    [(desired, _)] = batch.desired_states()
+    return desired
 
 
 ANSWER = st.one_of(
@@ -46,10 +46,10 @@ def test_every_job_gets_one_result_whatever_is_answered(
     jobs: list[tuple[Mode, dict[str, frozenset[str]]]], blind: bool, answers: list[Answer | None]
 ) -> None:
     """At most five requests, one of them a PUT, lead to one result a job; none comes after the last step."""
-    wish = wish_of(jobs)
-    if wish is None:
+    desired = wish_of(jobs)
+    if desired is None:
         return
-    work = Work(wish, max_age_s=60.0, blind=blind, number_change=count(7).__next__)
+    work = Work(desired, max_age_s=60.0, blind=blind, number_change=count(7).__next__)
     results: list[Any] = []
     steps: list[Step] = []
     for answer in answers:
@@ -63,7 +63,7 @@ def test_every_job_gets_one_result_whatever_is_answered(
     assert work.step is None
     assert steps == sorted(steps, key=lambda step: step.value)
     assert len(steps) == len(set(steps))
-    assert sorted(result.job for result in results) == [job.number for job in wish.jobs]
+    assert sorted(result.job for result in results) == [job.number for job in desired.jobs]
     wrote = Step.WRITE in steps
     for result in results:
         assert (result.status in (Status.FAILED, Status.REJECTED)) == (result.error is not None)
@@ -120,24 +120,24 @@ def test_an_account_that_does_as_told_holds_what_was_asked(
     jobs: list[tuple[Mode, dict[str, frozenset[str]]]], blind: bool, holds: Links, shown: set[Step]
 ) -> None:
     """Whichever answers show links: what is linked or unchanged is so, the rest is not touched, in one PUT at most."""
-    wish = wish_of(jobs)
-    if wish is None:
+    desired = wish_of(jobs)
+    if desired is None:
         return
     account = Account(holds, shown)
-    work = Work(wish, max_age_s=60.0, blind=blind, number_change=count().__next__)
+    work = Work(desired, max_age_s=60.0, blind=blind, number_change=count().__next__)
     results: list[Any] = []
     while work.step is not None:
         assert work.request(0.0) is not None
         results += work.answered(account.answer(work), 0.0)
     done = {result.job for result in results if result.status in (Status.LINKED, Status.UNCHANGED)}
-    by_number = {job.number: job for job in wish.jobs}
+    by_number = {job.number: job for job in desired.jobs}
     for field in FIELDS:
         assert account.holds[field] == asked_for([by_number[number] for number in done], field, holds[field])
     assert account.puts <= 1
     reads = {Step.READ, Step.READ_WHOLE} & shown
     if reads:
-        assert len(done) == len(wish.jobs)
-    if reads and not (blind and not wish.needs_before):
+        assert len(done) == len(desired.jobs)
+    if reads and not (blind and not desired.needs_before):
         assert account.puts == (account.holds != holds)
     for result in results:
         if result.after is not None:

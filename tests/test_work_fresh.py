@@ -27,9 +27,9 @@ def work_of(*asked: tuple[str, str], dry: bool = False, blind: bool = False, id:
     batch = Batch(Mode.REPLACE)
     for number, (mode, ids) in enumerate(asked):
         batch.add(number, "f", number + 1, LinkJob(id, {"c": ids.split()}, mode=mode))
-    [(wish, _)] = batch.wishes()
-    assert wish is not None
-    return Work(wish, max_age_s=60.0, number_change=count(7).__next__, blind=blind, dry=dry)
+    [(desired, _)] = batch.desired_states()
+    assert desired is not None
+    return Work(desired, max_age_s=60.0, number_change=count(7).__next__, blind=blind, dry=dry)
 
 
 def shows(ids: str, at: float = 0.0) -> Answer:
@@ -130,7 +130,7 @@ def test_what_somebody_else_did_between_a_lost_put_and_the_next_is_not_ours() ->
     assert step(work, 1.0) == "PUT 1 2"
     assert step(work, 100.0) == "GET"
     assert work.answered(shows("1 2 5", at=100.0), 100.2) == []
-    assert work.todo.removals == 1
+    assert work.pending.removals == 1
     assert step(work, 100.3) == "PUT 1 2"
     [result] = work.answered(shows("1 2"), 100.4)
     assert isinstance(result, Result)
@@ -233,14 +233,14 @@ def test_a_record_that_was_never_made_is_no_change() -> None:
     batch = Batch(Mode.REPLACE)
     job = LinkJob("PRJ1-1", {"c": ["1"]}, mode="add")
     batch.add(0, "f", 1, job.resolved({"c": ["1", place_of("Newcomer")]}))
-    [(wish, _)] = batch.wishes()
-    assert wish is not None
+    [(desired, _)] = batch.desired_states()
+    assert desired is not None
     put = {"c": frozenset({"1"})}
-    intent = Intent(wish.target, put, before={"c": frozenset()})
-    work = Work(wish, max_age_s=60.0, number_change=count(7).__next__, left=intent)
+    intent = Intent(desired.target, put, before={"c": frozenset()})
+    work = Work(desired, max_age_s=60.0, number_change=count(7).__next__, left=intent)
     assert step(work, 0.0) == "GET"
     assert work.answered(shows("1"), 0.2) == []
-    assert work.todo.new == {"c": ["Newcomer"]}
+    assert work.pending.new == {"c": ["Newcomer"]}
     assert step(work, 100.0) == "GET"
     [result] = work.failed(LOST, None, 130.0)
     assert isinstance(result, Result)

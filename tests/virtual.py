@@ -14,11 +14,11 @@ from typing import TypeVar, cast
 
 import orjson
 
-from linker.api.answers import Reply
+from linker.api.answers import HttpAnswer
 from linker.api.requests import Request
 from linker.model.target import Kind, Target
 from linker.ratelimit.ledger import Ledger
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.retry.fetch import Fetcher
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
@@ -73,18 +73,20 @@ class Pool:
     """What `Api` needs of a `SessionPool`."""
 
     def __init__(
-        self, account: Account, quota: Quota, ways: Iterator[tuple[float, float]], concurrency: int, linker: int
+        self, account: Account, limiter: RateLimiter, ways: Iterator[tuple[float, float]], concurrency: int, linker: int
     ) -> None:
         self._account = account
-        self._quota = quota
+        self._limiter = limiter
         self._ways = ways
         self._leases = asyncio.Semaphore(concurrency)
         self._linker = linker
         self.stop = asyncio.Event()
 
-    async def exchange(self, choose: Callable[[float], R | None], *, first: bool = False) -> tuple[R, Reply] | None:
+    async def exchange(
+        self, choose: Callable[[float], R | None], *, first: bool = False
+    ) -> tuple[R, HttpAnswer] | None:
         """One request there and back. One that is cut off arrives no later than its connection is closed."""
-        async with self._leases, self._quota.turn(self.stop, first=first) as turn:
+        async with self._leases, self._limiter.turn(self.stop, first=first) as turn:
             request = choose(turn.at)
             if request is None:
                 turn.give_back()
@@ -96,7 +98,7 @@ class Pool:
                 status, headers = self._account.ours(self._linker)
             await asyncio.sleep(back_s)
             turn.hear(status, headers)
-            return request, Reply(status, headers, BODY, turn.at)
+            return request, HttpAnswer(status, headers, BODY, turn.at)
 
 
 class Client:
@@ -115,9 +117,9 @@ class Client:
         number: int = 0,
     ) -> None:
         clock = asyncio.get_running_loop().time
-        self.quota = Quota(rates, share=share, even=even, ledger=ledger, clock=clock)
-        self.pool = Pool(account, self.quota, ways, concurrency, number)
-        self._fetcher = Fetcher(SETTINGS, Api(cast("SessionPool", self.pool)), self.quota)
+        self.limiter = RateLimiter(rates, share=share, even=even, ledger=ledger, clock=clock)
+        self.pool = Pool(account, self.limiter, ways, concurrency, number)
+        self._fetcher = Fetcher(SETTINGS, Api(cast("SessionPool", self.pool)), self.limiter)
 
     async def get(self) -> None:
         """One read, to its end."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
@@ -121,10 +121,15 @@ class Wire:
 
 @asynccontextmanager
 async def opened(
-    url: str, *, token: str = TOKEN, quota: Quota | None = None, stop: asyncio.Event | None = None, **options: Any
+    url: str,
+    *,
+    token: str = TOKEN,
+    limiter: RateLimiter | None = None,
+    stop: asyncio.Event | None = None,
+    **options: Any,
 ) -> AsyncIterator[SessionPool]:
     """A pool of connections to `url`; without a limit, unless it is given a quota."""
     async with SessionPool(
-        Settings(base_url=url, **options), Token(token), quota or Quota([]), stop or asyncio.Event()
+        Settings(base_url=url, **options), Token(token), limiter or RateLimiter([]), stop or asyncio.Event()
     ) as pool:
         yield pool

@@ -15,7 +15,7 @@ from linker.model.job import Links, record_id
 from linker.model.target import Kind, Target
 from linker.text import plain, quoted
 
-__all__ = ["Answer", "Listed", "Page", "Reply", "understand_object", "understand_page", "understand_target"]
+__all__ = ["Answer", "HttpAnswer", "Listed", "Page", "understand_object", "understand_page", "understand_target"]
 
 _MESSAGE_DEPTH: Final = 8
 _EXCERPT: Final = 1200
@@ -70,7 +70,7 @@ class Answer(msgspec.Struct, frozen=True):
         return self.target.links
 
 
-def understand_target(reply: Reply, kind: Kind, *, may_be_silent: bool = False) -> Answer:
+def understand_target(reply: HttpAnswer, kind: Kind, *, may_be_silent: bool = False) -> Answer:
     """The answer that a reply to the request of one target is. A PUT may be answered without a word.
 
     Raises:
@@ -86,7 +86,7 @@ def understand_target(reply: Reply, kind: Kind, *, may_be_silent: bool = False) 
     return Answer(reply.status, _listed(shown, kind), sent_at=reply.sent_at)
 
 
-def understand_page(reply: Reply, kind: Kind) -> Answer:
+def understand_page(reply: HttpAnswer, kind: Kind) -> Answer:
     """The answer that a reply to the request of a page of a list of a kind is.
 
     Raises:
@@ -106,7 +106,7 @@ def understand_page(reply: Reply, kind: Kind) -> Answer:
     return Answer(reply.status, page=Page(tuple(_listed(item, kind) for item in items), told), sent_at=reply.sent_at)
 
 
-def understand_object(reply: Reply, key: str, *, many: bool) -> Answer:
+def understand_object(reply: HttpAnswer, key: str, *, many: bool) -> Answer:
     """The answer that a reply with an object in it is, which its asker reads: under `key` it holds an object, or many.
 
     Raises:
@@ -126,7 +126,7 @@ def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= _MOST_ITEMS and all(isinstance(each, dict) for each in value)
 
 
-def _json(reply: Reply) -> dict[str, Any]:
+def _json(reply: HttpAnswer) -> dict[str, Any]:
     if _is_bloated(reply.body):
         raise BadAnswer(f"{reply.status}, but of over {_MOST_PARTS:,} parts: {_excerpt(reply.body)}")
     try:
@@ -158,7 +158,7 @@ def _name(value: str | int, kind: Kind) -> str:
         return ""
 
 
-def _refused(reply: Reply) -> Answer:
+def _refused(reply: HttpAnswer) -> Answer:
     if 300 <= reply.status < 400:
         where = reply.headers.get("Location", "nowhere")
         message = f"redirected to {plain(where)}; redirects are not followed: is the account's name right?"
@@ -196,7 +196,7 @@ def _list(value: object) -> list[Any]:
     return value
 
 
-def _message(reply: Reply) -> str:
+def _message(reply: HttpAnswer) -> str:
     """The server's word on an error, in whichever of its forms, or what there is instead of one."""
     try:
         value: Any = None if _is_bloated(reply.body) else orjson.loads(reply.body)
@@ -232,7 +232,7 @@ def _excerpt(body: bytes) -> str:
     return plain(body[:_EXCERPT].decode(errors="replace")) or "(no text)"
 
 
-class Reply(msgspec.Struct, frozen=True):
+class HttpAnswer(msgspec.Struct, frozen=True):
     """What came back, not understood yet. `sent_at` is the loop time at which the request left."""
 
     status: int

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from linker.api.answers import Answer, Reply, understand_page
+from linker.api.answers import Answer, HttpAnswer, understand_page
 from linker.errors import InvalidJob, Stopped, UsageError
 from linker.model.job import is_field, record_id
 from linker.model.target import Kind
@@ -147,6 +147,6 @@ class PageRequest:
         name = "reference_prefix" if self.listing.kind is Kind.PRODUCT else "reference_num"
         return f"{self.listing.path}?fields=custom_object_links,{name},id&per_page={PAGE_SIZE}&page={self.number}"
 
-    def understand(self, reply: Reply) -> Answer:
+    def understand(self, reply: HttpAnswer) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
         return understand_page(reply, self.listing.kind)

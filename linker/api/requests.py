@@ -12,17 +12,28 @@ from typing import ClassVar, Final, Literal, TypeAlias
 import msgspec
 import orjson
 
-from linker.api.answers import Answer, Reply, understand_object, understand_target
+from linker.api.answers import Answer, HttpAnswer, understand_object, understand_target
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
 from linker.model.job import Links, record_id, sorted_ids
 from linker.model.target import Kind, Target
 
-__all__ = ["ME", "PRODUCTS", "Ask", "Create", "Look", "Request", "definitions", "linked_in", "record", "records"]
+__all__ = [
+    "ME",
+    "PRODUCTS",
+    "ApiRequest",
+    "Create",
+    "ReadRequest",
+    "Request",
+    "definitions",
+    "linked_in",
+    "record",
+    "records",
+]
 
 _RECORD: Final = "custom_object_record"
 
 
-class Look(msgspec.Struct, frozen=True):
+class ReadRequest(msgspec.Struct, frozen=True):
     """A GET whose answer, an object that holds one thing under `key` or `many`, is read by whoever asks."""
 
     path: str
@@ -35,24 +46,24 @@ class Look(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return f"GET {self.what}"
 
-    def understand(self, reply: Reply) -> Answer:
+    def understand(self, reply: HttpAnswer) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
         return understand_object(reply, self.key, many=self.many)
 
 
-PRODUCTS: Final = Look(
+PRODUCTS: Final = ReadRequest(
     f"/api/v1/products?fields=id,reference_prefix&per_page={PAGE_SIZE}", "products", "list of products"
 )
-ME: Final = Look("/api/v1/me", "user", "whose token it is", many=False)
+ME: Final = ReadRequest("/api/v1/me", "user", "whose token it is", many=False)
 
 
-def definitions(page: int) -> Look:
+def definitions(page: int) -> ReadRequest:
     """All custom fields of the account."""
     path = f"/api/v1/custom_field_definitions?per_page={PAGE_SIZE}&page={page}"
-    return Look(path, "custom_field_definitions", f"field definitions, page {page}")
+    return ReadRequest(path, "custom_field_definitions", f"field definitions, page {page}")
 
 
-def records(table: Listing, page: int, *, whole: bool = False) -> Look:
+def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
     """A page of a custom table with the fields of its records; `whole`: with all else that is shown of them.
 
     Raises `Stopped` where no table goes on so long.
@@ -60,19 +71,21 @@ def records(table: Listing, page: int, *, whole: bool = False) -> Look:
     check_page(table, page)
     fields = "" if whole else "fields=id,name,custom_fields&"
     path = f"{table.path}?{fields}per_page={PAGE_SIZE}&page={page}"
-    return Look(path, f"{_RECORD}s", f"records of {table.place}, page {page}")
+    return ReadRequest(path, f"{_RECORD}s", f"records of {table.place}, page {page}")
 
 
-def record(id: str) -> Look:
+def record(id: str) -> ReadRequest:
     """One record, which tells its table and that table's product. Raises `InvalidJob` where that is no record's id."""
     id = record_id(id)
-    return Look(f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False)
+    return ReadRequest(
+        f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False
+    )
 
 
-def linked_in(listing: Listing) -> Look:
+def linked_in(listing: Listing) -> ReadRequest:
     """A page of a list: what its targets hold."""
     path = f"{listing.path}?fields=custom_object_links,id&per_page={PAGE_SIZE}"
-    return Look(path, listing.kind.plural, f"list of {listing}")
+    return ReadRequest(path, listing.kind.plural, f"list of {listing}")
 
 
 class Create(msgspec.Struct, frozen=True):
@@ -95,7 +108,7 @@ class Create(msgspec.Struct, frozen=True):
         """`{"custom_object_record":{"custom_fields":{"name":"Acme Corp"}}}` (the vendor's OpenAPI description)."""
         return orjson.dumps({_RECORD: {"custom_fields": self.fields}})
 
-    def understand(self, reply: Reply) -> Answer:
+    def understand(self, reply: HttpAnswer) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
         return understand_object(reply, _RECORD, many=False)
 
@@ -134,10 +147,10 @@ class Request(msgspec.Struct, frozen=True):
         fields = f" {', '.join(self.put)}" if self.put else ""
         return f"{self.method} {self.target}{fields}"
 
-    def understand(self, reply: Reply) -> Answer:
+    def understand(self, reply: HttpAnswer) -> Answer:
         """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
         return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
 
 
-Ask: TypeAlias = Request | PageRequest | Look | Create
+ApiRequest: TypeAlias = Request | PageRequest | ReadRequest | Create
 """Whatever is asked of the account."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from linker.batch.merge import Job, Lost, Wish, settle
+from linker.batch.merge import DesiredState, Dropped, Job, settle
 from linker.errors import Error, ErrorType
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Kind, Target
@@ -41,7 +41,7 @@ class Batch:
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self._jobs: dict[Target, list[bytes]] = {}
-        self._lost: dict[Target, list[Lost]] = {}
+        self._lost: dict[Target, list[Dropped]] = {}
         self._aside: dict[Target, list[bytes]] = {}  # passed over
         self._forms_aside: set[tuple[Kind, bool]] = set()
         self._sources: list[str] = []
@@ -70,7 +70,7 @@ class Batch:
         self._jobs[target].append(_encode(packed))
         self.jobs += 1
 
-    def lose(self, target: Target, lost: Lost) -> None:
+    def lose(self, target: Target, lost: Dropped) -> None:
         """Note a rejected line of a target: where it had a part in a list, that list is not sent."""
         self._lost.setdefault(target, []).append(lost)
 
@@ -127,7 +127,7 @@ class Batch:
                 if not named:
                     kept.append(packed)
                     continue
-                self.lose(target, Lost(job.place, tuple(job.links)))
+                self.lose(target, Dropped(job.place, tuple(job.links)))
                 yield job, Error(ErrorType.UNKNOWN_FIELD, faults[named[0]])
             if not kept:
                 del self._jobs[target]
@@ -139,12 +139,12 @@ class Batch:
         """Whether a target that was passed over may be this one by its other name."""
         return (target.kind, not target.id.isdigit()) in self._forms_aside
 
-    def wishes(self) -> Iterator[tuple[Wish | None, list[tuple[Job, Error]]]]:
+    def desired_states(self) -> Iterator[tuple[DesiredState | None, list[tuple[Job, Error]]]]:
         """Take out all targets, each by its one name, in the order in which they were first named."""
         for target in list(self._jobs):
             yield self.take(target)
 
-    def take(self, *names: Target) -> tuple[Wish | None, list[tuple[Job, Error]]]:
+    def take(self, *names: Target) -> tuple[DesiredState | None, list[tuple[Job, Error]]]:
         """Take out the jobs of one target, by all of its names: its wish and its rejected jobs.
 
         Raises:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from linker.batch.merge import Job, Wish
+from linker.batch.merge import DesiredState, Job
 from linker.model.job import Links, sorted_ids
 from linker.model.target import Target
 
@@ -128,17 +128,17 @@ class Planned(msgspec.Struct, frozen=True):
         return self.change.before is None
 
 
-def plan(wish: Wish, before: Links | None, held: Links | None = None) -> Change:
+def plan(desired: DesiredState, before: Links | None, held: Links | None = None) -> Change:
     """The change of one target that holds `held`, or else `before`.
 
-    `before` holds every field of the wish; it may be None only where no field needs it (`Wish.needs_before`).
+    `before` holds every field of the wish; it may be None only where no field needs it (`DesiredState.needs_before`).
     """
     after: dict[str, frozenset[str]] = {}
-    for field, links in wish.fields.items():
+    for field, links in desired.fields.items():
         ids = links.after(before[field] if before is not None else None)
-        assert ids is not None, f"{wish.target}: {field} needs what it holds now"
+        assert ids is not None, f"{desired.target}: {field} needs what it holds now"
         after[field] = ids
-    return Change(wish.target, before, after, held)
+    return Change(desired.target, before, after, held)
 
 
 class Intent(msgspec.Struct, frozen=True):

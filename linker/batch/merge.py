@@ -11,7 +11,7 @@ from linker.errors import Error, ErrorType
 from linker.model.job import Mode
 from linker.model.target import Target
 
-__all__ = ["Job", "Lost", "Wish", "WishedLinks", "settle", "wished"]
+__all__ = ["DesiredLinks", "DesiredState", "Dropped", "Job", "desired_links", "settle"]
 
 _NONE: frozenset[str] = frozenset()
 
@@ -33,14 +33,14 @@ class Job(msgspec.Struct, frozen=True):
         return self.source if self.line is None else f"{self.source} line {self.line}"
 
 
-class Lost(msgspec.Struct, frozen=True):
+class Dropped(msgspec.Struct, frozen=True):
     """A job that will not be sent, as far as its siblings care. `fields` None: it may have been any of them."""
 
     place: str
     fields: Collection[str] | None
 
 
-class WishedLinks(msgspec.Struct, frozen=True):
+class DesiredLinks(msgspec.Struct, frozen=True):
     """What all jobs of one target ask of one field. `replace` None: no job says the whole list."""
 
     replace: frozenset[str] | None = None
@@ -53,12 +53,12 @@ class WishedLinks(msgspec.Struct, frozen=True):
         return None if base is None else (base | self.add) - self.remove
 
 
-class Wish(msgspec.Struct, frozen=True):
+class DesiredState(msgspec.Struct, frozen=True):
     """What the batch asks of one target, and the jobs that ask it."""
 
     target: Target
     jobs: tuple[Job, ...]
-    fields: Mapping[str, WishedLinks]
+    fields: Mapping[str, DesiredLinks]
 
     @property
     def needs_before(self) -> frozenset[str]:
@@ -67,15 +67,15 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 def settle(
-    target: Target, jobs: Sequence[Job], lost: Sequence[Lost] = ()
-) -> tuple[Wish | None, list[tuple[Job, Error]]]:
+    target: Target, jobs: Sequence[Job], lost: Sequence[Dropped] = ()
+) -> tuple[DesiredState | None, list[tuple[Job, Error]]]:
     """What the jobs of one target come to, and those that must not be sent with the reason for each.
 
     `lost` are further jobs of the target that are rejected already or have failed. Half a list never becomes
     the list: a lost job takes the `replace` jobs of its fields with it, and those take others likewise.
     """
     if len(jobs) == 1 and not lost:  # the common case: nothing that it could clash with
-        return Wish(target, tuple(jobs), wished(jobs)), []
+        return DesiredState(target, tuple(jobs), desired_links(jobs)), []
     rejected = dict(_conflicts(jobs))
     broken: dict[str, str] = {}  # field -> the place of a lost job that had a part in it
     broken_all = next((loss.place for loss in lost if loss.fields is None), None)
@@ -97,8 +97,8 @@ def settle(
                 broken = dict.fromkeys(job.links, job.place) | broken
                 spreading = True
     kept = tuple(job for job in jobs if job.number not in rejected)
-    wish = Wish(target, kept, wished(kept)) if kept else None
-    return wish, [(job, rejected[job.number]) for job in jobs if job.number in rejected]
+    desired = DesiredState(target, kept, desired_links(kept)) if kept else None
+    return desired, [(job, rejected[job.number]) for job in jobs if job.number in rejected]
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
@@ -121,15 +121,16 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
             yield job.number, Error(ErrorType.CONFLICT, f"links.{field}: {other.place} {verb} {id} at the same time")
 
 
-def wished(jobs: Sequence[Job]) -> dict[str, WishedLinks]:
+def desired_links(jobs: Sequence[Job]) -> dict[str, DesiredLinks]:
     """What jobs of one target ask of each field."""
     if len(jobs) == 1:  # the common case, without the sets in between
         job = jobs[0]
-        return {field: WishedLinks(**{str(job.mode): frozenset(ids)}) for field, ids in job.links.items()}
+        return {field: DesiredLinks(**{str(job.mode): frozenset(ids)}) for field, ids in job.links.items()}
     gathered: dict[str, dict[str, set[str]]] = {}
     for job in jobs:
         for field, ids in job.links.items():
             gathered.setdefault(field, {}).setdefault(str(job.mode), set()).update(ids)
     return {
-        field: WishedLinks(**{mode: frozenset(ids) for mode, ids in modes.items()}) for field, modes in gathered.items()
+        field: DesiredLinks(**{mode: frozenset(ids) for mode, ids in modes.items()})
+        for field, modes in gathered.items()
     }

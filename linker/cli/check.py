@@ -17,7 +17,7 @@ from linker.cli.options import (
     pace_options,
     takes_access,
 )
-from linker.cli.screen import counted, duration
+from linker.cli.output import counted, duration
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
 from linker.settings import Settings

@@ -21,9 +21,9 @@ from linker import log
 from linker.api.lists import Listing
 from linker.cli.drive import run_in_loop
 from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
-from linker.cli.screen import counted
+from linker.cli.output import counted
 from linker.client.linker import Linker
-from linker.disk.lines import DISK, Lines, Locked
+from linker.disk.lines import DISK, LineFile, Locked
 from linker.errors import UsageError
 from linker.model.job import LinkJob, Name
 from linker.sources import as_text
@@ -82,7 +82,7 @@ def command(
     delimiter = _DELIMITERS.get(output.suffix.lower()) if format is None else "," if format == "csv" else None
     part = output.with_name(f"{output.name}.part")
     try:
-        lines = Lines(part, DISK, "fsync", os.O_CREAT)
+        lines = LineFile(part, DISK, "fsync", os.O_CREAT)
     except Locked:
         raise UsageError(f"{output}: another export is writing it; wait for its end, or name another file") from None
     except OSError as error:

@@ -23,8 +23,8 @@ from linker.cli.options import (
     progress_options,
     takes_access,
 )
+from linker.cli.output import called, counted, duration, why_not
 from linker.cli.progress import Progress
-from linker.cli.screen import called, counted, duration, why_not
 from linker.client.linker import Linker
 from linker.client.plan import Plan
 from linker.client.run import Run

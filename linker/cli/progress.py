@@ -17,8 +17,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from linker import log
-from linker.cli.question import ask
-from linker.cli.screen import duration
+from linker.cli.output import duration
+from linker.cli.prompt import ask
 from linker.client.run import Run
 from linker.settings import Settings
 from linker.text import harmless

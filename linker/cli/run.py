@@ -21,9 +21,9 @@ from linker.cli.options import (
     results_options,
     takes_access,
 )
+from linker.cli.output import show_summary
 from linker.cli.progress import Progress
-from linker.cli.question import may_ask
-from linker.cli.screen import show_summary
+from linker.cli.prompt import may_ask
 from linker.client.linker import Linker
 from linker.errors import UsageError
 from linker.results.result import Outcome

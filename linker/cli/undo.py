@@ -19,9 +19,9 @@ from linker.cli.options import (
     results_options,
     takes_access,
 )
-from linker.cli.question import may_ask
+from linker.cli.output import counted
+from linker.cli.prompt import may_ask
 from linker.cli.run import carry_out
-from linker.cli.screen import counted
 from linker.errors import UsageError
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Target
@@ -82,10 +82,10 @@ def command(
         if path.samefile(results):
             raise UsageError(f"{path} is to be read and to be written; give --results another name")
         sure = sure or not any(how.values())  # it will be refused: no need to ask
-    todo = run_in_loop(_todo(source))
-    if not todo.targets:
-        return _nothing_to_do(todo)
-    if not sure and not _agreed(todo.told(access.settings.base_url)):
+    pending = run_in_loop(_todo(source))
+    if not pending.targets:
+        return _nothing_to_do(pending)
+    if not sure and not _agreed(pending.told(access.settings.base_url)):
         click.echo("nothing was undone", err=True)
         return 2
     others_work: dict[tuple[Target, str], None] = {}
@@ -128,26 +128,26 @@ class _Todo:
 
 
 async def _todo(source: UndoFile) -> _Todo:
-    todo = _Todo()
+    pending = _Todo()
     async for entries in source.entries(Reading()):
         for entry in entries:
-            if not isinstance(entry.said, LinkJob):
-                todo.left.append(f"line {entry.line} ({entry.said.kind} {entry.said.id})")
+            if not isinstance(entry.value, LinkJob):
+                pending.left.append(f"line {entry.line} ({entry.value.kind} {entry.value.id})")
                 continue
-            todo.targets.add(entry.said.target)
-            count = sum(map(len, entry.said.links.values()))
-            todo.added += count if entry.said.mode is Mode.ADD else 0
-            todo.removed += count if entry.said.mode is Mode.REMOVE else 0
-    return todo
+            pending.targets.add(entry.value.target)
+            count = sum(map(len, entry.value.links.values()))
+            pending.added += count if entry.value.mode is Mode.ADD else 0
+            pending.removed += count if entry.value.mode is Mode.REMOVE else 0
+    return pending
 
 
-def _nothing_to_do(todo: _Todo) -> int:
-    if not todo.left:
+def _nothing_to_do(pending: _Todo) -> int:
+    if not pending.left:
         click.echo("there is nothing to undo: no line tells of a change")
         return 0
     click.echo(
         "nothing can be undone: what these PUTs changed is not known (blind, no answer, or links that are not shown): "
-        + _some(todo.left)
+        + _some(pending.left)
     )
     return 1
 

@@ -15,8 +15,8 @@ from linker.cli.options import (
     progress_options,
     takes_access,
 )
+from linker.cli.output import called, counted, why_not
 from linker.cli.plan import planned
-from linker.cli.screen import called, counted, why_not
 from linker.client.plan import Plan
 from linker.client.run import Run
 from linker.results.result import Outcome, Result

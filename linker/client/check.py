@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from linker.api.answers import Answer
 from linker.api.headers import RateLimit
 from linker.api.lists import Listing
-from linker.api.requests import ME, PRODUCTS, Look
+from linker.api.requests import ME, PRODUCTS, ReadRequest
 from linker.batch.batch import Batch
-from linker.batch.merge import Lost
+from linker.batch.merge import Dropped
 from linker.errors import Stopped, UsageError
 from linker.model.job import is_field
 from linker.model.target import Kind
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.records.fields import Definition, Fields, read_fields
-from linker.records.preflight import Intake
+from linker.records.preflight import Preflight
 from linker.records.table import parse_table, tables_in_use
 from linker.results.result import Result
 from linker.results.summary import Summary
@@ -82,7 +82,7 @@ class Check:
         return self.problem is None and self.files_problem is None and well
 
 
-async def checked(settings: Settings, token: Token, quota: Quota, sources: Sequence[Source]) -> Check:
+async def checked(settings: Settings, token: Token, limiter: RateLimiter, sources: Sequence[Source]) -> Check:
     """Look at an account, and at job files if there are any. Nothing is written.
 
     Raises:
@@ -91,18 +91,18 @@ async def checked(settings: Settings, token: Token, quota: Quota, sources: Seque
     check = Check(settings.base_url)
     for source in sources:
         source.check()
-    said = dict(map(parse_table, settings.table))
-    async with SessionPool(settings, token, quota, asyncio.Event()) as pool:
-        fetcher = Fetcher(settings, Api(pool), quota)
+    given = dict(map(parse_table, settings.table))
+    async with SessionPool(settings, token, limiter, asyncio.Event()) as pool:
+        fetcher = Fetcher(settings, Api(pool), limiter)
 
-        async def read(look: Look) -> Answer | GiveUp:
+        async def read(look: ReadRequest) -> Answer | GiveUp:
             answer = await fetcher.fetch(look)
             if isinstance(answer, Answer):
                 check.limit = answer.limit or check.limit
             return answer
 
         try:
-            fields = await _look(check, said, read)
+            fields = await _look(check, given, read)
             if sources and check.problem is None:
                 check.files = await _read_files(settings, read, sources, fields if settings.preflight else None)
         except Stopped as error:
@@ -112,7 +112,7 @@ async def checked(settings: Settings, token: Token, quota: Quota, sources: Seque
     return check
 
 
-async def _look(check: Check, said: Mapping[str, Listing], read: Read) -> Fields | None:
+async def _look(check: Check, given: Mapping[str, Listing], read: Read) -> Fields | None:
     me = await read(ME)
     if not isinstance(me, Answer):
         check.problem = f"the account does not tell whose token this is: {me.error.message}"
@@ -125,7 +125,7 @@ async def _look(check: Check, said: Mapping[str, Listing], read: Read) -> Fields
     prefixes = await _prefixes(check, read)
     fields = await read_fields(read)
     if fields is not None:
-        check.fields = await _link_fields(fields, said, read, prefixes)
+        check.fields = await _link_fields(fields, given, read, prefixes)
     return fields
 
 
@@ -142,17 +142,17 @@ async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
 
 
 async def _link_fields(
-    fields: Fields, said: Mapping[str, Listing], read: Read, prefixes: Mapping[str, str]
+    fields: Fields, given: Mapping[str, Listing], read: Read, prefixes: Mapping[str, str]
 ) -> list[LinkField]:
     found: list[LinkField] = []
     by_kind: dict[Kind, list[Definition]] = {}
     for each in fields.links():
         by_kind.setdefault(each.kind, []).append(each)
     for kind, definitions in by_kind.items():
-        unknown = {each.key for each in definitions if each.table is None and each.key not in said}
+        unknown = {each.key for each in definitions if each.table is None and each.key not in given}
         used = await tables_in_use(read, kind, unknown) if unknown else {}
         for each in definitions:
-            table: Listing | None = said.get(each.key) or each.table or used.get(each.key)
+            table: Listing | None = given.get(each.key) or each.table or used.get(each.key)
             found.append(LinkField(kind, each.key, each.name, _place(table, prefixes) if table is not None else None))
     return found
 
@@ -162,26 +162,26 @@ def _place(table: Listing, prefixes: Mapping[str, str]) -> str:
 
 
 async def _read_files(settings: Settings, read: Read, sources: Sequence[Source], fields: Fields | None) -> FileCheck:
-    intake, batch, rejected = Intake(settings, read, fields), Batch(settings.mode), Summary()
+    preflight, batch, rejected = Preflight(settings, read, fields), Batch(settings.mode), Summary()
     jobs = 0
     for source in sources:
         async for entries in source.entries(Reading(settings.empty_clears, settings.match)):
-            for entry in await intake.take(entries):
-                said = entry.said
-                if not isinstance(said, Rejection):
-                    batch.add(jobs, entry.source, entry.line, said)
+            for entry in await preflight.take(entries):
+                value = entry.value
+                if not isinstance(value, Rejection):
+                    batch.add(jobs, entry.source, entry.line, value)
                 else:
-                    rejected.add(Result.unread(jobs, entry, said))
-                    if said.target is not None:
-                        batch.lose(said.target, Lost(f"{entry.source} line {entry.line}", said.fields))
+                    rejected.add(Result.unread(jobs, entry, value))
+                    if value.target is not None:
+                        batch.lose(value.target, Dropped(f"{entry.source} line {entry.line}", value.fields))
                 jobs += 1
-    for job, error in batch.reject(await intake.faults()):
+    for job, error in batch.reject(await preflight.faults()):
         rejected.add(Result.rejected(job, error))
     targets = batch.targets
-    for _, ill in batch.wishes():
+    for _, ill in batch.desired_states():
         for job, error in ill:
             rejected.add(Result.rejected(job, error))
-    return FileCheck(jobs, targets, intake.names.new, rejected)
+    return FileCheck(jobs, targets, preflight.names.new, rejected)
 
 
 def _text(value: object) -> str | None:

@@ -14,8 +14,8 @@ from linker.api.requests import Request
 from linker.errors import ExportFailed, InvalidJob, UsageError
 from linker.model.job import LinkJob, Links, sorted_ids
 from linker.model.target import Kind, Target
-from linker.ratelimit.limiter import Quota
-from linker.records.names import Naming
+from linker.ratelimit.limiter import RateLimiter
+from linker.records.names import NameLookup
 from linker.retry.fetch import Fetch, Fetcher, every_page
 from linker.retry.verdict import GiveUp
 from linker.sessions.pool import Api, SessionPool
@@ -30,7 +30,7 @@ _NOT_ALL: Final = "what was exported is not all there is"
 async def exported(
     settings: Settings,
     token: Token,
-    quota: Quota,
+    limiter: RateLimiter,
     listing: Listing,
     field: str | None,
     names: Callable[[str], bool] | None = None,
@@ -46,9 +46,9 @@ async def exported(
             any links, which does not prove that there are none.
     """
     stop = asyncio.Event()
-    async with SessionPool(settings, token, quota, stop) as pool:
-        fetch = Fetcher(settings, Api(pool), quota).fetch
-        naming = Naming(fetch, names) if names is not None else None
+    async with SessionPool(settings, token, limiter, stop) as pool:
+        fetch = Fetcher(settings, Api(pool), limiter).fetch
+        naming = NameLookup(fetch, names) if names is not None else None
         seen: set[str] = set()
         shown = False
         async with aclosing(every_page(fetch, listing)) as pages:

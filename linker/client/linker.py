@@ -19,7 +19,7 @@ from linker.client.plan import Plan
 from linker.client.run import Confirm, Run
 from linker.errors import UsageError
 from linker.model.job import LinkJob
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.results.file import ResultsFile
 from linker.results.summary import Summary
 from linker.results.undo import UndoFile
@@ -82,8 +82,8 @@ class Linker:
         await asyncio.sleep(0)  # a loop that was left early has its iterator closed behind it, in a task of its own
 
     @cached_property
-    def _quota(self) -> Quota:
-        return Quota.of(self._settings)  # not before it is needed: it opens a file
+    def _limiter(self) -> RateLimiter:
+        return RateLimiter.of(self._settings)  # not before it is needed: it opens a file
 
     def run(
         self,
@@ -126,12 +126,12 @@ class Linker:
             file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
         sources = sources_of(jobs)
         return self._started(
-            Run(settings, self._token, self._quota, sources, file, failed_only=failed_only, confirm=confirm)
+            Run(settings, self._token, self._limiter, sources, file, failed_only=failed_only, confirm=confirm)
         )
 
     def dry_run(self, jobs: Jobs, **options: Any) -> Run:
         """A run that sends no PUT: its `outcomes()` are what a run would do. `plan()` gathers them."""
-        return self._started(Run(self._with(options, jobs), self._token, self._quota, sources_of(jobs), dry=True))
+        return self._started(Run(self._with(options, jobs), self._token, self._limiter, sources_of(jobs), dry=True))
 
     async def plan(self, jobs: Jobs, **options: Any) -> Plan:
         """What a run would do, from what the account holds now; no PUT is sent. Takes what `run()` takes.
@@ -154,7 +154,7 @@ class Linker:
             UsageError: a file cannot be used, or it is not known which table the names in it are of.
         """
         sources = sources_of(jobs) if jobs else []
-        return await checked(self._with(options), self._token, self._quota, sources)
+        return await checked(self._with(options), self._token, self._limiter, sources)
 
     async def export(
         self, scope: str, field: str | None = None, *, names: bool | Callable[[str], bool] = False
@@ -169,7 +169,7 @@ class Linker:
             ExportFailed: the list cannot be read.
         """
         listing, will_do = Listing.parse(scope), (names if callable(names) else (lambda _: True) if names else None)
-        async with aclosing(exported(self._settings, self._token, self._quota, listing, field, will_do)) as jobs:
+        async with aclosing(exported(self._settings, self._token, self._limiter, listing, field, will_do)) as jobs:
             async for job in jobs:
                 yield job
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 from linker.errors import LinkerError, UsageError
 from linker.model.target import Kind
 from linker.pipeline.stages import Pipeline, Progress
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
@@ -38,7 +38,7 @@ class Run:
         self,
         settings: Settings,
         token: Token,
-        quota: Quota,
+        limiter: RateLimiter,
         sources: Sequence[Source],
         results: ResultsFile | None = None,
         *,
@@ -49,7 +49,7 @@ class Run:
         self._pipeline = Pipeline(
             settings,
             token,
-            quota,
+            limiter,
             sources,
             results,
             self._deliver,

@@ -18,7 +18,7 @@ import orjson
 
 from linker.disk.private import open_private
 
-__all__ = ["DISK", "Disk", "Durability", "Lines", "Locked", "is_locked"]
+__all__ = ["DISK", "Disk", "Durability", "LineFile", "Locked", "is_locked"]
 
 Durability: TypeAlias = Literal["flush", "fsync"]
 """What a line survives once it is said to be on disk: `flush` the end of the process, `fsync` a loss of power."""
@@ -73,7 +73,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-class Lines:
+class LineFile:
     """A file that grows by whole lines; who opens it has it to themselves until it is closed.
 
     Args:
@@ -106,7 +106,7 @@ class Lines:
         self._syncing = asyncio.Lock()
 
     def __repr__(self) -> str:
-        return f"<Lines {self.path}, {self.size:,} bytes>"
+        return f"<LineFile {self.path}, {self.size:,} bytes>"
 
     def _lock(self) -> None:
         try:

@@ -90,7 +90,7 @@ class Admission:
     async def admit(self, works: list[Work]) -> list[Work]:
         """The works that may go on: all but those at their PUT that guard or pilot do not let through."""
         planned = [work for work in works if work.step is Step.WRITE]
-        if not await self._guarded(planned, sum(work.todo.links_read for work in works if not work.admitted)):
+        if not await self._guarded(planned, sum(work.pending.links_read for work in works if not work.admitted)):
             return []
         new = [work for work in planned if not work.admitted]
         if self._limit is not None:
@@ -105,9 +105,9 @@ class Admission:
 
     async def _guarded(self, planned: list[Work], read: int) -> bool:
         """Count removals against the budget; where it is used up, somebody says to go on or the run stops."""
-        removals = sum(work.todo.removals - work.charged for work in planned)
+        removals = sum(work.pending.removals - work.charged for work in planned)
         for work in planned:
-            work.charged = work.todo.removals
+            work.charged = work.pending.removals
         if self._guard.count(removals, read):
             return True
         async with self._asking:

@@ -24,7 +24,7 @@ from linker.api.answers import Answer, Listed
 from linker.api.lists import Listing, PageRequest
 from linker.api.requests import Request
 from linker.batch.batch import Batch
-from linker.batch.merge import Job, Wish
+from linker.batch.merge import DesiredState, Job
 from linker.errors import Error
 from linker.model.job import Links
 from linker.model.target import Kind, Target
@@ -32,7 +32,7 @@ from linker.pipeline.workqueue import WorkQueue
 from linker.retry.fetch import Fetch
 from linker.retry.verdict import GiveUp
 
-__all__ = ["Planner", "Sight"]
+__all__ = ["Snapshot", "StateReader"]
 
 R = TypeVar("R", Request, PageRequest)
 
@@ -55,7 +55,7 @@ _WORTH_A_PAGE: Final = 3
 """Targets from which on a list's first page is looked at: it may waste one request; for two it would save one."""
 
 
-class Sight(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """One target as the planner leaves it: its wish, and what is known of it.
 
     `names` is by how many the batch had it. `links` None: it is still to be read, by itself. `error`: it could not be
@@ -63,7 +63,7 @@ class Sight(msgspec.Struct, frozen=True):
     again when that gets old.
     """
 
-    wish: Wish | None
+    desired: DesiredState | None
     rejected: list[tuple[Job, Error]]
     names: int = 1
     links: Links | None = None
@@ -72,7 +72,7 @@ class Sight(msgspec.Struct, frozen=True):
     error: GiveUp | None = None
 
 
-class Planner:
+class StateReader:
     """Sights of all targets of a batch, in groups that were read at once.
 
     Args:
@@ -93,11 +93,13 @@ class Planner:
         self._queue = queue
         self._owner = owner
 
-    async def sights(self, *, blind: bool = False) -> AsyncGenerator[list[Sight], None]:
+    async def snapshots(self, *, blind: bool = False) -> AsyncGenerator[list[Snapshot], None]:
         """Everything that is to be done. Blind: nothing is read here, and two names are two targets."""
         if blind:
-            wishes = self._batch.wishes()
-            while group := [Sight(wish, rejected) for wish, rejected in islice(wishes, _BLIND_AT_ONCE)]:
+            desired_states = self._batch.desired_states()
+            while group := [
+                Snapshot(desired, rejected) for desired, rejected in islice(desired_states, _BLIND_AT_ONCE)
+            ]:
                 yield group
             return
         for kind, targets in self._batch.by_kind().items():
@@ -105,10 +107,10 @@ class Planner:
                 if listing is not None and len(listed) >= _WORTH_A_PAGE:
                     async for group in self._from_list(listing, listed):
                         yield group
-            async for sight in self._by_themselves(kind, [target for target in targets if target in self._batch]):
-                yield [sight]
+            async for snapshot in self._by_themselves(kind, [target for target in targets if target in self._batch]):
+                yield [snapshot]
 
-    async def _from_list(self, listing: Listing, awaited: set[Target]) -> AsyncGenerator[list[Sight], None]:
+    async def _from_list(self, listing: Listing, awaited: set[Target]) -> AsyncGenerator[list[Snapshot], None]:
         """The targets of one list that it shows, page by page, as long as that is cheaper than one by one."""
         await self._queue.low(_LITTLE)
         first = await self._fetch(listing.page(1))
@@ -119,9 +121,9 @@ class Planner:
             single, first = await self._fetch(Request(target)), await self._fetch(listing.page(1))
             if isinstance(single, Answer) and _passing(first):  # it is the list that is ill
                 names = dict.fromkeys((target, *_names(listing.kind, single.target)))
-                sight = self._seen(tuple(names), single.links, single.sent_at)
-                if sight is not None:
-                    yield [sight]
+                snapshot = self._seen(tuple(names), single.links, single.sent_at)
+                if snapshot is not None:
+                    yield [snapshot]
                 return
         if not _usable(first):
             return
@@ -137,28 +139,28 @@ class Planner:
                 if seen:
                     yield seen
 
-    def _page(self, listing: Listing, answer: Answer, number: int, awaited: set[Target]) -> list[Sight]:
+    def _page(self, listing: Listing, answer: Answer, number: int, awaited: set[Target]) -> list[Snapshot]:
         assert answer.page is not None
-        sights: list[Sight] = []
+        snapshots: list[Snapshot] = []
         for item in answer.page.items:
             names = _names(listing.kind, item)
             awaited.difference_update(names)
-            sight = self._seen(names, item.links, answer.sent_at, listing.page(number))
-            if sight is not None:
-                sights.append(sight)
-        return sights
+            snapshot = self._seen(names, item.links, answer.sent_at, listing.page(number))
+            if snapshot is not None:
+                snapshots.append(snapshot)
+        return snapshots
 
     def _seen(
         self, names: Sequence[Target], links: Links | None, read_at: float, page: PageRequest | None = None
-    ) -> Sight | None:
+    ) -> Snapshot | None:
         """The sight of a target that an answer shows, if the batch has it under any of its names."""
         known = sum(name in self._batch for name in names)
         if not known:
             return None
-        wish, rejected = self._batch.take(*names)
-        return Sight(wish, rejected, known, links, read_at, page)
+        desired, rejected = self._batch.take(*names)
+        return Snapshot(desired, rejected, known, links, read_at, page)
 
-    async def _by_themselves(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Sight, None]:
+    async def _by_themselves(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Snapshot, None]:
         """Targets that no list showed. Where some go by number and some by reference, that is settled first.
 
         A rejected line counts with its name: it holds back the list that it has a part in by whichever name. Where an
@@ -173,11 +175,11 @@ class Planner:
             fewer, more = [*fewer, *more], []
         if targets and fewer and (more or resumed):
             unread: dict[Target, GiveUp] = {}
-            async for sight in self._settled(kind, fewer, unread):
-                yield sight
+            async for snapshot in self._settled(kind, fewer, unread):
+                yield snapshot
             if any(answer.error.retryable for answer in unread.values()):  # it may be any of those of the other form
-                async for sight in self._settled(kind, [each for each in more if each in self._batch], unread):
-                    yield sight
+                async for snapshot in self._settled(kind, [each for each in more if each in self._batch], unread):
+                    yield snapshot
             for target in filter(self._batch.__contains__, unread):
                 yield msgspec.structs.replace(self._unread(target), error=unread[target])
         for target in targets:
@@ -186,7 +188,7 @@ class Planner:
 
     async def _settled(
         self, kind: Kind, targets: Sequence[Target], unread: dict[Target, GiveUp]
-    ) -> AsyncGenerator[Sight, None]:
+    ) -> AsyncGenerator[Snapshot, None]:
         """Targets read here and now: their answers tell both of their names. What cannot be read goes to `unread`."""
         async with aclosing(self._in_order(map(Request, targets))) as read:
             async for request, answer in read:
@@ -194,13 +196,13 @@ class Planner:
                     unread[request.target] = answer
                     continue
                 names = dict.fromkeys((request.target, *_names(kind, answer.target)))
-                sight = self._seen(tuple(names), answer.links, answer.sent_at)
-                if sight is not None:
-                    yield sight
+                snapshot = self._seen(tuple(names), answer.links, answer.sent_at)
+                if snapshot is not None:
+                    yield snapshot
 
-    def _unread(self, target: Target) -> Sight:
-        wish, rejected = self._batch.take(target)
-        return Sight(wish, rejected)
+    def _unread(self, target: Target) -> Snapshot:
+        desired, rejected = self._batch.take(target)
+        return Snapshot(desired, rejected)
 
     async def _in_order(self, requests: Iterable[R]) -> AsyncGenerator[tuple[R, Answer | GiveUp], None]:
         """The answers in the order of the requests. While they leave the queue nearly empty, more and more of them

@@ -15,23 +15,23 @@ from linker import log
 from linker.api.lists import Listing, PageRequest
 from linker.batch.batch import Batch
 from linker.batch.change import Intent
-from linker.batch.merge import Job, Lost, Wish
+from linker.batch.merge import DesiredState, Dropped, Job
 from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError
 from linker.model.target import Target
 from linker.pipeline.guard import Admission, Guard
 from linker.pipeline.mirror import MIRROR, clears
-from linker.pipeline.reader import Planner, Sight
+from linker.pipeline.reader import Snapshot, StateReader
 from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
-from linker.ratelimit.limiter import Quota
-from linker.records.create import Creator
-from linker.records.names import Names
-from linker.records.preflight import Intake
+from linker.ratelimit.limiter import RateLimiter
+from linker.records.create import RecordCreator
+from linker.records.names import NameResolver
+from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
-from linker.results.resume import Done, read_done
+from linker.results.resume import EarlierRuns, read_done
 from linker.results.summary import Summary
-from linker.results.writer import Recorder
+from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.fetch import Fetcher
 from linker.sessions.pool import Api, SessionPool
@@ -73,7 +73,7 @@ class Pipeline:
         self,
         settings: Settings,
         token: Token,
-        quota: Quota,
+        limiter: RateLimiter,
         sources: Sequence[Source],
         results: ResultsFile | None,
         deliver: Callable[[list[Outcome]], Awaitable[None]],
@@ -83,17 +83,17 @@ class Pipeline:
         confirm: Callable[[int, int], Awaitable[bool]] | None = None,
     ) -> None:
         self._settings = settings
-        self._quota = quota
+        self._limiter = limiter
         self._sources = sources
         self._file = results
         self._dry = dry
         self._mirrored = (Listing.parse(settings.mirror[0]), settings.mirror[1]) if settings.mirror else None
         self._failed_only = failed_only
         self._left: dict[Target, Intent] = {}
-        self._done = Done()
+        self._done = EarlierRuns()
         self._blind = settings.blind and not dry  # a plan is what is read
         self._stop = asyncio.Event()
-        self._pool = SessionPool(settings, token, quota, self._stop)
+        self._pool = SessionPool(settings, token, limiter, self._stop)
         api = Api(self._pool)
         self._batch = Batch(settings.mode)
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
@@ -105,12 +105,12 @@ class Pipeline:
         self._why_stopped: Stopped | None = None
         self._log = log.get_logger()
         self.summary = Summary(results.path if results is not None else None)
-        self._recorder = Recorder(results, self.summary, 2 * settings.concurrency, deliver)
+        self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
-        self._fetcher = Fetcher(settings, api, quota, self.stop)
-        self._intake = Intake(settings, self._fetcher.fetch)
-        self._creator = Creator(self._intake.names, self._fetcher)
+        self._fetcher = Fetcher(settings, api, limiter, self.stop)
+        self._preflight = Preflight(settings, self._fetcher.fetch)
+        self._creator = RecordCreator(self._preflight.names, self._fetcher)
         self._layout = Layout()
         self._workers = Workers(
             settings,
@@ -118,26 +118,26 @@ class Pipeline:
             self._queue,
             self._backoff,
             self._admission,
-            self._recorder,
+            self._writer,
             results.journal if results is not None else None,
             self._creator,
             self._layout,
         )
 
     def __repr__(self) -> str:
-        return f"<Pipeline {self._batch!r} {self._queue!r} {self._backoff!r} {self._quota!r}>"
+        return f"<Pipeline {self._batch!r} {self._queue!r} {self._backoff!r} {self._limiter!r}>"
 
     @property
-    def names(self) -> Names:
+    def names(self) -> NameResolver:
         """The names of records, as far as the run has read them."""
-        return self._intake.names
+        return self._preflight.names
 
     def stop(self, why: Stopped | None = None) -> None:
         """Send nothing new; what is under way ends, and the run with it. With `why`, the run raises that then."""
         self._why_stopped = self._why_stopped or why
         self.summary.stopped = True
         self._stop.set()
-        self._quota.wake()
+        self._limiter.wake()
         self._fetcher.breaker.wake()
 
     def _too_many(self, error: TooManyRemovals) -> None:
@@ -154,7 +154,7 @@ class Pipeline:
             targets=self._batch.targets,
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
-            paused_s=self._quota.paused_s,
+            paused_s=self._limiter.paused_s,
             outage=self._fetcher.breaker.is_open,
             elapsed_s=now - self._started,
         )
@@ -169,23 +169,23 @@ class Pipeline:
         self._started = asyncio.get_running_loop().time()
         for source in self._sources:
             source.check()
-        self._intake.names.check()
+        self._preflight.names.check()
         with self._file or nullcontext():
             try:
                 async with self._pool, asyncio.TaskGroup() as group:
-                    writer = group.create_task(self._recorder.run())
+                    writer = group.create_task(self._writer.run())
                     stages = group.create_task(self._stages())
                     watch = group.create_task(self._drain(stages))
                     await asyncio.wait({stages})
                     watch.cancel()
-                    await self._recorder.end()
+                    await self._writer.end()
                     await writer
             except BaseExceptionGroup as group:
                 if self._file is not None and group.subgroup(UsageError) is not None:
                     self._file.discard()  # nothing was sent
                 raise
             finally:
-                self._recorder.flush()
+                self._writer.flush()
                 self.summary.requests = self._pool.requests
                 self.summary.created = self._creator.count
                 self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
@@ -230,7 +230,7 @@ class Pipeline:
         now = asyncio.get_running_loop().time()
         await self._workers.settle_held()
         for work in [*self._queue.drop(), *self._backoff.drop()]:
-            await self._recorder.take(work.unchecked(now))
+            await self._writer.take(work.unchecked(now))
 
     async def _read_input(self) -> None:
         """Read all input: a batch is declarative, and nothing is sent before its last line is known."""
@@ -240,30 +240,30 @@ class Pipeline:
         for source in self._sources:
             async for entries in source.entries(reading):
                 unread: list[Outcome] = []
-                for entry in await self._intake.take(entries):
+                for entry in await self._preflight.take(entries):
                     number, self._jobs = self._jobs, self._jobs + 1
-                    if not isinstance(entry.said, Rejection):
-                        self._batch.add(number, entry.source, entry.line, entry.said)
+                    if not isinstance(entry.value, Rejection):
+                        self._batch.add(number, entry.source, entry.line, entry.value)
                         continue
-                    unread.append(Result.unread(number, entry, entry.said))
-                    if entry.said.target is not None:
+                    unread.append(Result.unread(number, entry, entry.value))
+                    if entry.value.target is not None:
                         place = f"{entry.source} line {entry.line}"
-                        self._batch.lose(entry.said.target, Lost(place, entry.said.fields))
+                        self._batch.lose(entry.value.target, Dropped(place, entry.value.fields))
                     else:
                         self._untold += 1
-                await self._recorder.take(unread)
+                await self._writer.take(unread)
         if self._mirrored is not None:
             await self._mirror(*self._mirrored)
         if self._done.lines:
             self.summary.passed_over = await asyncio.to_thread(self._batch.pass_over, self._is_done)
             self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
-        if self._batch.targets and (faults := await self._intake.faults()):
-            await self._recorder.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])
+        if self._batch.targets and (faults := await self._preflight.faults()):
+            await self._writer.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])
         for source in self._sources:
             if source.changed():
                 self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
         self._read = True
-        self._layout.defined = self._intake.names.fields is not None
+        self._layout.defined = self._preflight.names.fields is not None
         self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
 
     async def _resume(self, file: ResultsFile) -> None:
@@ -284,7 +284,7 @@ class Pipeline:
         if self._untold:
             lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
-        await self._intake.check_field(scope.kind, field)
+        await self._preflight.check_field(scope.kind, field)
         added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch, self._is_open)]
         for job in added:
             self._batch.add(self._jobs, MIRROR, None, job)
@@ -295,54 +295,54 @@ class Pipeline:
 
     async def _feed(self, owner: asyncio.TaskGroup) -> None:
         """From the batch to the queue: what is seen together is counted together, before its first PUT."""
-        planner = Planner(self._batch, self._fetcher.fetch, self._queue, owner)
-        async with aclosing(planner.sights(blind=self._blind)) as groups:
+        reader = StateReader(self._batch, self._fetcher.fetch, self._queue, owner)
+        async with aclosing(reader.snapshots(blind=self._blind)) as groups:
             async for group in groups:
                 await self._take_in(group)
                 if self._admission.full:
                     break
         self._queue.close()
 
-    async def _take_in(self, group: list[Sight]) -> None:
+    async def _take_in(self, group: list[Snapshot]) -> None:
         now = asyncio.get_running_loop().time()
         outcomes: list[Outcome] = []
         works: list[Work] = []
         pages: dict[PageRequest, PageSeen[Work]] = {}
-        for sight in group:
-            outcomes += [Result.rejected(job, error) for job, error in sight.rejected]
-            self._workers.targets_done += sight.names - 1
-            if sight.wish is None:
+        for snapshot in group:
+            outcomes += [Result.rejected(job, error) for job, error in snapshot.rejected]
+            self._workers.targets_done += snapshot.names - 1
+            if snapshot.desired is None:
                 self._workers.targets_done += 1
                 continue
             work = Work(
-                sight.wish,
+                snapshot.desired,
                 max_age_s=self._settings.max_age,
                 number_change=self._number_change,
                 blind=self._blind,
                 dry=self._dry,
-                left=self._left_of(sight.wish),
+                left=self._left_of(snapshot.desired),
                 defined=self._layout.defined,
             )
-            if sight.error is not None:
-                outcomes += work.failed(sight.error.error, sight.error.http_status, now)
-            elif sight.links is not None:
-                outcomes += work.see(sight.links, 200, sight.read_at, now)
-            if work.step is Step.WRITE and sight.page is not None:
-                work.page = pages.setdefault(sight.page, PageSeen(sight.page))
+            if snapshot.error is not None:
+                outcomes += work.failed(snapshot.error.error, snapshot.error.http_status, now)
+            elif snapshot.links is not None:
+                outcomes += work.see(snapshot.links, 200, snapshot.read_at, now)
+            if work.step is Step.WRITE and snapshot.page is not None:
+                work.page = pages.setdefault(snapshot.page, PageSeen(snapshot.page))
                 work.page.unsent.add(work)
             works.append(work)
         ended = [work for work in works if work.step is None]
-        await self._recorder.take(outcomes, [target for work in ended for target in work.targets])
+        await self._writer.take(outcomes, [target for work in ended for target in work.targets])
         self._workers.targets_done += len(ended)
         for work in await self._admission.admit(works):
             if work.step is not None:
                 await self._queue.put(work)
 
-    def _left_of(self, wish: Wish) -> Intent | None:
+    def _left_of(self, desired: DesiredState) -> Intent | None:
         """The last PUT that an earlier run has left open, by whichever name of the target."""
         if not self._left:
             return None
-        names = {wish.target, *(job.target for job in wish.jobs)}
+        names = {desired.target, *(job.target for job in desired.jobs)}
         return next((intent for target, intent in reversed(self._left.items()) if target in names), None)
 
     def _number_change(self) -> int:

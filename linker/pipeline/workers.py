@@ -18,10 +18,10 @@ from linker.errors import RequestFailed, Stopped, TimedOut
 from linker.pipeline.guard import Admission
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import Closed
-from linker.records.create import Creator
+from linker.records.create import RecordCreator
 from linker.results.journal import Journal
 from linker.results.result import Outcome
-from linker.results.writer import Recorder
+from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.breaker import cause_of
 from linker.retry.fetch import Fetcher
@@ -44,9 +44,9 @@ class Workers:
         queue: WorkQueue[Work],
         backoff: Backoff[Work],
         admission: Admission,
-        recorder: Recorder,
+        writer: ResultsWriter,
         journal: Journal | None,
-        creator: Creator,
+        creator: RecordCreator,
         layout: Layout,
     ) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Workers:
         self._queue = queue
         self._backoff = backoff
         self._admission = admission
-        self._recorder = recorder
+        self._writer = writer
         self._journal = journal
         self._creator = creator
         self._layout = layout
@@ -111,18 +111,18 @@ class Workers:
         if not (self._layout.stops or self._creator.is_needed):
             return
         now = asyncio.get_running_loop().time
-        target = work.todo.wish.target
+        target = work.pending.desired.target
         if stopped := self._layout.stopped(target, work.asked.put or ()):
             error = self._layout.error(target, stopped)
             await self._take(work, work.drop(error, lambda job: not stopped.isdisjoint(job.links), now(), tried=False))
-        if work.step is None or not (new := work.todo.new):
+        if work.step is None or not (new := work.pending.new):
             return
         created, errors = await self._creator.create(target.kind, new, owner)
         for field, lost in errors.items():
             for name, error in lost.items():
                 await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=True))
         if work.step is not None:
-            work.todo.fill(created)
+            work.pending.fill(created)
 
     async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Answer | RequestFailed | None:
         """What comes of a work's request; None where there was nothing to send any more.
@@ -175,8 +175,8 @@ class Workers:
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
         if work.step is None and work.taken:
-            self._layout.learn(work.todo.wish.target, work.taken)
-        await self._recorder.take(outcomes, work.targets if work.step is None else ())
+            self._layout.learn(work.pending.desired.target, work.taken)
+        await self._writer.take(outcomes, work.targets if work.step is None else ())
 
     def _waits(self, work: Work, judged: Verdict, outcome: Answer | RequestFailed) -> bool:
         """Whether a work is not done with its request, and where it waits meanwhile."""
@@ -222,14 +222,14 @@ class Workers:
         seen = {name: item for item in items for name in (item.reference, item.id) if name}
         outcomes: list[Outcome] = []
         for work in list(page.unsent):
-            item = seen.get(work.todo.wish.target.id)
+            item = seen.get(work.pending.desired.target.id)
             if item is None or item.links is None or not isinstance(answer, Answer):
                 work.read_again()
             else:
                 outcomes += work.see(item.links, 200, answer.sent_at, now)
         ended = [work for work in page.unsent if work.step is None]
         page.unsent = {work for work in page.unsent if work.step is Step.WRITE}
-        await self._recorder.take(outcomes, [target for work in ended for target in work.targets])
+        await self._writer.take(outcomes, [target for work in ended for target in work.targets])
         await self._admission.admit(list(page.unsent))
         parked, page.parked = page.parked, []
         for work in parked:

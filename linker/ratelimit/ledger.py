@@ -27,10 +27,10 @@ import msgspec
 
 from linker.api.headers import RateLimit
 from linker.ratelimit import shared as c
-from linker.ratelimit.shared import Keeper, Memory
+from linker.ratelimit.shared import Memory, Store
 from linker.settings import Rate
 
-__all__ = ["ANSWER", "SILENCE", "Heard", "Ledger", "Place", "Places", "Wait"]
+__all__ = ["ANSWER", "SILENCE", "Feedback", "Ledger", "Permit", "Places", "Wait"]
 
 _CLOCK_S: Final = 0.001
 """By how much a place is held longer: clocks have a grain, and a server's may round."""
@@ -61,7 +61,7 @@ _RESET_SLACK_S: Final = 2.0
 """A Reset may be later than a whole window by what whole seconds and clocks make of it."""
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class Permit(msgspec.Struct, frozen=True, gc=False):
     """A place taken, and how the account's requests stood then, this one included."""
 
     at: float
@@ -71,7 +71,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     under_way: int
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Feedback(msgspec.Struct, frozen=True):
     """What came of a request: whether the account answered, whether with 429, and what it said of its limit."""
 
     answered: bool
@@ -79,8 +79,8 @@ class Heard(msgspec.Struct, frozen=True):
     limit: RateLimit | None = None
 
 
-SILENCE: Final = Heard(answered=False)
-ANSWER: Final = Heard(answered=True)
+SILENCE: Final = Feedback(answered=False)
+ANSWER: Final = Feedback(answered=True)
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
@@ -92,13 +92,13 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
 class Ledger(Protocol):
     """What the quota needs of a ledger. None of it waits: one on a server would lend out places from what it leased."""
 
-    def take(self) -> Place | Wait:
+    def take(self) -> Permit | Wait:
         """A place of every rate, or how long to wait before another look."""
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, permit: Permit) -> None:
         """Nothing was sent."""
 
-    def answer(self, place: Place, heard: Heard) -> None:
+    def answer(self, permit: Permit, heard: Feedback) -> None:
         """The request came to its end, one way or another."""
 
     def pause(self, seconds: float) -> None:
@@ -125,16 +125,16 @@ class Places:
     def __init__(
         self,
         rates: Sequence[Rate],
-        keeper: Keeper | None = None,
+        store: Store | None = None,
         *,
         timeout_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         pid: int | None = None,
         is_alive: Callable[[int], bool] | None = None,
     ) -> None:
-        self._keeper = keeper or Memory(max((rate.requests for rate in rates), default=1))
-        self._shared = keeper is not None
-        self._cells = self._keeper.cells
+        self._store = store or Memory(max((rate.requests for rate in rates), default=1))
+        self._shared = store is not None
+        self._cells = self._store.cells
         self._numbers = self._cells.numbers
         self._clock = clock
         self._timeout_s = timeout_s
@@ -149,9 +149,9 @@ class Places:
         self._swept_at = -math.inf
         self._deeds: list[Callable[[float], None]] = []
 
-    def take(self) -> Place | Wait:
+    def take(self) -> Permit | Wait:
         """See `Ledger`."""
-        if not self._keeper.lock():
+        if not self._store.lock():
             return Wait(_BUSY_S)
         try:
             now = self._clock()
@@ -170,32 +170,32 @@ class Places:
             numbers[row + c.OUT] += 1
             numbers[c.SENT] += 1
             numbers[c.TAKEN] += 1
-            place = Place(now, self._id, int(numbers[c.TAKEN]), int(numbers[c.SENT]), under_way + 1)
+            permit = Permit(now, self._id, int(numbers[c.TAKEN]), int(numbers[c.SENT]), under_way + 1)
             if numbers[c.TRIAL]:
-                numbers[c.TRIAL_PLACE], numbers[c.TRIAL_AT] = place.number, now
-            return place
+                numbers[c.TRIAL_PLACE], numbers[c.TRIAL_AT] = permit.number, now
+            return permit
         finally:
-            self._keeper.unlock()
+            self._store.unlock()
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, permit: Permit) -> None:
         """See `Ledger`."""
 
         def deed(_: float) -> None:
             self._numbers[c.SENT] -= 1
-            self._leave(place)
+            self._leave(permit)
 
         self._do(deed)
 
-    def answer(self, place: Place, heard: Heard) -> None:
+    def answer(self, permit: Permit, heard: Feedback) -> None:
         """See `Ledger`."""
 
         def deed(now: float) -> None:
             for rate, said in self._rates:
                 if rate in self._told:
-                    self._hear(rate, said, place, heard, now)
-            self._cells.log(now, place.owner)  # before it leaves: who is killed between the two holds it twice
-            self._leave(place)
-            if heard.answered and not heard.refused and place.at >= self._numbers[c.PAUSED_UNTIL]:
+                    self._hear(rate, said, permit, heard, now)
+            self._cells.log(now, permit.owner)  # before it leaves: who is killed between the two holds it twice
+            self._leave(permit)
+            if heard.answered and not heard.refused and permit.at >= self._numbers[c.PAUSED_UNTIL]:
                 self._numbers[c.TRIAL] = 0.0
 
         self._do(deed)
@@ -230,7 +230,7 @@ class Places:
         ]
 
     def _do(self, deed: Callable[[float], None]) -> None:
-        if not self._keeper.lock():
+        if not self._store.lock():
             self._deeds.append(deed)
             return
         try:
@@ -238,7 +238,7 @@ class Places:
             self._catch_up(now)
             deed(now)
         finally:
-            self._keeper.unlock()
+            self._store.unlock()
 
     def _catch_up(self, now: float) -> None:
         """Do what the lock was wanted for; later than it happened, which frees no place too early."""
@@ -246,11 +246,11 @@ class Places:
             deed(now)
         self._deeds.clear()
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, permit: Permit) -> None:
         numbers = self._numbers
-        if numbers[self._row + c.ID] == place.owner and numbers[self._row + c.OUT] > 0:  # not swept away meanwhile
+        if numbers[self._row + c.ID] == permit.owner and numbers[self._row + c.OUT] > 0:  # not swept away meanwhile
             numbers[self._row + c.OUT] -= 1
-        if numbers[c.TRIAL_PLACE] == place.number:
+        if numbers[c.TRIAL_PLACE] == permit.number:
             numbers[c.TRIAL_PLACE] = 0.0
 
     # How long to wait: the longest of all reasons.
@@ -303,23 +303,23 @@ class Places:
 
     # What the account says.
 
-    def _hear(self, rate: Rate, said: int, place: Place, heard: Heard, now: float) -> None:
+    def _hear(self, rate: Rate, said: int, permit: Permit, heard: Feedback, now: float) -> None:
         numbers, limit = self._numbers, heard.limit
         if limit is None or limit.limit != rate.requests or limit.reset_s > rate.seconds + _RESET_SLACK_S:
-            if heard.answered and numbers[said + c.PROBED_AT] and place.at >= numbers[said + c.PROBED_AT]:
+            if heard.answered and numbers[said + c.PROBED_AT] and permit.at >= numbers[said + c.PROBED_AT]:
                 self._forget(said)  # past its Reset the account answered, and says nothing of this rate any more
             return
-        if place.at < numbers[said + c.READ_AT]:
+        if permit.at < numbers[said + c.READ_AT]:
             return
-        numbers[said + c.READ_AT] = place.at
+        numbers[said + c.READ_AT] = permit.at
         counted, since = rate.requests - limit.remaining, self._cells.answers_since
-        later = int(numbers[c.SENT]) - place.sent
-        if counted > self._cells.under_way() + since(place.at - rate.seconds):
+        later = int(numbers[c.SENT]) - permit.sent
+        if counted > self._cells.under_way() + since(permit.at - rate.seconds):
             # more than all of ours that can have been counted: others are there, and that will not change at once
             numbers[said + c.OTHERS_UNTIL] = now + rate.seconds
         if now < numbers[said + c.OTHERS_UNTIL]:
-            later += place.under_way - 1  # what was under way already may have been counted later, too
-        elif counted <= place.under_way + since(place.at - rate.seconds) - since(place.at):
+            later += permit.under_way - 1  # what was under way already may have been counted later, too
+        elif counted <= permit.under_way + since(permit.at - rate.seconds) - since(permit.at):
             self._forget(said)  # no more than ours that left before it
             return
         numbers[said + c.BUDGET] = numbers[c.SENT] + max(0, limit.remaining - later)

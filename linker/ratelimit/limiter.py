@@ -29,11 +29,11 @@ from aiolimiter import AsyncLimiter
 
 from linker import log
 from linker.api.headers import LIMIT, rate_limit
-from linker.ratelimit.ledger import ANSWER, SILENCE, Heard, Ledger, Place, Places, Wait
+from linker.ratelimit.ledger import ANSWER, SILENCE, Feedback, Ledger, Permit, Places, Wait
 from linker.ratelimit.shared import MOST_SHARED, SharedFile
 from linker.settings import PACE_ALONE, Rate, Settings
 
-__all__ = ["Closed", "Quota", "Turn"]
+__all__ = ["Closed", "RateLimiter", "Turn"]
 
 _SHORTEST_PACE_S: Final = 0.001
 """A pace below the event loop's own grain cannot be kept, and costs two wake-ups a request."""
@@ -52,18 +52,18 @@ class _Line:
     __slots__ = ("_first", "_others", "_taken")
 
     def __init__(self) -> None:
-        self._first: deque[asyncio.Future[list[Place] | None]] = deque()
-        self._others: deque[asyncio.Future[list[Place] | None]] = deque()
+        self._first: deque[asyncio.Future[list[Permit] | None]] = deque()
+        self._others: deque[asyncio.Future[list[Permit] | None]] = deque()
         self._taken = False
 
     async def join(
-        self, first: bool, grant: Callable[[], list[Place] | None], back: Callable[[list[Place]], None]
-    ) -> list[Place] | None:
+        self, first: bool, grant: Callable[[], list[Permit] | None], back: Callable[[list[Permit]], None]
+    ) -> list[Permit] | None:
         """Wait until the head of the line is the caller's (None), or until it is given its places on the way."""
         if not self._taken:
             self._taken = True
             return None
-        turn: asyncio.Future[list[Place] | None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[list[Permit] | None] = asyncio.get_running_loop().create_future()
         (self._first if first else self._others).append(turn)
         try:
             return await turn
@@ -76,7 +76,7 @@ class _Line:
                     back(places)
             raise
 
-    def leave(self, grant: Callable[[], list[Place] | None]) -> None:
+    def leave(self, grant: Callable[[], list[Permit] | None]) -> None:
         """Make way. Who can go at once goes, all in one go: woken one by one, they would stay a line for ever."""
         for waiting in (self._first, self._others):
             while waiting:
@@ -98,10 +98,10 @@ class Turn:
         ...     turn.hear(response.status, response.headers)
     """
 
-    __slots__ = ("_first", "_heard", "_places", "_quota", "_stop", "_unused", "at")
+    __slots__ = ("_first", "_heard", "_limiter", "_places", "_stop", "_unused", "at")
 
-    def __init__(self, quota: Quota, stop: asyncio.Event, first: bool) -> None:
-        self._quota = quota
+    def __init__(self, limiter: RateLimiter, stop: asyncio.Event, first: bool) -> None:
+        self._limiter = limiter
         self._stop = stop
         self._first = first
         self._unused = False
@@ -115,17 +115,17 @@ class Turn:
 
     def hear(self, status: int, headers: Mapping[str, str]) -> None:
         """The account answered, and this is what it says of its limit."""
-        self._heard = self._quota._understand(status, headers)  # noqa: SLF001  two halves of one thing
+        self._heard = self._limiter._understand(status, headers)  # noqa: SLF001  two halves of one thing
 
     async def __aenter__(self) -> Self:
-        self.at, self._places = await self._quota._take(self._stop, self._first)  # noqa: SLF001
+        self.at, self._places = await self._limiter._take(self._stop, self._first)  # noqa: SLF001
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
-        self._quota._give(self._places, None if self._unused else self._heard)  # noqa: SLF001
+        self._limiter._give(self._places, None if self._unused else self._heard)  # noqa: SLF001
 
 
-class Quota:
+class RateLimiter:
     """Turns within all the given rates, first come, first served.
 
     Args:
@@ -134,8 +134,8 @@ class Quota:
         ledger: where the account's places are written down; without one, in this process alone.
 
     Example:
-        >>> repr(Quota([Rate(300, 60), Rate(20, 1)]))
-        '<Quota 300/60s 300 free, 20/1s 20 free, 0 waiting>'
+        >>> repr(RateLimiter([Rate(300, 60), Rate(20, 1)]))
+        '<RateLimiter 300/60s 300 free, 20/1s 20 free, 0 waiting>'
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Quota:
     def __repr__(self) -> str:
         free = [f"{rate} {free} free" for ledger in self._ledgers for rate, free in ledger.free()]
         paused = f", paused {self.paused_s:.1f} s" if self.paused_s else ""
-        return f"<Quota {', '.join(free) or 'without limit'}, {self._waiting} waiting{paused}>"
+        return f"<RateLimiter {', '.join(free) or 'without limit'}, {self._waiting} waiting{paused}>"
 
     @property
     def paused_s(self) -> float:
@@ -198,7 +198,7 @@ class Quota:
         self._wakes += 1
         self._changed.set()
 
-    async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Place]]:
+    async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Permit]]:
         self._waiting += 1
         try:
             while True:
@@ -226,36 +226,36 @@ class Quota:
         finally:
             self._waiting -= 1
 
-    def _grant(self) -> list[Place] | None:
+    def _grant(self) -> list[Permit] | None:
         """Places for the next in line, where there is nothing to wait for."""
         if self._pace_s:
             return None
         places = self._places(0.0)
         return places if isinstance(places, list) else None
 
-    def _give(self, places: list[Place], heard: Heard | None = None) -> None:
+    def _give(self, places: list[Permit], heard: Feedback | None = None) -> None:
         self._under_way -= 1
         if heard is None:
             self.turns -= 1
-            for ledger, place in zip(self._ledgers, places, strict=True):
-                ledger.give_back(place)
+            for ledger, permit in zip(self._ledgers, places, strict=True):
+                ledger.give_back(permit)
         else:
             self._answered = self._answered or heard.answered
-            for ledger, place in zip(self._ledgers, places, strict=True):
+            for ledger, permit in zip(self._ledgers, places, strict=True):
                 # the account's limit is not that of a part of it
-                ledger.answer(place, heard if ledger is self._account else SILENCE)
+                ledger.answer(permit, heard if ledger is self._account else SILENCE)
         self._changed.set()
 
-    def _understand(self, status: int, headers: Mapping[str, str]) -> Heard:
+    def _understand(self, status: int, headers: Mapping[str, str]) -> Feedback:
         if status != HTTPStatus.TOO_MANY_REQUESTS and LIMIT not in headers:
             return ANSWER
         limit = rate_limit(headers, datetime.now(UTC))
         if limit is not None and limit.limit not in self._limits:
             self._limits.add(limit.limit)  # said once
             self._log.warning(log.OTHER_LIMIT, account_says=limit.limit, remaining=limit.remaining)
-        return Heard(True, status == HTTPStatus.TOO_MANY_REQUESTS, limit)
+        return Feedback(True, status == HTTPStatus.TOO_MANY_REQUESTS, limit)
 
-    async def _wait_for_places(self, stop: asyncio.Event, wakes: int) -> list[Place] | None:
+    async def _wait_for_places(self, stop: asyncio.Event, wakes: int) -> list[Permit] | None:
         """Wait until a place is free and take it; None where there was a `wake()` meanwhile and the caller goes on."""
         loop = asyncio.get_running_loop()
         while not stop.is_set() and wakes == self._wakes:
@@ -273,19 +273,19 @@ class Quota:
             raise Closed
         return None
 
-    def _places(self, now: float) -> list[Place] | Wait:
+    def _places(self, now: float) -> list[Permit] | Wait:
         """A place of each ledger, or how long to wait before another look."""
         if not self._answered and self._under_way:
             return Wait(math.inf)
         if now < self._next_turn or (self._even is not None and not self._even.has_capacity()):
             # never nothing: `acquire` would wait for what rounding has left over, and see no pause and no stop
             return Wait(self._next_turn - now)
-        places: list[Place] = []
+        places: list[Permit] = []
         for ledger in self._ledgers:
             taken = ledger.take()
             if isinstance(taken, Wait):
-                for other, place in zip(self._ledgers, places, strict=False):
-                    other.give_back(place)
+                for other, permit in zip(self._ledgers, places, strict=False):
+                    other.give_back(permit)
                 return taken
             places.append(taken)
         self._under_way += 1

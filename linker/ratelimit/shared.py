@@ -76,24 +76,24 @@ class Cells:
         """Where the numbers of a rate are; the one that was used longest ago makes way for a new one."""
         numbers = self.numbers
         places = range(_HEAD, _HEAD + _RATES * _RATE, _RATE)
-        for place in places:
-            if numbers[place + REQUESTS] == rate.requests and numbers[place + SECONDS] == rate.seconds:
+        for permit in places:
+            if numbers[permit + REQUESTS] == rate.requests and numbers[permit + SECONDS] == rate.seconds:
                 break
         else:
-            place = min(places, key=lambda each: (numbers[each + REQUESTS] > 0, numbers[each + USED_AT]))
+            permit = min(places, key=lambda each: (numbers[each + REQUESTS] > 0, numbers[each + USED_AT]))
             for each, value in enumerate((rate.requests, rate.seconds, now, -1.0, 0.0, 0.0, 0.0, 0.0)):
-                numbers[place + each] = value
-        numbers[place + USED_AT] = now
-        return place
+                numbers[permit + each] = value
+        numbers[permit + USED_AT] = now
+        return permit
 
     def log(self, at: float, owner: float) -> None:
         """An answer came. Times never go back: clocks of loops lag behind one another by a little."""
         numbers, end = self.numbers, int(self.numbers[ANSWERED])
         if end:
             at = max(at, numbers[self._log + 2 * ((end - 1) % self._size)])
-        place = self._log + 2 * (end % self._size)
-        numbers[place] = at
-        numbers[place + 1] = owner
+        permit = self._log + 2 * (end % self._size)
+        numbers[permit] = at
+        numbers[permit + 1] = owner
         numbers[ANSWERED] = end + 1
 
     def latest(self, number: int) -> float:
@@ -119,7 +119,7 @@ class Cells:
         return kept.start + bisect_right(kept, at, key=lambda index: time_of(self._log + 2 * (index % self._size)))
 
 
-class Keeper(Protocol):
+class Store(Protocol):
     """Where cells are kept, and the lock on them."""
 
     cells: Cells

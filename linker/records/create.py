@@ -17,31 +17,31 @@ from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
 from linker.model.job import record_id
 from linker.model.target import Kind
 from linker.ratelimit.limiter import Closed
-from linker.records.index import Records
-from linker.records.names import Names
+from linker.records.index import RecordIndex
+from linker.records.names import NameResolver
 from linker.records.table import Table, read_table, told
 from linker.retry.fetch import Fetcher
 from linker.retry.verdict import GiveUp
 from linker.text import harmless
 
-__all__ = ["Creator"]
+__all__ = ["RecordCreator"]
 
 
-class Creator:
+class RecordCreator:
     """Makes the missing records of one run."""
 
-    def __init__(self, names: Names, fetcher: Fetcher) -> None:
+    def __init__(self, names: NameResolver, fetcher: Fetcher) -> None:
         self._names = names
         self._fetcher = fetcher
         self._made: dict[tuple[Table, str], asyncio.Task[str | Error]] = {}
         self._looking = asyncio.Lock()
-        self._looks: dict[Table, tuple[float, Records]] = {}  # when it began, and what there was
+        self._looks: dict[Table, tuple[float, RecordIndex]] = {}  # when it began, and what there was
         self._log = log.get_logger()
         self.count = 0
         """Records that were made."""
 
     def __repr__(self) -> str:
-        return f"<Creator, {self.count} records>"
+        return f"<RecordCreator, {self.count} records>"
 
     @property
     def is_needed(self) -> bool:
@@ -96,7 +96,7 @@ class Creator:
         """Whether a record is there whose POST was not answered; where that cannot be told, it is not sent again."""
         since = asyncio.get_running_loop().time()
         async with self._looking:
-            began, records = self._looks.get(table, (-1.0, Records("name")))
+            began, records = self._looks.get(table, (-1.0, RecordIndex("name")))
             if began < since:
                 began = asyncio.get_running_loop().time()
                 try:

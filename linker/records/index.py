@@ -11,7 +11,7 @@ from typing import Final
 
 from linker.text import folded, unified
 
-__all__ = ["Records", "key_of"]
+__all__ = ["RecordIndex", "key_of"]
 
 _NEAR: Final = 0.85
 """Similarity (Jaro-Winkler) from which on a name may be what was meant."""
@@ -20,7 +20,7 @@ _AS_NEAR: Final = 0.06
 """By how much less than the nearest others may be like it."""
 
 
-class Records:
+class RecordIndex:
     """The records of one table by one field.
 
     Example:
@@ -40,7 +40,7 @@ class Records:
         self._all_ids: list[str] = []
 
     def __repr__(self) -> str:
-        return f"<Records {len(self):,} by {self.field}>"
+        return f"<RecordIndex {len(self):,} by {self.field}>"
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -48,7 +48,7 @@ class Records:
     def __contains__(self, id: object) -> bool:
         return id in self._ids
 
-    def is_same(self, other: Records) -> bool:
+    def is_same(self, other: RecordIndex) -> bool:
         """Whether these are the records of the same table, as far as can be told."""
         return len(self) == len(other) and next(iter(other._ids), None) in self
 

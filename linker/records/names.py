@@ -15,19 +15,19 @@ from linker.errors import ExportFailed, InvalidJob, LinkerError, UsageError
 from linker.model.job import LinkJob, Name, sorted_ids
 from linker.model.target import Kind
 from linker.records.fields import Fields
-from linker.records.index import Records, key_of
+from linker.records.index import RecordIndex, key_of
 from linker.records.table import Table, parse_table, read_table, table_of_record, tables_in_use
 from linker.retry.fetch import Read
 from linker.settings import Settings
 
-__all__ = ["Names", "Naming", "UnknownRecord"]
+__all__ = ["NameLookup", "NameResolver", "UnknownRecord"]
 
 
 class UnknownRecord(InvalidJob):
     """A record that is called so is not there, or there are several."""
 
 
-class Names:
+class NameResolver:
     """The names of one run.
 
     Args:
@@ -41,12 +41,12 @@ class Names:
         """The account's field definitions, where they are known."""
         self._tables: dict[tuple[Kind, str], Table] = {}
         self._whence: dict[Table, str] = {}
-        self._records: dict[tuple[Table, str], Records] = {}
+        self._records: dict[tuple[Table, str], RecordIndex] = {}
         self._new: dict[tuple[Table, str], str] = {}  # by the folded name
         self._near: dict[tuple[Table, Name], str] = {}
 
     def __repr__(self) -> str:
-        return f"<Names of {sum(map(len, self._records.values())):,} records, {len(self._new)} to be created>"
+        return f"<NameResolver of {sum(map(len, self._records.values())):,} records, {len(self._new)} to be created>"
 
     @property
     def new(self) -> int:
@@ -125,7 +125,7 @@ class Names:
             return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
         raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{await self._hint(table, records, name)}")
 
-    async def _known(self, kind: Kind, field: str, by: str) -> tuple[Table, Records]:
+    async def _known(self, kind: Kind, field: str, by: str) -> tuple[Table, RecordIndex]:
         """The table of a field and its records, read when they are first asked for.
 
         One that goes by two names (a product's prefix and its number) is one: what it lacks is created once.
@@ -141,7 +141,7 @@ class Names:
             self._records[table, by] = records
         return table, records
 
-    async def _hint(self, table: Table, records: Records, name: Name) -> str:
+    async def _hint(self, table: Table, records: RecordIndex, name: Name) -> str:
         """What may have been meant: searched once a name, in a thread, for it takes a while in a long table."""
         if self._settings.create_missing:
             return f"; one that is created needs a name, and its {name.field} alone is known"
@@ -163,7 +163,7 @@ def _said(name: Name) -> str:
     return f"{name.field} {name.value!r}"
 
 
-class Naming:
+class NameLookup:
     """The names of what an account holds: each table is found by one of its records, and read once.
 
     Args:
@@ -173,11 +173,11 @@ class Naming:
     def __init__(self, read: Read, will_do: Callable[[str], bool]) -> None:
         self._read = read
         self._will_do = will_do
-        self._tables: dict[Listing | None, Records] = {}
+        self._tables: dict[Listing | None, RecordIndex] = {}
         self._ids: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Naming by {len(self._tables)} tables>"
+        return f"<NameLookup by {len(self._tables)} tables>"
 
     @property
     def left(self) -> int:
@@ -201,10 +201,10 @@ class Naming:
         self._ids.add(id)
         return id
 
-    async def _load(self, id: str) -> Records:
+    async def _load(self, id: str) -> RecordIndex:
         table = await table_of_record(self._read, id)
         if table is None or table in self._tables:
-            return Records("name")
+            return RecordIndex("name")
         try:
             self._tables[table] = await read_table(self._read, (table,), "name", why=f"in which record {id} is")
         except LinkerError as error:

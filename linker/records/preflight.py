@@ -8,15 +8,15 @@ from linker.errors import ErrorType, UsageError
 from linker.model.job import LinkJob
 from linker.model.target import Kind
 from linker.records.fields import Fields, read_fields
-from linker.records.names import Names, UnknownRecord
+from linker.records.names import NameResolver, UnknownRecord
 from linker.retry.fetch import Read
 from linker.settings import Settings
 from linker.sources import Entry, Rejection
 
-__all__ = ["Intake"]
+__all__ = ["Preflight"]
 
 
-class Intake:
+class Preflight:
     """The preflight of one run.
 
     Args:
@@ -30,7 +30,7 @@ class Intake:
         self._looked = fields is not None
         self._asked: set[tuple[Kind, str]] = set()
         self._faults: dict[tuple[Kind, str], str | None] = {}
-        self.names = Names(settings, read)
+        self.names = NameResolver(settings, read)
         self.names.fields = fields
 
     async def take(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -42,12 +42,12 @@ class Intake:
             UsageError: it is not known which table the names of a field are of.
             Stopped: that table cannot be read.
         """
-        jobs = [entry.said for entry in entries if isinstance(entry.said, LinkJob)]
+        jobs = [entry.value for entry in entries if isinstance(entry.value, LinkJob)]
         self._asked.update((job.target.kind, field) for job in jobs for field in job.links)
         if all(job.by_id is not None for job in jobs):
             return list(entries)
         await self._look()
-        return [entry if isinstance(entry.said, Rejection) else await self._resolved(entry) for entry in entries]
+        return [entry if isinstance(entry.value, Rejection) else await self._resolved(entry) for entry in entries]
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
         """Why fields that jobs name are none, by kind and field."""
@@ -67,7 +67,7 @@ class Intake:
                 self.names.fields = await read_fields(self._read)
 
     async def _resolved(self, entry: Entry) -> Entry:
-        job = entry.said
+        job = entry.value
         assert isinstance(job, LinkJob)
         if job.by_id is not None:
             return entry

@@ -14,7 +14,7 @@ from linker.api.requests import linked_in, record, records
 from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
 from linker.model.job import NAME_LIMIT, is_field, record_id
 from linker.model.target import Kind
-from linker.records.index import Records
+from linker.records.index import RecordIndex
 from linker.retry.fetch import Read
 from linker.retry.verdict import GiveUp
 
@@ -74,7 +74,7 @@ async def table_of_record(read: Read, id: str) -> Listing | None:
     return Listing.of_table(answer.value["custom_object_record"])
 
 
-async def read_table(read: Read, table: Table, field: str, *, why: str) -> Records:
+async def read_table(read: Read, table: Table, field: str, *, why: str) -> RecordIndex:
     """The records of a table by one of their fields.
 
     Args:
@@ -84,7 +84,7 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
         UsageError: there is no such table, or its records have no such field.
         Stopped: it cannot be read to its end.
     """
-    found = Records(field)
+    found = RecordIndex(field)
     fields: set[str] = set()
     is_held = False
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from linker import log
 from linker.batch.change import Intent
-from linker.disk.lines import DISK, Disk, Durability, Lines, Locked
+from linker.disk.lines import DISK, Disk, Durability, LineFile, Locked
 from linker.disk.private import make_folder
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.model.target import Target
@@ -61,7 +61,7 @@ class ResultsFile:
         self._overwrite = overwrite
         self._durability: Durability = durability
         self._disk = disk
-        self._lines: Lines | None = None
+        self._lines: LineFile | None = None
         self._put_away: list[tuple[Path, Path]] = []
         self._discarded = False
         self._begun_at = 0
@@ -82,7 +82,9 @@ class ResultsFile:
                 self._keep_the_old()
             if not self.resume and os.path.lexists(self.journal.path):
                 raise FileExistsError
-            self._lines = Lines(self.path, self._disk, self._durability, os.O_CREAT | (0 if self.resume else os.O_EXCL))
+            self._lines = LineFile(
+                self.path, self._disk, self._durability, os.O_CREAT | (0 if self.resume else os.O_EXCL)
+            )
             self._begun_at = self._lines.size
             self._mend(self._lines)
             self.left = self.journal.open(anew=not self.resume)
@@ -152,7 +154,7 @@ class ResultsFile:
             there = f"results file {self.path} is gone, but the journal of its run, {self.journal.path}, exists"
         return f"{there}; --resume goes on with it, --overwrite keeps it under a dated name and starts anew"
 
-    def _mend(self, lines: Lines) -> None:
+    def _mend(self, lines: LineFile) -> None:
         cut = lines.mend(b'{"job":')
         if cut:
             log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
@@ -161,7 +163,7 @@ class ResultsFile:
         """Put the old file away, and its journal, which says what it does not."""
         for path in (self.path, self.journal.path):
             if path.is_file():
-                old = Lines(path, self._disk, self._durability)  # not from under a run that writes to it
+                old = LineFile(path, self._disk, self._durability)  # not from under a run that writes to it
                 try:
                     away = journal_of(self._put_away[0][1]) if self._put_away else _dated(path)
                     self._disk.rename(path, away)

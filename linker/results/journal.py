@@ -17,7 +17,7 @@ import msgspec
 
 from linker import log
 from linker.batch.change import Intent, _Ids
-from linker.disk.lines import Disk, Durability, Lines
+from linker.disk.lines import Disk, Durability, LineFile
 from linker.disk.private import open_private
 from linker.errors import ResultsUnwritable
 from linker.model.target import Target
@@ -52,7 +52,7 @@ class Journal:
         self.path = path
         self._disk = disk
         self._durability = durability
-        self._lines: Lines | None = None
+        self._lines: LineFile | None = None
         self._open: set[Target] = set()
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class Journal:
             OSError: it cannot be written, or is there where there should be none.
             Locked: another run has it.
         """
-        lines = Lines(self.path, self._disk, self._durability, os.O_CREAT | (os.O_EXCL if anew else 0))
+        lines = LineFile(self.path, self._disk, self._durability, os.O_CREAT | (os.O_EXCL if anew else 0))
         try:
             left = self._begin(lines)
         except BaseException:
@@ -78,7 +78,7 @@ class Journal:
         self._open.update(left)
         return left
 
-    def _begin(self, lines: Lines) -> dict[Target, Intent]:
+    def _begin(self, lines: LineFile) -> dict[Target, Intent]:
         lines.mend(b'{"')
         left = left_open(self.path)
         if not left and lines.size:

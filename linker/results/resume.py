@@ -19,7 +19,7 @@ from linker.batch.merge import Job
 from linker.errors import UsageError
 from linker.model.target import Target
 
-__all__ = ["Done", "read_done"]
+__all__ = ["EarlierRuns", "read_done"]
 
 _WELL: Final = frozenset({"linked", "unchanged"})
 _64: Final = 2**64 - 1
@@ -42,7 +42,7 @@ class _Line(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Line).decode
 
 
-class Done:
+class EarlierRuns:
     """What is kept of each target is one number: the sum of its lines' contents, their count, their run, and whether
     one of them is neither linked nor unchanged."""
 
@@ -54,7 +54,7 @@ class Done:
         """Free for the next PUT."""
 
     def __repr__(self) -> str:
-        return f"<Done {len(self._targets):,} targets in {self.lines:,} lines>"
+        return f"<EarlierRuns {len(self._targets):,} targets in {self.lines:,} lines>"
 
     def add(self, line: bytes) -> None:
         """Count a line in. Raises `msgspec.MsgspecError` where it is none of a results file."""
@@ -108,13 +108,13 @@ def _sorted(value: bytes) -> bytes:
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
 
 
-def read_done(path: Path) -> Done:
+def read_done(path: Path) -> EarlierRuns:
     """What a results file says of each target; some 200 bytes a target.
 
     Raises:
         UsageError: it cannot be read, or a line of it is broken.
     """
-    done = Done()
+    done = EarlierRuns()
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):

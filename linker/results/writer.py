@@ -15,7 +15,7 @@ from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
 
-__all__ = ["Recorder"]
+__all__ = ["ResultsWriter"]
 
 _AT_ONCE: Final = 256
 
@@ -25,7 +25,7 @@ class _Lot(msgspec.Struct):
     ended: Collection[Target]
 
 
-class Recorder:
+class ResultsWriter:
     """Takes outcomes from all stages, writes the results among them in one go, and delivers them in that order.
 
     Args:

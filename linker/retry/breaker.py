@@ -16,7 +16,7 @@ from typing import Final
 
 from linker import log
 from linker.api.answers import Answer
-from linker.api.requests import Ask
+from linker.api.requests import ApiRequest
 from linker.errors import ErrorType, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.retry.verdict import backoff_s
 from linker.sessions.pool import Api
@@ -103,7 +103,7 @@ class Breaker:
         self._changed.set()
 
     async def send(
-        self, choose: Callable[[float], Ask | None], *, first: bool = False
+        self, choose: Callable[[float], ApiRequest | None], *, first: bool = False
     ) -> Answer | RequestFailed | None:
         """Send a request as `Api.send` does, when it may leave; None where it was not sent, or failed of an outage.
 

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 from linker import log
 from linker.api.answers import Answer
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest
-from linker.api.requests import Ask, Look, Request
+from linker.api.requests import ApiRequest, ReadRequest, Request
 from linker.errors import OutOfDescriptors, RequestFailed, Stopped, TimedOut, Unauthorized
-from linker.ratelimit.limiter import Closed, Quota
+from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.retry.breaker import Breaker
 from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
 from linker.sessions.pool import Api
@@ -26,7 +26,7 @@ _A_YEAR_S: Final = 365 * 86400.0
 Fetch: TypeAlias = Callable[[Request | PageRequest], Coroutine[Any, Any, Answer | GiveUp]]
 """Sends a request until there is an answer that counts, or none will come."""
 
-Read: TypeAlias = Callable[[Look], Coroutine[Any, Any, Answer | GiveUp]]
+Read: TypeAlias = Callable[[ReadRequest], Coroutine[Any, Any, Answer | GiveUp]]
 """The same for what is read as it is."""
 
 
@@ -39,16 +39,16 @@ class Fetcher:
     """
 
     def __init__(
-        self, settings: Settings, api: Api, quota: Quota, stop: Callable[[Stopped], None] | None = None
+        self, settings: Settings, api: Api, limiter: RateLimiter, stop: Callable[[Stopped], None] | None = None
     ) -> None:
         self._settings = settings
-        self._quota = quota
+        self._limiter = limiter
         self._stop = stop
         self.breaker = Breaker(settings, api, self.end)
         self._log = log.get_logger()
 
     async def fetch(
-        self, request: Ask, arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None
+        self, request: ApiRequest, arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None
     ) -> Answer | GiveUp:
         """An answer that counts, for a stage that waits for it; cancels that stage where the run is stopped.
 
@@ -88,7 +88,7 @@ class Fetcher:
                     attempt, refusal = attempt - 1, refusal + 1
                     self.pause(request, seconds)
 
-    async def _send(self, request: Ask) -> Answer | RequestFailed | None:
+    async def _send(self, request: ApiRequest) -> Answer | RequestFailed | None:
         """What comes of it; None where there is an outage."""
         try:
             return await self.breaker.send(lambda _: request)
@@ -100,7 +100,7 @@ class Fetcher:
 
     def delay(
         self,
-        request: Ask,
+        request: ApiRequest,
         attempt: int,
         least_s: float,
         most_s: float,
@@ -112,14 +112,14 @@ class Fetcher:
         self._log.info(log.RETRY, request=str(request), attempt=attempt, after_s=round(after_s, 2), why=why)
         return after_s
 
-    def pause(self, request: Ask, seconds: float) -> None:
+    def pause(self, request: ApiRequest, seconds: float) -> None:
         """A 429 pauses the whole account."""
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
         if seconds > self._settings.max_wait:
             at = datetime.now(UTC) + timedelta(seconds=min(seconds, _A_YEAR_S))
             self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on after {at:%Y-%m-%d %H:%M:%S} UTC"))
         else:
-            self._quota.pause(seconds)
+            self._limiter.pause(seconds)
 
     def unauthorized(self, message: str) -> None:
         """A 401 ends the run."""

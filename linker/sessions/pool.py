@@ -19,10 +19,10 @@ from aiohttp import hdrs
 from yarl import URL
 
 from linker._version import __version__
-from linker.api.answers import Answer, Reply
-from linker.api.requests import Ask
+from linker.api.answers import Answer, HttpAnswer
+from linker.api.requests import ApiRequest
 from linker.errors import BadAnswer, OutOfDescriptors, RequestFailed, TimedOut
-from linker.ratelimit.limiter import Quota
+from linker.ratelimit.limiter import RateLimiter
 from linker.sessions.failures import _ours
 from linker.sessions.token import Token
 from linker.settings import Settings
@@ -105,9 +105,9 @@ class SessionPool:
         ...     reply = await pool.send("GET", "/api/v1/features/PRJ1-1")
     """
 
-    def __init__(self, settings: Settings, token: Token, quota: Quota, stop: asyncio.Event) -> None:
+    def __init__(self, settings: Settings, token: Token, limiter: RateLimiter, stop: asyncio.Event) -> None:
         self._settings = settings
-        self._quota = quota
+        self._limiter = limiter
         self._stop = stop
         self._token = token
         self._leases = asyncio.Semaphore(settings.concurrency)
@@ -139,7 +139,7 @@ class SessionPool:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def send(self, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
         """One try of one request: a lease, then a turn of the quota, then out. `path` is a URL's, with its query.
 
         Raises:
@@ -150,13 +150,15 @@ class SessionPool:
         assert sent is not None
         return sent[1]
 
-    async def exchange(self, choose: Callable[[float], R | None], *, first: bool = False) -> tuple[R, Reply] | None:
+    async def exchange(
+        self, choose: Callable[[float], R | None], *, first: bool = False
+    ) -> tuple[R, HttpAnswer] | None:
         """The same for a request that is chosen when its turn has come, by the loop's time, and what came back for it.
 
         Where there is nothing to send any more, None, the turn is given back.
         """
         assert self._session is not None, "the pool is not open"
-        async with self._leases, self._quota.turn(self._stop, first=first) as turn:
+        async with self._leases, self._limiter.turn(self._stop, first=first) as turn:
             chosen = choose(turn.at)
             if chosen is None:
                 turn.give_back()
@@ -189,10 +191,10 @@ class SessionPool:
             failure.sent_at = turn.at
             raise failure  # out here, without aiohttp's error as its context: that carries the request's headers
 
-    def _reply(self, response: aiohttp.ClientResponse, body: bytes, sent_at: float) -> Reply:
+    def _reply(self, response: aiohttp.ClientResponse, body: bytes, sent_at: float) -> HttpAnswer:
         """What came back, without the token."""
         headers = self._token.kept_out_of_headers(response.headers)
-        return Reply(response.status, headers, self._token.kept_out_of(body), sent_at)
+        return HttpAnswer(response.status, headers, self._token.kept_out_of(body), sent_at)
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
@@ -215,7 +217,7 @@ class Api:
     def __init__(self, pool: SessionPool) -> None:
         self._pool = pool
 
-    async def send(self, choose: Callable[[float], Ask | None], *, first: bool = False) -> Answer | None:
+    async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Answer | None:
         """Send a request once and understand the answer; `first`, ahead of all that wait for their turn.
 
         What is sent is chosen when its turn has come, by the loop's time: a caller may find that there is nothing
@@ -225,7 +227,7 @@ class Api:
             RequestFailed: there was no answer of Aha!'s.
             quota.Closed: the run is being stopped; nothing was sent.
         """
-        sent: tuple[Ask, Reply] | None = await self._pool.exchange(choose, first=first)
+        sent: tuple[ApiRequest, HttpAnswer] | None = await self._pool.exchange(choose, first=first)
         if sent is None:
             return None
         request, reply = sent

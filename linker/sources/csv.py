@@ -88,7 +88,7 @@ def _is_job(line: bytes | None, header: Header) -> bool:
     row = _row(line, header) if line is not None else []
     if isinstance(row, Rejection) or len(row) != header.width:
         return False
-    return any(isinstance(entry.said, LinkJob) for entry in _read_row(row, header, 0, "", Reading()))
+    return any(isinstance(entry.value, LinkJob) for entry in _read_row(row, header, 0, "", Reading()))
 
 
 def _row(line: bytes, header: Header) -> list[str] | Rejection:
@@ -139,11 +139,11 @@ def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, s
     value: dict[str, object] = {"id": id, "links": {from_text(cells["field"]): records}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
     entry = read_entry(source, line, value)
-    if records or reading.empty_clears or isinstance(entry.said, Rejection):
+    if records or reading.empty_clears or isinstance(entry.value, Rejection):
         return entry
     empty = " and ".join(header.shown.get(name, name) for name in ("record_ids", "record_names") if name in header)
     why = f"{empty} is empty, which would clear the field; --empty-clears lets it"
-    return Entry(source, line, Rejection.of(entry.said, why))
+    return Entry(source, line, Rejection.of(entry.value, why))
 
 
 def _records(cells: Mapping[str, str], header: Header, match: str | None) -> list[str | dict[str, str]]:

@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     source: str
     line: int
-    said: LinkJob | Rejection
+    value: LinkJob | Rejection
 
 
 def read_entry(source: str, line: int, value: object, match: str | None = None) -> Entry:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linker.batch.change import Change
-from linker.batch.merge import Job, wished
+from linker.batch.merge import Job, desired_links
 from linker.model.job import Links, Mode
 
-__all__ = ["Mending"]
+__all__ = ["BlameSearch"]
 
 _ID = re.compile(r"[0-9]+")
 _NONE: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class _Group:
     words: str = ""
 
 
-class Mending:
+class BlameSearch:
     """What to PUT next until the guilty jobs are known. `put` None: nothing is left to try.
 
     Args:
@@ -81,7 +81,7 @@ class Mending:
     @property
     def change(self) -> Change:
         """What the jobs that are not to blame come to, where their lists can be said."""
-        asked = ((field, links.after(self.before.get(field))) for field, links in wished(self._jobs).items())
+        asked = ((field, links.after(self.before.get(field))) for field, links in desired_links(self._jobs).items())
         after = {field: ids for field, ids in asked if ids is not None}
         return Change(self._target, self.before, after, self.held) if self._known else Change(self._target, None, after)
 
@@ -230,7 +230,7 @@ class Mending:
         None where there is none, which takes knowing what the target held.
         """
         before = self.before.get(field)
-        links = wished(self._in_hand()).get(field)
+        links = desired_links(self._in_hand()).get(field)
         after = links.after(before) if links is not None else before
         if links is not None and after is None:
             self._blame(self._asking(field), "its list went with the job to blame")

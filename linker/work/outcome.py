@@ -14,14 +14,14 @@ from linker.errors import Error, ErrorType
 from linker.model.job import Links, Mode, sorted_ids
 from linker.model.target import Kind
 from linker.results.result import Result, Status
-from linker.work.todo import Todo
+from linker.work.pending import Pending
 
-__all__ = ["Told", "broken_off", "dropped", "failure", "taken", "unchanged", "without_before", "written"]
+__all__ = ["ResultContext", "broken_off", "dropped", "failure", "taken", "unchanged", "without_before", "written"]
 
 _NONE: frozenset[str] = frozenset()
 
 
-class Told(msgspec.Struct, frozen=True):
+class ResultContext(msgspec.Struct, frozen=True):
     """What the results of one target's jobs have in common."""
 
     change: Change | None
@@ -34,37 +34,37 @@ class Told(msgspec.Struct, frozen=True):
     """The account is known to define all of its fields."""
 
 
-def without_before(todo: Todo, told: Told) -> list[Result]:
+def without_before(pending: Pending, told: ResultContext) -> list[Result]:
     """The target shows no links: what adds or removes cannot be done, and takes its siblings with it."""
     message = "the target's answer shows no links, so there is no list to add to or remove from"
     error = Error(ErrorType.BAD_ANSWER, message)
     results: list[Result] = []
-    while todo.jobs and (needy := todo.wish.needs_before):  # a `replace` that goes may leave an `add` behind
-        lost = [job for job in todo.jobs if not needy.isdisjoint(job.links)]
-        results += dropped(todo, lost, error, told, tried=True)
+    while pending.jobs and (needy := pending.desired.needs_before):  # a `replace` that goes may leave an `add` behind
+        lost = [job for job in pending.jobs if not needy.isdisjoint(job.links)]
+        results += dropped(pending, lost, error, told, tried=True)
     return results
 
 
-def dropped(todo: Todo, lost: Collection[Job], error: Error, told: Told, tried: bool) -> list[Result]:
+def dropped(pending: Pending, lost: Collection[Job], error: Error, told: ResultContext, tried: bool) -> list[Result]:
     """Some jobs will not be sent, and half a list takes its siblings along; `tried`: something was asked for them."""
     results = [failure(job, error, told) if tried else Result.rejected(job, error) for job in lost]
-    return results + [Result.rejected(job, incomplete) for job, incomplete in todo.drop(lost)]
+    return results + [Result.rejected(job, incomplete) for job, incomplete in pending.drop(lost)]
 
 
-def broken_off(todo: Todo, held: Links, error: Error, told: Told) -> list[Result]:
+def broken_off(pending: Pending, held: Links, error: Error, told: ResultContext) -> list[Result]:
     """The search for the jobs to blame is broken off: those that are not so by now have failed, the others are left."""
-    assert todo.change is not None
-    after, done, results = todo.change.after, list[Job](), list[Result]()
-    for job in todo.jobs:
+    assert pending.change is not None
+    after, done, results = pending.change.after, list[Job](), list[Result]()
+    for job in pending.jobs:
         if all(name in after and name in held and holds(held[name], job, name, after[name]) for name in job.links):
             done.append(job)
         else:
             results.append(failure(job, error, told))
-    todo.jobs = done
+    pending.jobs = done
     return results
 
 
-def unchanged(job: Job, told: Told) -> Result:
+def unchanged(job: Job, told: ResultContext) -> Result:
     """The result of a job whose fields were so already."""
     assert told.change is not None
     shown = _shown(job, told.change.before)
@@ -72,7 +72,7 @@ def unchanged(job: Job, told: Told) -> Result:
     return Result.of(job, Status.UNCHANGED, elapsed_ms=told.elapsed_ms, **rest)
 
 
-def failure(job: Job, error: Error, told: Told) -> Result:
+def failure(job: Job, error: Error, told: ResultContext) -> Result:
     """The result of a job that was tried in vain; `changes` tells what is known to be written all the same."""
     before = told.change.before if told.change is not None else None
     done = told.change.done() if told.change is not None else None
@@ -80,7 +80,7 @@ def failure(job: Job, error: Error, told: Told) -> Result:
     return _result(job, Status.FAILED, told, before=_shown(job, before), changes=changes, error=error)
 
 
-def written(job: Job, told: Told, links: Links | None) -> Result:
+def written(job: Job, told: ResultContext, links: Links | None) -> Result:
     """The result of a job whose PUT was answered; `links` is what the target was seen to hold since."""
     change = told.change
     assert change is not None
@@ -132,7 +132,7 @@ def holds(shown: frozenset[str], job: Job, name: str, after: frozenset[str]) -> 
             return shown.isdisjoint(job.links[name])
 
 
-def _result(job: Job, status: Status, told: Told, **rest: Any) -> Result:
+def _result(job: Job, status: Status, told: ResultContext, **rest: Any) -> Result:
     return Result.of(
         job,
         status,

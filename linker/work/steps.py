@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping
 from linker.api.answers import Answer, Listed
 from linker.api.requests import Request
 from linker.batch.change import Intent, Planned
-from linker.batch.merge import Job, Wish
+from linker.batch.merge import DesiredState, Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
 from linker.results.result import Outcome, Result
 from linker.work.attempts import Freshness, PageSeen, Step, Tries
-from linker.work.blame import Mending
-from linker.work.outcome import Told, broken_off, dropped, failure, taken, unchanged, without_before, written
-from linker.work.sent import Sent
-from linker.work.todo import Todo
+from linker.work.blame import BlameSearch
+from linker.work.in_flight import InFlight
+from linker.work.outcome import ResultContext, broken_off, dropped, failure, taken, unchanged, without_before, written
+from linker.work.pending import Pending
 
 __all__ = ["Step", "Work"]
 
@@ -45,9 +45,9 @@ class Work:
     """
 
     __slots__ = (
+        "_blame_search",
         "_defined",
         "_dry",
-        "_mending",
         "_read_status",
         "_refusal",
         "_refused_status",
@@ -57,18 +57,18 @@ class Work:
         "charged",
         "freshness",
         "page",
+        "pending",
         "refusal",
         "sent",
         "sent_at",
         "step",
         "taken",
         "targets",
-        "todo",
     )
 
     def __init__(
         self,
-        wish: Wish,
+        desired: DesiredState,
         *,
         max_age_s: float,
         number_change: Callable[[], int],
@@ -77,7 +77,7 @@ class Work:
         left: Intent | None = None,
         defined: bool = False,
     ) -> None:
-        self.todo = Todo(wish)
+        self.pending = Pending(desired)
         self.refusal = 0
         self.sent_at: float | None = None
         self.page: PageSeen[Work] | None = None
@@ -85,7 +85,7 @@ class Work:
         """Removals that the guard has counted already."""
         self.freshness = Freshness(max_age_s)
         """Of what its PUT goes by."""
-        self.targets = (wish.target,) if left is None else (wish.target, left.target)
+        self.targets = (desired.target,) if left is None else (desired.target, left.target)
         """By which names its intents are noted."""
         self.admitted = False
         """It may be written."""
@@ -94,19 +94,19 @@ class Work:
         """Of the fields that were put and looked at, whether anything of it was there."""
         self._defined = defined
         self._dry = dry
-        self._mending: Mending | None = None
+        self._blame_search: BlameSearch | None = None
         self._read_status = 200
         self._refusal: tuple[Links, str] | None = None  # a blind PUT that was refused, and the server's words on it
         self._refused_status: int | None = None
         self._seen = True  # whether a GET of this target can be expected to show links
-        self.sent = Sent(left, number_change)
+        self.sent = InFlight(left, number_change)
         self._tries = Tries()
-        if blind and not dry and not wish.needs_before:
-            self.todo.plan(None)
+        if blind and not dry and not desired.needs_before:
+            self.pending.plan(None)
             self.step = Step.WRITE
 
     def __repr__(self) -> str:
-        return f"<Work {self.todo.wish.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
+        return f"<Work {self.pending.desired.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
 
     @property
     def attempt(self) -> int:
@@ -155,29 +155,29 @@ class Work:
     def asked(self) -> Request:
         """The request in hand, without a try of it."""
         whole = self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE)
-        return Request(self.todo.wish.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
+        return Request(self.pending.desired.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
 
     def intent(self) -> Intent:
         """The PUT in hand, as it is to be noted before it leaves."""
-        assert self.todo.change is not None
-        return self.sent.intent(self.todo.change, self._mending, self._put)
+        assert self.pending.change is not None
+        return self.sent.intent(self.pending.change, self._blame_search, self._put)
 
     @property
     def is_noted(self) -> bool:
         """Whether the PUT in hand is still the one whose intent was told last."""
-        return self.sent.is_noted(self.todo.change, self._mending)
+        return self.sent.is_noted(self.pending.change, self._blame_search)
 
     @property
     def _put(self) -> Links:
-        if self._mending is not None:
-            assert self._mending.put is not None
-            return self._mending.put
-        return self.todo.put
+        if self._blame_search is not None:
+            assert self._blame_search.put is not None
+            return self._blame_search.put
+        return self.pending.put
 
     @property
     def is_fresh(self) -> bool:
         """It is at its PUT, and none of it has ever left."""
-        return self.step is Step.WRITE and not self._tries.made(Step.WRITE) and self._mending is None
+        return self.step is Step.WRITE and not self._tries.made(Step.WRITE) and self._blame_search is None
 
     def drop(self, error: Error, is_lost: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
         """Some of its jobs will not be sent; half a list takes its siblings along, and the others go on.
@@ -185,20 +185,20 @@ class Work:
         Args:
             tried: something was asked for them, so that they have failed, and are not just rejected.
         """
-        todo = self.todo
+        pending = self.pending
         outcomes: list[Outcome] = [
-            *dropped(todo, list(filter(is_lost, todo.jobs)), error, self._told(None, 0, now), tried)
+            *dropped(pending, list(filter(is_lost, pending.jobs)), error, self._told(None, 0, now), tried)
         ]
-        if todo.jobs and todo.change is not None:
-            todo.plan(todo.change.before, todo.change.held)
+        if pending.jobs and pending.change is not None:
+            pending.plan(pending.change.before, pending.change.held)
             outcomes += self._leave_idle(now)
-        self.step = Step.WRITE if todo.jobs else None
+        self.step = Step.WRITE if pending.jobs else None
         if self.step is None:
             self._leave_page()
         return outcomes
 
     def _leave_idle(self, now: float) -> list[Outcome]:
-        return [self._unchanged(job, now) for job in self.todo.leave_idle(self._put.keys() | self.sent.fields)]
+        return [self._unchanged(job, now) for job in self.pending.leave_idle(self._put.keys() | self.sent.fields)]
 
     def _leave_page(self) -> None:
         if self.page is not None:
@@ -225,8 +225,8 @@ class Work:
                 return self.see(answer.links, answer.status, answer.sent_at, now, attempts)
             case Step.WRITE:
                 self.sent.attempts, self.sent.answer = self.sent.attempts + attempts, answer
-                if self._mending is not None:
-                    self._mending.taken(answer.links)
+                if self._blame_search is not None:
+                    self._blame_search.taken(answer.links)
                     return self._mended(now)
                 if answer.links is None and self._seen:
                     self.step = Step.CHECK
@@ -240,23 +240,23 @@ class Work:
         """The request in hand will not be tried again: what becomes of the jobs that are left."""
         if self.step in (Step.CHECK, Step.CHECK_WHOLE):  # that what was written cannot be looked at is no failure
             return self.unchecked(now)
-        shared = self._mending is not None or len(self.todo.jobs) > 1
+        shared = self._blame_search is not None or len(self.pending.jobs) > 1
         if self.step is Step.WRITE and http_status in _INVALID and shared:
             return self._invalid(error.message, http_status, now)
         self._leave_page()
         # a PUT that was refused for good has changed nothing; any other may have, whatever became of its answer
         refused = self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408
-        if self._mending is not None:
+        if self._blame_search is not None:
             return self._broken_off(error, http_status, now, refused)
         if refused:
             self.sent.refused()
         idle = self._idle if self.step is Step.WRITE else ()
-        change = self.todo.change
+        change = self.pending.change
         asked = self.sent.fields if change is not None and not new_in(change.after) else ()  # else it has never left
         lost = {field: change.after[field] for field in asked} if change is not None else {}
         told = self._told(http_status, self.attempt, now, assuming=lost)
         self.step = None
-        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.todo.jobs]
+        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.pending.jobs]
 
     def unchecked(self, now: float) -> list[Outcome]:
         """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
@@ -272,42 +272,42 @@ class Work:
         if self.sent_at is None:
             self.sent_at = read_at
         self._read_status = http_status
-        if self._mending is not None:
+        if self._blame_search is not None:
             return self._look(links, http_status, read_at, now)
         outcomes: list[Outcome] = []
         before: Links | None = None
         if links is None:
             self._seen = False
-            outcomes += without_before(self.todo, self._told(http_status, attempts, now))
-            if not self.todo.jobs:
+            outcomes += without_before(self.pending, self._told(http_status, attempts, now))
+            if not self.pending.jobs:
                 self.step = None
                 return outcomes
         else:
-            before = {name: links.get(name, _NONE) for name in self.todo.wish.fields}
+            before = {name: links.get(name, _NONE) for name in self.pending.desired.fields}
         held = before
         if before is not None and self.sent.left is not None:
-            before = self.sent.resumed(self.todo.wish, before, links or {})
+            before = self.sent.resumed(self.pending.desired, before, links or {})
             if self.sent.fields:
                 self.sent.attempts = 1
                 self.sent.count()
-        elif before is not None and self.todo.change is not None:
-            before = self.todo.change.since(before, self.sent.fields)
-        change = self.todo.plan(before, held)
+        elif before is not None and self.pending.change is not None:
+            before = self.pending.change.since(before, self.sent.fields)
+        change = self.pending.plan(before, held)
         self.freshness.read_at = read_at if before is not None else None
         if self._dry:
             self.step = None
-            return [*outcomes, Planned(change, tuple(self.todo.jobs))]
+            return [*outcomes, Planned(change, tuple(self.pending.jobs))]
         put = self._put
         outcomes += self._leave_idle(now)
-        if self.todo.jobs and not put:  # the PUT was taken, and its answer lost
+        if self.pending.jobs and not put:  # the PUT was taken, and its answer lost
             self.sent.attempts += self._tries.begin(Step.WRITE)
             self.sent.answer = Answer(http_status, Listed(links=held))
             return outcomes + self._done(held, now)
-        self.step = Step.WRITE if self.todo.jobs else None
-        if self._refusal is not None and self.todo.jobs:
+        self.step = Step.WRITE if self.pending.jobs else None
+        if self._refusal is not None and self.pending.jobs:
             (refused, message), self._refusal = self._refusal, None
             if refused == put:
-                self._mending = Mending(self.todo.jobs, change, put, message)
+                self._blame_search = BlameSearch(self.pending.jobs, change, put, message)
                 outcomes += self._mended(now)
         return outcomes
 
@@ -318,70 +318,70 @@ class Work:
 
     def _invalid(self, message: str, http_status: int | None, now: float) -> list[Outcome]:
         """The PUT in hand, which several jobs share, was refused: it is mended."""
-        assert self.todo.change is not None
+        assert self.pending.change is not None
         self.sent.attempts += self._tries.begin(Step.WRITE)
         self._refused_status = http_status
         self.sent.refused()
-        if self._mending is not None:
-            self._mending.refused(message)
-        elif self.todo.change.before is None and self._seen:
+        if self._blame_search is not None:
+            self._blame_search.refused(message)
+        elif self.pending.change.before is None and self._seen:
             # blind: who is to blame cannot be tried without taking away what is there, so that is read first
             self._refusal, self.step = (self._put, message), Step.READ
             return []
         else:
-            self._mending = Mending(self.todo.jobs, self.todo.change, self._put, message)
+            self._blame_search = BlameSearch(self.pending.jobs, self.pending.change, self._put, message)
         return self._mended(now)
 
     def _look(self, links: Links | None, http_status: int, read_at: float, now: float) -> list[Outcome]:
         """The target was read again while its PUT is being mended."""
-        mending = self._mending
-        assert mending is not None
+        blame = self._blame_search
+        assert blame is not None
         if links is None:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
             return self._broken_off(error, http_status, now)
-        shown = {name: links.get(name, _NONE) for name in mending.before}
-        if self._tries.made(Step.WRITE) and mending.arrived(shown):
+        shown = {name: links.get(name, _NONE) for name in blame.before}
+        if self._tries.made(Step.WRITE) and blame.arrived(shown):
             self.sent.attempts += self._tries.begin(Step.WRITE)
             self.sent.answer = Answer(http_status, Listed(links=links))
-            mending.taken(shown)
-        mending.look(shown)
+            blame.taken(shown)
+        blame.look(shown)
         self.freshness.read_at, self.step = read_at, Step.WRITE
         return self._mended(now)
 
     def _mended(self, now: float) -> list[Outcome]:
         """At the end of the search for the jobs to blame: their results, and those of the others or their check."""
-        mending, answer = self._mending, self.sent.answer
-        assert mending is not None
-        if mending.put is not None:
+        blame, answer = self._blame_search, self.sent.answer
+        assert blame is not None
+        if blame.put is not None:
             return []
-        outcomes = self._blamed(mending, now)
-        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self.todo.jobs):
+        outcomes = self._blamed(blame, now)
+        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self.pending.jobs):
             self.step = Step.CHECK
             return outcomes
-        links = {**answer.links, **mending.shown} if answer is not None and answer.links is not None else None
+        links = {**answer.links, **blame.shown} if answer is not None and answer.links is not None else None
         return outcomes + self._done(links, now)
 
     def _broken_off(self, error: Error, http_status: int | None, now: float, refused: bool = False) -> list[Outcome]:
         """The PUT in hand will not be tried again, nobody knows who is to blame: what is so by now is done."""
-        mending = self._mending
-        assert mending is not None
+        blame = self._blame_search
+        assert blame is not None
         lost = self._put if self._tries.made(Step.WRITE) > refused else {}  # it may have arrived
         attempts = self.sent.attempts + self.attempt
-        outcomes = self._blamed(mending, now)
-        outcomes += broken_off(self.todo, mending.held, error, self._told(http_status, attempts, now, assuming=lost))
-        return outcomes + self._done(mending.held, now)
+        outcomes = self._blamed(blame, now)
+        outcomes += broken_off(self.pending, blame.held, error, self._told(http_status, attempts, now, assuming=lost))
+        return outcomes + self._done(blame.held, now)
 
-    def _blamed(self, mending: Mending, now: float) -> list[Outcome]:
+    def _blamed(self, blame: BlameSearch, now: float) -> list[Outcome]:
         """The results of the jobs that are to blame; the others are what is left to do."""
-        self._mending, self.sent.fields = None, mending.written
-        self.todo.jobs, self.todo.change = mending.kept, mending.change
+        self._blame_search, self.sent.fields = None, blame.written
+        self.pending.jobs, self.pending.change = blame.kept, blame.change
         told = self._told(self._refused_status, self.sent.attempts, now)
-        return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in mending.guilty]
+        return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in blame.guilty]
 
     @property
     def _idle(self) -> list[Job]:
         """The jobs whose fields are so already, and of no PUT."""
-        return self.todo.idle(self._put.keys() | self.sent.fields)
+        return self.pending.idle(self._put.keys() | self.sent.fields)
 
     def _done(self, links: Links | None, now: float) -> list[Outcome]:
         """The results of the jobs that are left: what was put is there, or what `links` shows."""
@@ -392,14 +392,16 @@ class Work:
             self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in sent if name in change.after}
         return [
             self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links)
-            for job in self.todo.jobs
+            for job in self.pending.jobs
         ]
 
     def _unchanged(self, job: Job, now: float) -> Result:
         return unchanged(job, self._told(self._read_status, 0, now))
 
-    def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> Told:
+    def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> ResultContext:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
-        change = self.todo.change
+        change = self.pending.change
         change = change.assuming(assuming) if change is not None and assuming else change
-        return Told(change, http_status, self.sent.number, attempts, elapsed_ms, self.todo.created, self._defined)
+        return ResultContext(
+            change, http_status, self.sent.number, attempts, elapsed_ms, self.pending.created, self._defined
+        )

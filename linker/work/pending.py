@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from linker.batch.change import Change, plan
-from linker.batch.merge import Job, Lost, Wish, settle, wished
+from linker.batch.merge import DesiredState, Dropped, Job, desired_links, settle
 from linker.batch.placeholder import Created, filled, new_in
 from linker.errors import Error
 from linker.model.job import Links
 
-__all__ = ["Todo"]
+__all__ = ["Pending"]
 
 
-class Todo:
+class Pending:
     """Jobs leave it one by one, with their results; half a list takes its siblings along."""
 
-    __slots__ = ("change", "created", "jobs", "wish")
+    __slots__ = ("change", "created", "desired", "jobs")
 
-    def __init__(self, wish: Wish) -> None:
-        self.wish = wish
-        self.jobs: Sequence[Job] = wish.jobs
+    def __init__(self, desired: DesiredState) -> None:
+        self.desired = desired
+        self.jobs: Sequence[Job] = desired.jobs
         self.change: Change | None = None
         """None as long as it is not planned."""
         self.created: Created = {}
         """Records that were made for its names."""
 
     def __repr__(self) -> str:
-        return f"<Todo of {self.wish.target}: {len(self.jobs)} of {len(self.wish.jobs)} jobs>"
+        return f"<Pending of {self.desired.target}: {len(self.jobs)} of {len(self.desired.jobs)} jobs>"
 
     def plan(self, before: Links | None, held: Links | None = None) -> Change:
         """Plan its change from what the target held before, and holds."""
-        self.change = plan(self.wish, before, held)
+        self.change = plan(self.desired, before, held)
         return self.change
 
     @property
@@ -71,9 +71,9 @@ class Todo:
         """Take out jobs that are lost, and those that half a list takes along with them, each with the reason."""
         gone = {job.number for job in lost}
         kept = [job for job in self.jobs if job.number not in gone]
-        wish, rejected = settle(self.wish.target, kept, [Lost(job.place, job.links) for job in lost])
-        self.jobs = wish.jobs if wish is not None else ()
-        self.wish = wish or self.wish
+        desired, rejected = settle(self.desired.target, kept, [Dropped(job.place, job.links) for job in lost])
+        self.jobs = desired.jobs if desired is not None else ()
+        self.desired = desired or self.desired
         return rejected
 
     @property
@@ -85,8 +85,8 @@ class Todo:
         """Records have been created for its names: its jobs are by their ids from now on."""
         assert self.change is not None
         self.created = created
-        jobs = filled(self.wish.jobs, created)
+        jobs = filled(self.desired.jobs, created)
         by_number = {job.number: job for job in jobs}
         self.jobs = [by_number[job.number] for job in self.jobs]
-        self.wish = Wish(self.wish.target, tuple(jobs), wished(jobs))
+        self.desired = DesiredState(self.desired.target, tuple(jobs), desired_links(jobs))
         self.plan(self.change.before, self.change.held)

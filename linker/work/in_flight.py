@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection
 
 from linker.api.answers import Answer
 from linker.batch.change import Change, Intent, arrived
-from linker.batch.merge import Wish
+from linker.batch.merge import DesiredState
 from linker.model.job import Links
-from linker.work.blame import Mending
+from linker.work.blame import BlameSearch
 
-__all__ = ["Sent"]
+__all__ = ["InFlight"]
 
 
-class Sent:
+class InFlight:
     """The fields of the PUTs of one target that were taken, or may have been: their answers were lost.
 
     Args:
@@ -56,20 +56,20 @@ class Sent:
         """The last PUT has changed nothing."""
         self.fields -= self._new
 
-    def intent(self, change: Change, mending: Mending | None, put: Links) -> Intent:
+    def intent(self, change: Change, blame: BlameSearch | None, put: Links) -> Intent:
         """A PUT that is to leave, as it is to be noted."""
-        self._noted = mending.put if mending is not None else change
-        before, held = (change.before, change.held) if mending is None else (mending.before, mending.held)
+        self._noted = blame.put if blame is not None else change
+        before, held = (change.before, change.held) if blame is None else (blame.before, blame.held)
         if change.before is None or before is None:
             return Intent(change.target, put)
         fields = put.keys() | self.fields
         return Intent(change.target, put, _only(fields, before), _only(fields, held) if held != before else None)
 
-    def is_noted(self, change: Change | None, mending: Mending | None) -> bool:
+    def is_noted(self, change: Change | None, blame: BlameSearch | None) -> bool:
         """Whether the PUT in hand is still the one whose intent was told last."""
-        return self._noted is (mending.put if mending is not None else change)
+        return self._noted is (blame.put if blame is not None else change)
 
-    def resumed(self, wish: Wish, held: Links, links: Links) -> Links | None:
+    def resumed(self, desired: DesiredState, held: Links, links: Links) -> Links | None:
         """What the target held before an earlier run, as far as the answer shows what that run has put.
 
         `held` where nothing of it is to be seen; None where it was never known.
@@ -77,8 +77,8 @@ class Sent:
         if self.left is None:
             return held
         done, self.left = arrived(self.left, links), None
-        fields = done.after.keys() & wish.fields.keys() if done is not None else set()
-        if done is None or not fields or (done.before is None and wish.needs_before):
+        fields = done.after.keys() & desired.fields.keys() if done is not None else set()
+        if done is None or not fields or (done.before is None and desired.needs_before):
             return held
         self.fields = set(fields)
         return done.since(held, fields) if done.before is not None else None
