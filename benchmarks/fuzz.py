@@ -4,7 +4,7 @@
     python benchmarks/fuzz.py --seed 1 --surface tables --only 4711
 
 None may end in anything but linker's own errors, take longer than ten seconds, or be understood as something that a
-plain reading of the same bytes does not say (`tests/hostile.py`, `tests/hostile_answers.py`).
+plain reading of the same bytes does not say (`tests/support/hostile_inputs.py`, `tests/support/hostile_answers.py`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from typing import Any, Final, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from hostile import SURFACES, Surface
-from hostile_answers import ANSWERS
-from mutation import Mutator
+from support.hostile_answers import ANSWERS
+from support.hostile_inputs import SURFACES, Surface
+from support.mutation import Mutator
 
 _ALL: Final = {surface.name: surface for surface in (*SURFACES, *ANSWERS)}
 _PARTS: Final = {  # of a thousand inputs; those of the last two need sockets

@@ -36,7 +36,7 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from faulty import FAULTS, FaultProxy
+from support.fault_proxy import FAULTS, FaultProxy
 
 from linker.model.target import Kind
 from linker.results.journal import journal_of, left_open

@@ -1,72 +1,19 @@
-"""What the tests share: the command as a subprocess, and sandboxes without a limit."""
+"""Fixtures that all tests share: a state directory of their own, a sandbox without limits, and the command."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from support.command import Command
 
 from linker.sandbox import Sandbox
 
 # how long an example takes, or takes to be made up, is the machine's business
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
-
-
-@dataclass(frozen=True)
-class Finished:
-    """How a command ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-class Command:
-    """The `linker` command, run as a user runs it: a process of its own, in a folder of its own."""
-
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AHA_")}
-        self.environment = {**kept, **environment}
-
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """Start `linker ARGUMENTS`."""
-        return await self._start(*self.argv(*arguments))
-
-    def argv(self, *arguments: str) -> list[str]:
-        """`linker ARGUMENTS`, as a process of its own."""
-        return [sys.executable, "-m", "linker", *arguments]
-
-    async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
-        """Run `linker ARGUMENTS` to its end."""
-        return await self._end(await self.start(*arguments), stdin)
-
-    async def program(self, *arguments: str, stdin: bytes = b"") -> Finished:
-        """Run any program to its end, where and as the command is run."""
-        return await self._end(await self._start(*arguments), stdin)
-
-    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *arguments,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-    async def _end(self, process: asyncio.subprocess.Process, stdin: bytes) -> Finished:
-        stdout, stderr = await process.communicate(stdin)
-        assert process.returncode is not None
-        assert b"Traceback" not in stdout + stderr, stderr.decode()  # whatever happens
-        return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 
 @pytest.fixture(autouse=True)

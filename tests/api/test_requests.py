@@ -1,0 +1,77 @@
+"""What Aha! is asked of one target, and the one call that asks it."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from support.raw_server import opened
+
+from linker.api.answers import Answer
+from linker.api.requests import Request
+from linker.errors import BadAnswer
+from linker.model.target import Kind, Target
+from linker.sandbox import Sandbox
+from linker.sessions.pool import Api
+
+FEATURE = Target(Kind.FEATURE, "PRJ1-1")
+READ = Request(FEATURE)
+
+
+async def sent(api: Api, request: Request) -> Answer:
+    """The answer to a request."""
+    answer = await api.send(lambda _: request)
+    assert answer is not None
+    return answer
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_kind_is_asked_for_at_its_own_path_in_its_own_wrapper(kind: Kind) -> None:
+    """GET and PUT go to the plural's path and ask for three fields; the body is wrapped in the singular."""
+    target = Target(kind, "12345")
+    name = "reference_prefix" if kind is Kind.PRODUCT else "reference_num"
+    slim = f"/api/v1/{kind.value}s/12345?fields=custom_object_links,{name},id"
+    read, write = Request(target), Request(target, put={"customers": frozenset({"9"})})
+    assert (read.method, read.path, read.body) == ("GET", slim, None)
+    assert (write.method, write.path) == ("PUT", slim)
+    assert write.body is not None
+    assert orjson.loads(write.body) == {kind.value: {"custom_object_links": {"customers": ["9"]}}}
+    assert Request(target, whole=True).path == f"/api/v1/{kind.value}s/12345"
+
+
+def test_a_body_has_all_fields_with_exact_ids_as_strings_in_the_order_of_their_numbers() -> None:
+    """Nineteen digits stay nineteen digits, 9 comes before 10, and a clear is an empty list."""
+    ids = frozenset({"10", "9", "7036045937940797544"})
+    body = Request(FEATURE, put={"customers": ids, "competitors": frozenset()}).body
+    links = '{"customers":["9","10","7036045937940797544"],"competitors":[]}'
+    assert body == f'{{"feature":{{"custom_object_links":{links}}}}}'.encode()
+
+
+def test_a_request_says_what_is_being_done_to_what() -> None:
+    """For logs: method, target, fields."""
+    assert str(READ) == "GET feature PRJ1-1"
+    assert str(Request(FEATURE, put={"a": frozenset(), "b": frozenset()})) == "PUT feature PRJ1-1 a, b"
+
+
+async def test_a_real_account_is_read_written_and_asked_for_what_it_has_not(sandbox: Sandbox) -> None:
+    """The three ways a request of a run may go, over the wire; each answer knows when its request left."""
+    async with opened(sandbox.url, token=sandbox.options.token) as pool:
+        api = Api(pool)
+        before = await sent(api, READ)
+        assert before.status == 200
+        assert before.links is not None
+        links = {"customers": frozenset({"640362830"})}
+        after = await sent(api, Request(FEATURE, put=links))
+        assert after.links is not None
+        assert after.links["customers"] == links["customers"]
+        missing = await sent(api, Request(Target(Kind.FEATURE, "PRJ1-99999")))
+        assert (missing.status, missing.message) == (404, "Record not found.")
+        assert before.sent_at < after.sent_at < missing.sent_at
+
+
+async def test_a_bad_answer_knows_when_its_request_left(sandbox: Sandbox) -> None:
+    """Also where what came back is not understood."""
+    sandbox.faults.script("html")
+    async with opened(sandbox.url, token=sandbox.options.token) as pool:
+        with pytest.raises(BadAnswer) as caught:
+            await sent(Api(pool), READ)
+    assert caught.value.sent_at is not None

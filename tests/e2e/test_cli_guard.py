@@ -1,0 +1,181 @@
+"""`linker run` kept within bounds: the guard, the pilot, the mirror."""
+
+from __future__ import annotations
+
+import pytest
+from support.command import Command
+from support.runs import ACME, ZANE, features, lines_of, names, write_jobs
+from support.terminal import terminal
+
+from linker import Kind
+from linker.sandbox import Sandbox
+
+
+@pytest.fixture
+def clears(command: Command, sandbox: Sandbox) -> str:
+    """A file that takes five links away."""
+    ids = [f"PRJ1-{number}" for number in range(6, 11)]
+    for id in ids:
+        sandbox.account.set_links(Kind.FEATURE, id, "customers", [ACME])
+    write_jobs(command.folder / "clears.jsonl", ({"id": id, "links": {"customers": []}} for id in ids))
+    return "clears.jsonl"
+
+
+def still_linked(sandbox: Sandbox) -> int:
+    """How many of the five are left."""
+    return sum(bool(sandbox.account.links(Kind.FEATURE, f"PRJ1-{number}")) for number in range(6, 11))
+
+
+async def test_more_removals_than_may_be_stop_the_run(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Exit 2, nothing written, no results file, and what to say if it is meant; `--yes` lets it through."""
+    stopped = await command("run", clears, "--max-removals", "4")
+    assert (stopped.code, stopped.stdout) == (2, "")
+    assert stopped.stderr == (
+        "linker: 5 of the 5 links read so far would be removed, more than the 4 that may be; nothing was written. "
+        "If that is meant, say --yes or --max-removals N\n"
+    )
+    assert names(command.folder) == [clears]
+    assert sandbox.stats.methods["PUT"] == 0
+    assert (await command("run", clears, "--max-removals", "4", "--yes")).code == 0
+    assert still_linked(sandbox) == 0
+
+
+async def test_an_explicit_number_lets_so_many_through(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Five of five."""
+    assert (await command("run", clears, "--max-removals", "5")).code == 0
+    assert still_linked(sandbox) == 0
+
+
+async def test_over_the_number_in_mid_run_the_run_stops_early(command: Command) -> None:
+    """Exit 3: what was written has its lines, the summary counts it, and undo brings it back."""
+    async with Sandbox(limits=[], features=400) as sandbox:
+        command.environment["AHA_URL"] = sandbox.url
+        for number in range(1, 401):
+            sandbox.account.set_links(Kind.FEATURE, f"PRJ1-{number}", "customers", [ACME])
+        before = sandbox.account.all_links()
+        jobs = [{"id": f"PRJ1-{number}", "links": {"customers": []}} for number in [*range(1, 91), *range(201, 401)]]
+        write_jobs(command.folder / "links.jsonl", jobs)
+        stopped = await command("run", "links.jsonl", "--rate", "1000/1s")
+        assert stopped.code == 3
+        assert "linker: stopped early: " in stopped.stderr
+        assert "; all that was written can be undone. If that is meant, say --yes" in stopped.stderr
+        written = len(lines_of(command.folder / "links.results.jsonl"))
+        assert stopped.stdout.startswith(f"{written} job")
+        assert written == sandbox.stats.methods["PUT"] > 0
+        assert (await command("undo", "links.results.jsonl", "--yes", "--rate", "1000/1s")).code == 0
+        assert sandbox.account.all_links() == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "code", "left"),
+    [("y", [], 0, 0), ("YES", ["--no-progress"], 0, 0), ("n", [], 2, 5), ("", ["--no-progress"], 2, 5)],
+)
+async def test_on_a_terminal_the_guard_asks(
+    clears: str, command: Command, sandbox: Sandbox, answer: str, options: list[str], code: int, left: int
+) -> None:
+    """With both counts, on a line of its own; a yes goes on, all else stops before anything is written."""
+    async with terminal(command, "run", clears, "--max-removals", "4", *options) as shown:
+        await shown.shows("5 of the 5 links read so far would be removed. Go on? [y/N]: ")
+        shown.type(f"{answer}\n")
+        assert await shown.ended() == code
+    assert shown.screen.count("Go on?") == 1
+    assert ("linking" in shown.screen) is (options == [])
+    assert ("nothing was written" in shown.screen) is (code == 2)
+    assert still_linked(sandbox) == left
+
+
+async def test_an_interrupt_takes_the_question_back(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Ctrl-C instead of an answer: exit 130 at once, nothing written, no results file, no Enter needed."""
+    async with terminal(command, "run", clears, "--max-removals", "4") as shown:
+        await shown.shows("Go on? [y/N]: ")
+        shown.interrupt()
+        assert await shown.ended() == 130
+    asked, _, after = shown.screen.partition("[y/N]: ")
+    assert "Go on?" in asked
+    assert after.startswith("\nlinker: stopping when what is under way has ended")
+    assert "results in" not in after
+    assert names(command.folder) == [clears]
+    assert still_linked(sandbox) == 5
+
+
+async def test_a_pilot_changes_so_many_targets(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Exit 0, and it says that the rest has not been done; where all was done, it does not."""
+    piloted = await command("run", clears, "--limit", "2")
+    assert (piloted.code, piloted.stderr) == (0, "")
+    assert "linked            2\n" in piloted.stdout
+    assert "\nthe pilot is over\n" in piloted.stdout
+    assert (still_linked(sandbox), sandbox.stats.methods["PUT"]) == (3, 2)
+    assert len(lines_of(command.folder / "clears.results.jsonl")) == 2
+    whole = await command("run", clears, "--limit", "3", "--overwrite")
+    assert "pilot" not in whole.stdout
+    assert still_linked(sandbox) == 0
+
+
+async def test_a_mirror_clears_what_the_file_does_not_name(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Each clear has a line of its own source, after the file's jobs."""
+    del clears
+    write_jobs(command.folder / "truth.jsonl", [{"id": "PRJ1-6", "links": {"customers": [ZANE]}}])
+    mirrored = await command("run", "truth.jsonl", "--mirror", "--field", "customers", "--scope", "feature:PRJ1")
+    assert mirrored.code == 0
+    assert still_linked(sandbox) == 1
+    first, *cleared = lines_of(command.folder / "truth.results.jsonl")
+    assert (first["job"], first["source"]) == (0, "truth.jsonl")
+    assert [(line["job"], line["line"]) for line in cleared] == [(number, None) for number in range(1, 5)]
+    assert {(line["source"], line["status"]) for line in cleared} == {("--mirror", "linked")}
+
+
+async def test_what_was_read_longer_ago_than_max_age_is_read_again(command: Command, sandbox: Sandbox) -> None:
+    """--max-age 0: each target once more before its PUT, or its page; a minute: once is enough."""
+    write_jobs(command.folder / "links.jsonl", features(20))
+    await command("run", "links.jsonl", "--rate", "1000/1s")
+    assert sandbox.stats.methods == {"GET": 2, "PUT": 20}
+    write_jobs(command.folder / "links.jsonl", features(20, ZANE))
+    ran = await command("run", "links.jsonl", "--rate", "1000/1s", "--max-age", "0", "--overwrite")
+    assert ran.code == 0
+    assert sandbox.stats.methods["PUT"] == 40
+    assert sandbox.stats.methods["GET"] > 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--mirror", "--mirror goes with --field KEY and --scope KIND:PARENT, and they with it"),
+        ("--mirror --field customers", "--mirror goes with --field KEY and --scope KIND:PARENT"),
+        ("--scope feature:PRJ1", "--mirror goes with --field KEY and --scope KIND:PARENT"),
+        ("--field customers --scope feature:PRJ1", "--mirror goes with --field KEY and --scope KIND:PARENT"),
+        ("--mirror --field customers --scope release", "write release:PRODUCT"),
+        ("--mirror --field customers --scope feture:PRJ1", "did you mean 'feature'?"),
+        ("--max-removals -1", "'--max-removals'"),
+        ("--max-removals few", "'--max-removals'"),
+        ("--limit 0", "'--limit'"),
+        ("--max-age -1", "'--max-age'"),
+    ],
+)
+async def test_options_that_make_no_sense_exit_2(
+    clears: str, command: Command, sandbox: Sandbox, arguments: str, said: str
+) -> None:
+    """With what to write instead; nothing is sent, and no results file left."""
+    ran = await command("run", clears, *arguments.split())
+    assert (ran.code, ran.stdout) == (2, "")
+    assert said in ran.stderr
+    assert sandbox.stats.requests == 0
+    assert names(command.folder) == [clears]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"not a job\n", "--mirror: 1 line does not tell the target, which may be in feature:PRJ1"),
+        (b'{"id": "PRJ1-9999", "links": {"customers": []}}\n', "--mirror: feature PRJ1-9999 cannot be read"),
+    ],
+)
+async def test_a_target_that_is_not_known_keeps_a_mirror_from_clearing(
+    clears: str, command: Command, sandbox: Sandbox, line: bytes, said: str
+) -> None:
+    """Exit 2: what the line stands for might be what would be cleared."""
+    (command.folder / "truth.jsonl").write_bytes(b'{"id": "PRJ1-6", "links": {"customers": []}}\n' + line)
+    mirrored = await command("run", "truth.jsonl", "--mirror", "--field", "customers", "--scope", "feature:PRJ1")
+    assert mirrored.code == 2
+    assert said in mirrored.stderr
+    assert still_linked(sandbox) == 5
+    assert names(command.folder) == [clears, "truth.jsonl"]

@@ -1,0 +1,313 @@
+"""The guard and the pilot: how many links may go, how many targets may change, and what is left where they stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.odd_lists import asked, bend_pages
+from support.runs import ACME, ZANE, eager, features, lines_of, names, read_into, results_of
+
+from linker import Kind, Result, Run, Status, TooManyRemovals, UndoFile
+from linker.pipeline.guard import Guard
+from linker.sandbox import Sandbox
+
+# — the guard alone: (removals, links read) of a page after the other, and whether each is let through —
+
+
+@pytest.mark.parametrize(
+    ("most", "pages", "through"),
+    [
+        (None, [(100, 0)], [True]),
+        (None, [(101, 0)], [False]),
+        (None, [(101, 201)], [False]),
+        (None, [(101, 202)], [True]),
+        (None, [(60, 0), (40, 0), (1, 0)], [True, True, False]),
+        (None, [(0, 1000), (500, 0), (1, 0), (1, 2)], [True, True, False, False]),
+        (None, [(100, 100), (100, 300), (0, 0), (1, 0)], [True, True, True, False]),
+        (0, [(0, 1000), (1, 1000)], [True, False]),
+        (10, [(10, 0), (0, 100_000), (1, 0)], [True, True, False]),
+        (1000, [(1000, 1000), (1, 0)], [True, False]),
+    ],
+)
+def test_the_budget_is_a_number_or_the_larger_of_a_hundred_and_half_of_what_was_read(
+    most: int | None, pages: list[tuple[int, int]], through: list[bool]
+) -> None:
+    """It runs: what was let through counts, and what was read makes it larger unless a number is given."""
+    guard = Guard(most)
+    assert [guard.count(removals, read) for removals, read in pages] == through
+    assert guard.removals == sum(removals for removals, _ in pages)
+    assert guard.read == sum(read for _, read in pages)
+
+
+def test_what_removes_nothing_is_let_through_though_the_budget_is_used_up() -> None:
+    """Over the budget, additions are nobody's loss."""
+    guard = Guard(5)
+    assert not guard.count(6, 0)
+    assert guard.count(0, 10)
+
+
+def test_a_guard_that_is_lifted_counts_and_lets_through() -> None:
+    """By `--yes` or by a word in mid-run; the numbers are kept all the same."""
+    assert Guard(0, lifted=True).count(1000, 0)
+    guard = Guard(0)
+    assert not guard.count(1, 7)
+    assert "at most 0" in repr(guard)
+    guard.lift()
+    assert guard.count(1, 0)
+    assert (guard.removals, guard.read, guard.lifted) == (2, 7, True)
+    assert repr(guard) == "<Guard 2 removals of 7 links read, lifted>"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"), [(False, "nothing was written"), (True, "all that was written can be undone")]
+)
+def test_what_a_guard_says(written: bool, said: str) -> None:
+    """The error tells the numbers, what was written by then, and what would do."""
+    guard = Guard(None)
+    guard.count(1500, 2000)
+    error = guard.stopped(written)
+    assert (error.removals, error.read, error.budget, error.written) == (1500, 2000, 1000, written)
+    assert "1,500 of the 2,000 links read so far" in str(error)
+    assert said in str(error)
+    assert "--max-removals" in str(error)
+
+
+# — end to end —
+
+
+@pytest.fixture
+async def full() -> AsyncIterator[Sandbox]:
+    """An account in which 400 features link to Acme each; on the first page of their list stand PRJ1-1 to 200."""
+    async with Sandbox(limits=[], features=400, records=200, keep_requests=True) as sandbox:
+        for number in range(1, 401):
+            sandbox.account.set_links(Kind.FEATURE, f"PRJ1-{number}", "customers", [ACME])
+        yield sandbox
+
+
+def clears(first: int, last: int) -> list[dict[str, Any]]:
+    """Jobs that clear features."""
+    return [{"id": f"PRJ1-{number}", "links": {"customers": []}} for number in range(first, last + 1)]
+
+
+def keeps(first: int, last: int) -> list[dict[str, Any]]:
+    """Jobs that ask for what is there."""
+    return [{"id": f"PRJ1-{number}", "links": {"customers": [ACME]}} for number in range(first, last + 1)]
+
+
+def held(sandbox: Sandbox) -> int:
+    """Features that link to something."""
+    return sum(kind is Kind.FEATURE for kind, _ in sandbox.account.all_links())
+
+
+async def stopped_by(run: Run, results: list[Result] | None = None) -> TooManyRemovals:
+    """The guard's error that ends a run."""
+    with pytest.raises(TooManyRemovals) as caught:
+        await read_into(results if results is not None else [], run)
+    return caught.value
+
+
+async def test_a_file_that_would_empty_an_account_is_stopped_before_its_first_put(full: Sandbox) -> None:
+    """A page of clears is counted as one, before any of them is sent."""
+    async with eager(full) as aha:
+        run = aha.run(clears(1, 400))
+        error = await stopped_by(run)
+    assert (error.removals, error.read, error.budget, error.written) == (200, 200, 100, False)
+    assert full.stats.methods["PUT"] == 0
+    assert run.summary.stopped
+    assert held(full) == 400
+
+
+async def test_where_nothing_was_written_no_results_file_stays(full: Sandbox, tmp_path: Path) -> None:
+    """Lines of what was unchanged or rejected by then are no reason to keep it; an old file is back in its place."""
+    path = tmp_path / "links.results.jsonl"
+    jobs = [*clears(1, 200), *keeps(201, 205), {"id": "nonsense!"}]
+    async with eager(full) as aha:
+        await stopped_by(aha.run(jobs, path))
+        assert names(tmp_path) == []
+        path.write_text("the last run's\n")
+        await stopped_by(aha.run(jobs, path, overwrite=True))
+    assert names(tmp_path) == [path.name]
+    assert path.read_text() == "the last run's\n"
+
+
+async def test_half_of_what_was_read_may_go(full: Sandbox) -> None:
+    """Links that stay count as read: 150 of 400 go without a word, while 100 would be the least."""
+    bend_pages(full, lambda number, items, pagination: items.reverse() if number == 1 else None)
+    async with eager(full) as aha:
+        results = await results_of(aha.run([*clears(1, 90), *keeps(91, 300), *clears(301, 360)]))
+    assert len(results) == 360
+    assert held(full) == 250
+
+
+async def test_an_explicit_number_replaces_the_half(full: Sandbox) -> None:
+    """10 may go where 10 are allowed, and not 11, however many were read; 400 where 400 are."""
+    async with eager(full, max_removals=10) as aha:
+        error = await stopped_by(aha.run([*clears(1, 11), *keeps(12, 400)]))
+        assert (error.budget, error.written) == (10, False)
+        await results_of(aha.run([*clears(1, 10), *keeps(11, 400)]))
+        assert held(full) == 390
+        await results_of(aha.run(clears(1, 400), max_removals=400))
+    assert held(full) == 0
+
+
+async def test_none_may_go_where_none_is_allowed(full: Sandbox) -> None:
+    """`max_removals=0`: additions are written, and the first removal stops the run."""
+    async with eager(full, max_removals=0) as aha:
+        results = await results_of(aha.run([{**job, "mode": "add"} for job in features(20, ZANE)]))
+        assert {result.status for result in results} == {Status.LINKED}
+        error = await stopped_by(aha.run(clears(30, 30)))
+    assert (error.removals, error.written) == (1, False)
+
+
+async def test_over_the_budget_in_mid_run_the_results_are_whole_and_can_be_undone(
+    full: Sandbox, tmp_path: Path
+) -> None:
+    """What was written before the page that is too much has its lines, and undo brings it back."""
+    path = tmp_path / "links.results.jsonl"
+    before = full.account.all_links()
+    results: list[Result] = []
+    async with eager(full) as aha:
+        run = aha.run([*clears(1, 90), *clears(201, 400)], path)
+        error = await stopped_by(run, results)
+        assert error.written
+        assert full.stats.methods["PUT"] == run.summary.puts > 0
+        assert held(full) == 400 - run.summary.puts
+        lines = lines_of(path)
+        assert len(lines) == len(results) == run.summary.linked == run.summary.puts
+        assert {line["status"] for line in lines} == {"linked"}
+        await results_of(aha.run(UndoFile(path)))
+    assert full.account.all_links() == before
+
+
+async def test_yes_lets_everything_through(full: Sandbox) -> None:
+    """`yes=True` is asked nothing."""
+
+    async def confirm(removals: int, read: int) -> bool:
+        raise AssertionError("nobody is to be asked")
+
+    async with eager(full) as aha:
+        await results_of(aha.run(clears(1, 400), yes=True, confirm=confirm))
+    assert held(full) == 0
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["by pages", "one by one"])
+async def test_who_says_go_on_is_asked_once(full: Sandbox, single: bool) -> None:
+    """The budget is used up on the way: one question, with the numbers, and then it goes on to the end."""
+    questions: list[tuple[int, int]] = []
+
+    async def confirm(removals: int, read: int) -> bool:
+        questions.append((removals, read))
+        return True
+
+    if single:
+        bend_pages(full, lambda number, items, pagination: items.clear())
+    async with eager(full) as aha:
+        results = await results_of(aha.run(clears(1, 400), confirm=confirm))
+    ((removals, read),) = questions
+    assert removals == (101 if single else 200)
+    assert read >= removals
+    assert len(results) == 400
+    assert held(full) == 0
+
+
+async def test_who_says_no_is_asked_once_and_the_run_stops(full: Sandbox, tmp_path: Path) -> None:
+    """One question though several wait for its answer, nothing written, no file."""
+    questions = 0
+
+    async def confirm(removals: int, read: int) -> bool:
+        nonlocal questions
+        questions += 1
+        return False
+
+    bend_pages(full, lambda number, items, pagination: items.clear())
+    async with eager(full, max_removals=0) as aha:
+        error = await stopped_by(aha.run(clears(1, 400), tmp_path / "results.jsonl", confirm=confirm))
+    assert not error.written
+    assert questions == 1
+    assert held(full) == 400
+    assert names(tmp_path) == []
+
+
+async def test_blind_is_its_own_consent(full: Sandbox) -> None:
+    """What was never read cannot be counted: 400 clears go out."""
+    async with eager(full, max_removals=0, blind=True) as aha:
+        await results_of(aha.run(clears(1, 400)))
+    assert asked(full) == {"write": 400}
+    assert held(full) == 0
+
+
+async def test_a_plan_is_not_stopped_by_the_guard(full: Sandbox) -> None:
+    """Looking costs nothing: the plan tells how many would go."""
+    async with eager(full, max_removals=0) as aha:
+        plan = await aha.plan(clears(1, 400))
+    assert (plan.puts, plan.removed) == (400, 400)
+    assert held(full) == 400
+
+
+async def test_a_plan_sends_no_put_where_the_run_would_be_blind(full: Sandbox) -> None:
+    """`blind` is about writing: a plan reads all the same, and writes nothing."""
+    async with eager(full, blind=True) as aha:
+        plan = await aha.plan([*clears(1, 3), *keeps(4, 6)])
+    assert (plan.puts, plan.unchanged, plan.unseen) == (3, 3, 0)
+    assert full.stats.methods["PUT"] == 0
+
+
+# — the pilot —
+
+
+@pytest.mark.parametrize("limit", [1, 7])
+@pytest.mark.parametrize("single", [False, True], ids=["by pages", "one by one"])
+async def test_a_pilot_changes_so_many_targets(full: Sandbox, limit: int, single: bool, tmp_path: Path) -> None:
+    """Exactly N are changed, with their lines; what was unchanged on the way has its line too; the rest has none."""
+    if single:
+        bend_pages(full, lambda number, items, pagination: items.clear())
+    path = tmp_path / "results.jsonl"
+    async with eager(full) as aha:
+        run = aha.run([*keeps(1, 5), *clears(6, 100)], path, limit=limit)
+        results = await results_of(run)
+    assert full.stats.methods["PUT"] == run.summary.linked == run.summary.puts == limit
+    assert held(full) == 400 - limit
+    assert run.summary.limited
+    assert not run.summary.stopped
+    assert len([result for result in results if result.status is Status.UNCHANGED]) == 5
+    assert [line["job"] for line in lines_of(path)] == [result.job for result in results]
+    assert len(results) == limit + 5
+
+
+async def test_a_pilot_that_is_as_large_as_the_batch_is_a_run(full: Sandbox) -> None:
+    """As many changes as the limit, or fewer: every job has its line, and nothing was limited."""
+    async with eager(full) as aha:
+        run = aha.run([*clears(1, 10), *keeps(11, 300)], limit=10)
+        assert len(await results_of(run)) == 300
+        assert not run.summary.limited
+        again = aha.run([*clears(1, 10), *keeps(11, 300)], limit=1)
+        assert len(await results_of(again)) == 300
+        assert not again.summary.limited
+
+
+async def test_the_jobs_of_one_target_are_one_change_of_the_pilot(full: Sandbox) -> None:
+    """Two jobs on one target, under either name, count once."""
+    jobs = [{**job, "mode": "add"} for job in (*features(3, ZANE), *features(3, "7036045937940700101"))]
+    jobs = [{**job, "links": {"contracts" if place > 2 else "customers": job["links"]["customers"]}}
+            for place, job in enumerate(jobs)]  # fmt: skip
+    async with eager(full) as aha:
+        results = await results_of(aha.run(jobs, limit=2))
+    assert len(results) == 4
+    assert full.stats.methods["PUT"] == 2
+
+
+async def test_a_pilot_ends_its_reads_too(full: Sandbox) -> None:
+    """Once it is full, no further page is read and no further target is looked at."""
+    async with eager(full, concurrency=2) as aha:
+        await results_of(aha.run(clears(1, 400), limit=3, yes=True))
+    assert asked(full) == {"list": 1, "write": 3}
+
+
+async def test_the_guard_counts_for_a_pilot_too(full: Sandbox) -> None:
+    """The page that the pilot is taken from is counted whole: it is what the run would come to."""
+    async with eager(full) as aha:
+        error = await stopped_by(aha.run(clears(1, 200), limit=3))
+    assert error.removals == 200

@@ -1,0 +1,92 @@
+"""TLS that is wrong: the command against servers whose certificates a real CA store vouches for, or not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.command import Command
+from support.raw_server import OK, Arrived, Wire
+from support.runs import features, lines_of, write_jobs
+
+CONFIG = """
+[ca]
+default_ca = here
+[here]
+database = {folder}/index.txt
+serial = {folder}/serial
+new_certs_dir = {folder}
+default_md = sha256
+policy = anything
+[anything]
+commonName = supplied
+[for_whom]
+subjectAltName = {whom}
+"""
+
+
+def certificate(folder: Path, whom: str, start: str, end: str) -> tuple[Path, Path]:
+    """A certificate that vouches for itself, and its key."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("no openssl here to make a certificate with")
+    config, key, request, made = (folder / name for name in ("openssl.cnf", "key.pem", "request.pem", "made.pem"))
+    config.write_text(CONFIG.format(folder=folder, whom=whom))
+    (folder / "index.txt").touch()
+    (folder / "serial").write_text("01\n")
+    of = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=aha"]
+    asked = [openssl, "req", "-new", *of, "-keyout", key, "-out", request]
+    signed = [openssl, "ca", "-batch", "-selfsign", "-config", config, "-extensions", "for_whom", "-keyfile", key]
+    signed += ["-in", request, "-out", made, "-startdate", start, "-enddate", end]
+    for command in (asked, signed):
+        subprocess.run(list(map(str, command)), check=True, capture_output=True, cwd=folder)
+    return made, key
+
+
+LONG = ("20200101000000Z", "20990101000000Z")
+
+
+@pytest.mark.parametrize(
+    ("whom", "valid", "trusted", "said"),
+    [
+        ("IP:127.0.0.1", LONG, True, None),
+        ("IP:127.0.0.1", LONG, False, "self-signed certificate"),
+        ("IP:127.0.0.1", ("20200101000000Z", "20200102000000Z"), True, "certificate has expired"),
+        ("DNS:elsewhere.example", LONG, True, "IP address mismatch"),
+    ],
+    ids=["right", "self_signed", "expired", "wrong_host"],
+)
+async def test_a_certificate_is_looked_at(
+    command: Command,
+    tmp_path_factory: pytest.TempPathFactory,
+    whom: str,
+    valid: tuple[str, str],
+    trusted: bool,
+    said: str | None,
+) -> None:
+    """The job fails with `connection` and TLS's own word, before the server gets the token."""
+    made, key = certificate(tmp_path_factory.mktemp("tls"), whom, *valid)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+
+    async def answer(_: Arrived, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+
+    write_jobs(command.folder / "links.jsonl", features(1))
+    async with Wire(answer, ssl=context) as wire:
+        command.environment["AHA_URL"] = wire.url
+        if trusted:
+            command.environment["SSL_CERT_FILE"] = str(made)
+        finished = await command("run", "links.jsonl", "--attempts", "1")
+    if said is None:
+        assert (finished.code, len(wire.requests) > 0) == (0, True)
+        return
+    assert finished.code == 1
+    assert wire.requests == []
+    (line,) = lines_of(command.folder / "links.results.jsonl")
+    assert (line["status"], line["error"]["type"]) == ("failed", "connection")
+    assert said in line["error"]["message"]
+    assert "the certificate of 127.0.0.1 is not trusted" in line["error"]["message"]

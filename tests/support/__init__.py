@@ -1,0 +1,1 @@
+"""What tests share: fake accounts, clocks, proxies, servers and checks. Nothing here is a test of linker."""
