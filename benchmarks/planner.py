@@ -28,7 +28,7 @@ from linker.model.job import LinkJob, Mode
 from linker.pipeline.reader import StateReader
 from linker.pipeline.workqueue import WorkQueue
 from linker.retry.verdict import GiveUp
-from linker.work.steps import Work
+from linker.work.work import Work
 
 RECORDS = [str(7_036_045_937_940_797_544 + number * 1_000_003) for number in range(1_000)]
 

@@ -10,7 +10,7 @@ from linker.errors import TooManyRemovals
 from linker.results.summary import Summary
 from linker.settings import Settings
 from linker.work.attempts import Step
-from linker.work.steps import Work
+from linker.work.work import Work
 
 __all__ = ["ALWAYS_LET_THROUGH", "Admission", "Guard"]
 

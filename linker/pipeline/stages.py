@@ -40,7 +40,7 @@ from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 from linker.work.attempts import PageSeen, Step
 from linker.work.layout import Layout
-from linker.work.steps import Work
+from linker.work.work import Work
 
 __all__ = ["Pipeline", "Progress"]
 

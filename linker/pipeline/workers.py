@@ -29,7 +29,7 @@ from linker.retry.verdict import Accept, Again, GiveUp, Pause, Verdict, verdict
 from linker.settings import Settings
 from linker.work.attempts import PageSeen, Step
 from linker.work.layout import Layout
-from linker.work.steps import Work
+from linker.work.work import Work
 
 __all__ = ["Workers"]
 

@@ -1,1 +1,1 @@
-"""One target's way, without input or output."""
+"""One target from its desired state to the results of its jobs, without input or output."""

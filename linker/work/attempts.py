@@ -1,4 +1,4 @@
-"""The steps of one target's way, how often the request of each was tried, and how many of these tries count."""
+"""How often the request of each step was tried, and how old a read may be when its PUT leaves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Freshness", "PageSeen", "Step", "Tries"]
 
 
 class Step(Enum):
-    """What a work asks next."""
+    """What a target needs next."""
 
     READ = auto()
     READ_WHOLE = auto()
@@ -25,9 +25,9 @@ class Step(Enum):
 
 
 class Tries:
-    """Tries by step; a step's begin anew where its request is answered.
+    """Tries by step; they start over when the request is answered.
 
-    A try may count for nothing: the account refused it for its rate, or everybody's failed at the time.
+    A try may count for nothing: the account refused it for its rate, or there was an outage.
     """
 
     __slots__ = ("_made", "_spent")
@@ -37,29 +37,29 @@ class Tries:
         self._spent: defaultdict[Step | None, int] = defaultdict(int)
 
     def made(self, step: Step | None) -> int:
-        """Tries of a step's request."""
+        """How often the request of a step was tried."""
         return self._made[step]
 
     def spent(self, step: Step | None) -> int:
-        """Those that count."""
+        """How many of these tries count."""
         return self._spent[step]
 
     def add(self, step: Step | None) -> None:
-        """One try more."""
+        """Count a try."""
         self._made[step] += 1
         self._spent[step] += 1
 
     def refuse(self, step: Step | None) -> None:
-        """The last one was never taken in hand."""
+        """Take back the last try: the account did not process it."""
         self._made[step] -= 1
         self._spent[step] -= 1
 
     def forgive(self, step: Step | None) -> None:
-        """Those so far were made, and count for nothing."""
+        """Let the tries so far count for nothing."""
         self._spent[step] = 0
 
     def begin(self, step: Step | None) -> int:
-        """Begin anew, and tell how many were made."""
+        """Start over; returns how many tries were made."""
         self._spent[step] = 0
         return self._made.pop(step, 0)
 
@@ -67,36 +67,34 @@ class Tries:
 T = TypeVar("T")
 
 _LOOK_S: Final = 1.0
-"""How long a look that was taken for a PUT counts at the least; it doubles with each further one."""
+"""How long a read that was made for a PUT counts at least; it doubles with each further read."""
 
 
 class Freshness:
-    """When a target was read, and how often it was read again for the PUT to come.
+    """How old a read may be, and how many reads (`looks`) were made just for the next PUT.
 
-    A look that was taken for this very PUT counts for longer, else one whose turn is slow would look for ever.
+    A read for this very PUT counts for longer; otherwise a PUT whose turn comes late would be read for ever.
     """
 
-    __slots__ = ("_max_age_s", "looks", "read_at")
+    __slots__ = ("_max_age_s", "looks")
 
     def __init__(self, max_age_s: float) -> None:
         self._max_age_s = max_age_s
         self.looks = 0
-        self.read_at: float | None = None
-        """Loop time; None where the PUT goes by nothing that was read."""
 
-    def is_old(self, now: float) -> bool:
-        """Whether what the PUT goes by was read too long ago."""
-        if self.read_at is None:
+    def is_old(self, read_at: float | None, now: float) -> bool:
+        """Whether a read that left at `read_at` is too old for its PUT; None for a PUT that relies on no read."""
+        if read_at is None:
             return False
         max_age_s = max(self._max_age_s, _LOOK_S) * 2.0 ** (self.looks - 1) if self.looks else self._max_age_s
-        return now - self.read_at > max_age_s
+        return now - read_at > max_age_s
 
 
 @dataclass(eq=False, slots=True)
 class PageSeen(Generic[T]):
-    """A page of a list that several works were planned from; where it gets old, it is read again for all of them.
+    """A page of a list that several targets were read with; once it is too old, it is read again for all of them.
 
-    `unsent` are its works that have not been written yet, `parked` those of them that found it too old and wait.
+    `unsent` are its targets that were not written yet, `parked` those of them that wait for the page to be read again.
     """
 
     request: PageRequest

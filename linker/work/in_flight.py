@@ -1,4 +1,4 @@
-"""What has left for one target and what came back; a PUT may have arrived without anybody knowing."""
+"""The PUTs of one target that have left: which fields they wrote, or may have written if the answer was lost."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["InFlight"]
 
 
 class InFlight:
-    """The fields of the PUTs of one target that were taken, or may have been: their answers were lost.
+    """What has left for one target, and what came back.
 
     Args:
-        left: the last PUT of an earlier run, of which it is not known whether it arrived.
-        number_change: called once, when the first PUT leaves; gives the change its number.
+        left: the last PUT of an earlier run, if it is unknown whether that arrived.
+        number_change: called once, when the first PUT leaves; returns the number of the change.
     """
 
     __slots__ = ("_new", "_noted", "_number_change", "answer", "attempts", "fields", "left", "number")
@@ -27,61 +27,64 @@ class InFlight:
         self.left = left
         self._number_change = number_change
         self.number: int | None = None
-        """Of the change."""
+        """The number of the change; None before a PUT has left."""
         self.attempts = 0
-        """Of PUTs that were answered."""
+        """Tries of the PUTs that were answered."""
         self.answer: Answer | None = None
-        """To the last PUT that was taken."""
+        """The answer to the last PUT that was taken."""
         self.fields: set[str] = set()
-        self._new: set[str] = set()  # those that the PUT in hand has brought in
-        self._noted: object = None  # what stood for the PUT in hand when its intent was told
+        """Fields that a PUT has written, or may have written."""
+        self._new: set[str] = set()  # those of them that only the current PUT writes
+        self._noted: object = None  # identifies the PUT whose intent was returned last
 
     @property
     def in_doubt(self) -> bool:
-        """A PUT may have arrived, in this run or an earlier one."""
+        """Whether a PUT may have arrived, in this run or an earlier one."""
         return bool(self.fields) or self.left is not None
 
     def leaves(self, put: Links) -> None:
-        """A PUT leaves."""
+        """Note that a PUT leaves."""
         self._new = put.keys() - self.fields
         self.fields |= self._new
         self.count()
 
     def count(self) -> None:
-        """A PUT has left: the change has its number."""
+        """Give the change its number, since a PUT has left."""
         if self.number is None:
             self.number = self._number_change()
 
     def refused(self) -> None:
-        """The last PUT has changed nothing."""
+        """Note that the last PUT has changed nothing."""
         self.fields -= self._new
 
-    def intent(self, change: Change, blame: BlameSearch | None, put: Links) -> Intent:
-        """A PUT that is to leave, as it is to be noted."""
-        self._noted = blame.put if blame is not None else change
-        before, held = (change.before, change.held) if blame is None else (blame.before, blame.held)
+    def intent(self, change: Change, search: BlameSearch | None, put: Links) -> Intent:
+        """The PUT that is about to leave, as the journal notes it."""
+        self._noted = search.put if search is not None else change
+        before, current = (change.before, change.held) if search is None else (search.before, search.current)
         if change.before is None or before is None:
             return Intent(change.target, put)
         fields = put.keys() | self.fields
-        return Intent(change.target, put, _only(fields, before), _only(fields, held) if held != before else None)
+        return Intent(change.target, put, _only(fields, before), _only(fields, current) if current != before else None)
 
-    def is_noted(self, change: Change | None, blame: BlameSearch | None) -> bool:
-        """Whether the PUT in hand is still the one whose intent was told last."""
-        return self._noted is (blame.put if blame is not None else change)
+    def is_noted(self, change: Change | None, search: BlameSearch | None) -> bool:
+        """Whether the current PUT is still the one whose intent was returned last."""
+        return self._noted is (search.put if search is not None else change)
 
-    def resumed(self, desired: DesiredState, held: Links, links: Links) -> Links | None:
-        """What the target held before an earlier run, as far as the answer shows what that run has put.
+    def resumed(self, desired: DesiredState, current: Links, links: Links) -> Links | None:
+        """What the target held before an earlier run, if its answer (`links`) shows that the run's last PUT arrived.
 
-        `held` where nothing of it is to be seen; None where it was never known.
+        Returns `current` if it did not arrive, None if the earlier run did not know what the target held.
         """
         if self.left is None:
-            return held
+            return current
         done, self.left = arrived(self.left, links), None
         fields = done.after.keys() & desired.fields.keys() if done is not None else set()
         if done is None or not fields or (done.before is None and desired.needs_before):
-            return held
+            return current
         self.fields = set(fields)
-        return done.since(held, fields) if done.before is not None else None
+        self.attempts = 1
+        self.count()
+        return done.since(current, fields) if done.before is not None else None
 
 
 def _only(fields: Collection[str], links: Links | None) -> Links | None:

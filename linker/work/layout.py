@@ -1,6 +1,6 @@
-"""Fields that a workspace's layout lacks: the account defines them, takes their PUTs, and passes them by.
+"""Fields that are missing on a workspace's layout: the account defines them, accepts their PUTs, and ignores them.
 
-No definition shows which layout has which field, so it is learnt by trying: after ten targets in a row it is known.
+No definition shows which layout has which field, so linker learns it: after ten targets in a row it stops asking.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from linker.work.outcome import off_layout
 __all__ = ["Layout"]
 
 IN_A_ROW: Final = 10
-"""Targets that pass a field by, one after the other, after which no more are asked."""
+"""Targets that ignore a field, one after the other, after which it is not written any more."""
 
 
 class Layout:
-    """What one run has learnt. What is stopped is a field of a kind, in the workspaces that have passed it by in a row:
-    others may have it."""
+    """What one run has learnt. It stops a field of a kind only in the workspaces that ignored it in a row."""
 
     def __init__(self, *, defined: bool = False) -> None:
         self.defined = defined
-        """The account is known to define what is asked for."""
+        """The account is known to define the fields."""
         self._in_a_row: dict[tuple[Kind, str], list[str]] = {}
         self._stopped: dict[tuple[Kind, str], set[str]] = {}
 
@@ -34,14 +33,14 @@ class Layout:
 
     @property
     def stops(self) -> bool:
-        """Whether anything is stopped."""
+        """Whether any field is stopped."""
         return bool(self._stopped)
 
     def learn(self, target: Target, taken: Mapping[str, bool]) -> None:
-        """Of the fields that were put on a target, whether anything of it was there afterwards."""
-        for field, well in taken.items():
+        """Take in, for each field written on a target, whether the account took any of it."""
+        for field, was_taken in taken.items():
             key = target.kind, field
-            if well:
+            if was_taken:
                 self._in_a_row.pop(key, None)
                 continue
             row = self._in_a_row.setdefault(key, [])
@@ -54,17 +53,17 @@ class Layout:
                 del self._in_a_row[key]
 
     def stopped(self, target: Target, fields: Collection[str]) -> frozenset[str]:
-        """Those of a target's fields that need not be sent."""
+        """Those of a target's fields that are stopped."""
         workspace = _workspace(target)
         return frozenset(field for field in fields if workspace in self._stopped.get((target.kind, field), ()))
 
     def error(self, target: Target, fields: Collection[str]) -> Error:
-        """Why they are not."""
+        """The error of jobs on stopped fields."""
         names = sorted(fields)
         message = f"not sent: {IN_A_ROW} {target.kind.plural} in a row did not take {', '.join(names)}"
         return Error(ErrorType.NOT_APPLIED, message + off_layout(target.kind, names, self.defined))
 
 
 def _workspace(target: Target) -> str:
-    """The workspace of a target, as far as its name tells: `PRJ1`; of a number, none."""
+    """The workspace prefix of a reference number: `PRJ1`; empty for a numeric id."""
     return "" if target.id.isdigit() else target.id.partition("-")[0]

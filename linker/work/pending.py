@@ -1,4 +1,4 @@
-"""What is left to do for one target: its wish, the jobs without a result yet, and the change that they come to."""
+"""What is pending for one target: its desired state, the jobs without a result yet, and their change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Pending"]
 
 
 class Pending:
-    """Jobs leave it one by one, with their results; half a list takes its siblings along."""
+    """The jobs of one target without a result yet. A `replace` job that goes takes the siblings of its list along."""
 
     __slots__ = ("change", "created", "desired", "jobs")
 
@@ -22,67 +22,67 @@ class Pending:
         self.desired = desired
         self.jobs: Sequence[Job] = desired.jobs
         self.change: Change | None = None
-        """None as long as it is not planned."""
+        """What the jobs come to; None before the target was read."""
         self.created: Created = {}
-        """Records that were made for its names."""
+        """Records that this run created for names in its jobs."""
 
     def __repr__(self) -> str:
         return f"<Pending of {self.desired.target}: {len(self.jobs)} of {len(self.desired.jobs)} jobs>"
 
-    def plan(self, before: Links | None, held: Links | None = None) -> Change:
-        """Plan its change from what the target held before, and holds."""
-        self.change = plan(self.desired, before, held)
+    def plan(self, before: Links | None, current: Links | None = None) -> Change:
+        """Work out the change from the lists before this run, and the current ones if those differ."""
+        self.change = plan(self.desired, before, current)
         return self.change
 
     @property
     def removals(self) -> int:
-        """Links that its PUT takes away."""
+        """How many links the PUT removes."""
         return self.change.removals if self.change is not None else 0
 
     @property
     def links_read(self) -> int:
-        """Links that the target was seen to hold in the fields of the wish."""
+        """How many links the target held in the fields of the desired state, as far as it was read."""
         before = self.change.before if self.change is not None else None
         return sum(map(len, before.values())) if before is not None else 0
 
     @property
     def put(self) -> Links:
-        """What a PUT is to say: the fields that are not so already, and that a job still asks for."""
+        """The fields and lists of the PUT: those that differ from the current ones and that a pending job names."""
         assert self.change is not None
-        whole, wanted = self.change.put, {name for job in self.jobs for name in job.links}
-        return {name: ids for name, ids in whole.items() if name in wanted} if whole.keys() - wanted else whole
+        put, wanted = self.change.put, {name for job in self.jobs for name in job.links}
+        return {name: ids for name, ids in put.items() if name in wanted} if put.keys() - wanted else put
 
     def idle(self, fields: Collection[str]) -> list[Job]:
-        """The jobs on none of these fields."""
+        """The jobs that name none of these fields."""
         put = set(fields)
         return [job for job in self.jobs if put.isdisjoint(job.links)]
 
     def leave_idle(self, fields: Collection[str]) -> list[Job]:
-        """Take out the jobs on none of these fields, which are put.
+        """Take out and return the jobs that name none of these fields, which the PUT writes.
 
-        One that shares a field with a job that goes is not done before: where that one is to blame, it goes itself.
+        A job that shares a field with a written one stays: if that one is to blame for a refusal, its list is written.
         """
         idle = self.idle(fields)
-        going = {name for job in self.jobs if job not in idle for name in job.links}
-        self.jobs = [job for job in self.jobs if not going.isdisjoint(job.links)]
-        return [job for job in idle if going.isdisjoint(job.links)]
+        involved = {name for job in self.jobs if job not in idle for name in job.links}
+        self.jobs = [job for job in self.jobs if not involved.isdisjoint(job.links)]
+        return [job for job in idle if involved.isdisjoint(job.links)]
 
-    def drop(self, lost: Collection[Job]) -> list[tuple[Job, Error]]:
-        """Take out jobs that are lost, and those that half a list takes along with them, each with the reason."""
-        gone = {job.number for job in lost}
-        kept = [job for job in self.jobs if job.number not in gone]
-        desired, rejected = settle(self.desired.target, kept, [Dropped(job.place, job.links) for job in lost])
+    def drop(self, jobs: Collection[Job]) -> list[tuple[Job, Error]]:
+        """Take out jobs. Returns the siblings of their lists, which go with them, each with the reason."""
+        numbers = {job.number for job in jobs}
+        kept = [job for job in self.jobs if job.number not in numbers]
+        desired, rejected = settle(self.desired.target, kept, [Dropped(job.place, job.links) for job in jobs])
         self.jobs = desired.jobs if desired is not None else ()
         self.desired = desired or self.desired
         return rejected
 
     @property
     def new(self) -> Mapping[str, Sequence[str]]:
-        """The names of the records, by field, that must be created before its PUT."""
+        """The names of records, by field, that must be created before the PUT."""
         return new_in(self.put)
 
     def fill(self, created: Created) -> None:
-        """Records have been created for its names: its jobs are by their ids from now on."""
+        """Put the ids of created records in the place of their names."""
         assert self.change is not None
         self.created = created
         jobs = filled(self.desired.jobs, created)

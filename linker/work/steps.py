@@ -1,407 +1,323 @@
-"""One target's way from wish to results, without a word of input or output: what to ask next, and what the
-answer makes of it.
+"""The steps of one target from desired state to results, as a generator that does no input or output.
 
     READ ─▶ (no links shown) READ_WHOLE ─▶ plan ─▶ WRITE ─▶ (no links shown) CHECK ─▶ CHECK_WHOLE ─▶ results
       ▲                                              │
-      └────────── what was read is too old ──────────┘
+      └───────────── the read is too old ────────────┘
+
+Each `yield` names the request to send next; its value is what came of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from enum import Enum, auto
+from typing import Final, TypeAlias
 
 from linker.api.answers import Answer, Listed
-from linker.api.requests import Request
-from linker.batch.change import Intent, Planned
-from linker.batch.merge import DesiredState, Job
+from linker.batch.change import Planned
+from linker.batch.merge import Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
-from linker.results.result import Outcome, Result
-from linker.work.attempts import Freshness, PageSeen, Step, Tries
+from linker.results.result import Outcome
+from linker.retry.verdict import GiveUp
+from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
 from linker.work.in_flight import InFlight
 from linker.work.outcome import ResultContext, broken_off, dropped, failure, taken, unchanged, without_before, written
 from linker.work.pending import Pending
 
-__all__ = ["Step", "Work"]
+__all__ = ["Event", "Signal", "Steps"]
 
-
-_INVALID = (400, 422)
+_INVALID: Final = (400, 422)
 _NONE: frozenset[str] = frozenset()
 
 
-class Work:
-    """What is left to do for one target. `attempt` and `refusal` count the tries of the request in hand.
+class Signal(Enum):
+    """What may come instead of an answer."""
+
+    OUTDATED = auto()
+    """The PUT relies on a read that is too old."""
+    DROPPED = auto()
+    """Some jobs will not be sent."""
+    ENDED = auto()
+    """Nothing more may be sent."""
+
+
+Event: TypeAlias = Answer | GiveUp | Signal
+_More: TypeAlias = Generator[Step, Event, bool]
+"""Some steps; whether there is more to do after them."""
+
+
+class Steps:
+    """The steps of one target, and the outcomes of its jobs.
 
     Args:
-        wish: what its jobs ask.
-        max_age_s: how old what was read may be when it is written.
-        blind: do not read what need not be read.
-        dry: plan only; nothing is ever written.
-        number_change: called once when the target's first PUT leaves; gives the change its number.
-        left: the last PUT of an earlier run, of which it is not known whether it arrived.
-        defined: the account is known to define all fields of its wish.
+        skip_read: begin with the PUT.
+        dry: plan only.
+        defined: the account is known to define all fields that the jobs name.
     """
 
-    __slots__ = (
-        "_blame_search",
-        "_defined",
-        "_dry",
-        "_read_status",
-        "_refusal",
-        "_refused_status",
-        "_seen",
-        "_tries",
-        "admitted",
-        "charged",
-        "freshness",
-        "page",
-        "pending",
-        "refusal",
-        "sent",
-        "sent_at",
-        "step",
-        "taken",
-        "targets",
-    )
-
-    def __init__(
-        self,
-        desired: DesiredState,
-        *,
-        max_age_s: float,
-        number_change: Callable[[], int],
-        blind: bool = False,
-        dry: bool = False,
-        left: Intent | None = None,
-        defined: bool = False,
-    ) -> None:
-        self.pending = Pending(desired)
-        self.refusal = 0
-        self.sent_at: float | None = None
-        self.page: PageSeen[Work] | None = None
-        self.charged = 0
-        """Removals that the guard has counted already."""
-        self.freshness = Freshness(max_age_s)
-        """Of what its PUT goes by."""
-        self.targets = (desired.target,) if left is None else (desired.target, left.target)
-        """By which names its intents are noted."""
-        self.admitted = False
-        """It may be written."""
-        self.step: Step | None = Step.READ
+    def __init__(self, pending: Pending, in_flight: InFlight, *, skip_read: bool, dry: bool, defined: bool) -> None:
+        self.pending = pending
+        self.in_flight = in_flight
+        self.tries = Tries()
+        self.search: BlameSearch | None = None
+        """The search for the jobs to blame for a refused PUT, while there is one."""
+        self.read_at: float | None = None
+        """When the read left that the PUT relies on, in loop time; None if it relies on none."""
         self.taken: Mapping[str, bool] = {}
-        """Of the fields that were put and looked at, whether anything of it was there."""
-        self._defined = defined
+        """For each field that was written and observed afterwards, whether the account took any of it."""
         self._dry = dry
-        self._blame_search: BlameSearch | None = None
+        self._defined = defined
+        self._attempts = 0  # of the request that was answered or given up last
+        self._elapsed_ms = 0.0
+        self._outcomes: list[Outcome] = []
+        self._observed: Links = {}  # fields by the answers to the PUTs of a search
         self._read_status = 200
-        self._refusal: tuple[Links, str] | None = None  # a blind PUT that was refused, and the server's words on it
         self._refused_status: int | None = None
-        self._seen = True  # whether a GET of this target can be expected to show links
-        self.sent = InFlight(left, number_change)
-        self._tries = Tries()
-        if blind and not dry and not desired.needs_before:
-            self.pending.plan(None)
-            self.step = Step.WRITE
-
-    def __repr__(self) -> str:
-        return f"<Work {self.pending.desired.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
+        self._shows_links = True  # until a read of this target shows none
+        self._generator = self._all(skip_read=skip_read)
+        self.step: Step | None = next(self._generator)
+        """What to send next; None at the end."""
 
     @property
-    def attempt(self) -> int:
-        """How often the request in hand has been tried."""
-        return self._tries.made(self.step)
+    def put(self) -> Links:
+        """What the next PUT is to say."""
+        if self.search is None:
+            return self.pending.put
+        assert self.search.put is not None
+        return self.search.put
 
-    @property
-    def spent(self) -> int:
-        """How many of these tries count: not those of an outage."""
-        return self._tries.spent(self.step)
-
-    def forgive(self) -> None:
-        """The tries so far of the request in hand count for nothing."""
-        self._tries.forgive(self.step)
-
-    def is_old(self, now: float) -> bool:
-        """Whether what its PUT goes by was read too long ago."""
-        return self.step is Step.WRITE and self.freshness.is_old(now)
-
-    @property
-    def goes_first(self) -> bool:
-        """The request in hand goes ahead of others: it is tried again, or what it goes by was read for it."""
-        return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
-
-    def request(self, now: float) -> Request | None:
-        """What to send at this very moment, a try counted; None where another look at its page is due, or nothing.
-
-        What was read too long ago is read again first: by its page, where others of that page wait as well.
-        """
-        if self.is_old(now):
-            if self.page is not None and len(self.page.unsent) > 1:
-                return None
-            self.step = Step.READ
-            self.freshness.looks += 1
-        if self.step is None:
-            return None
-        self._leave_page()
-        self._tries.add(self.step)
-        asked = self.asked
-        if asked.put is not None:
-            self.freshness.looks = 0
-            self.sent.leaves(asked.put)
-        return asked
-
-    @property
-    def asked(self) -> Request:
-        """The request in hand, without a try of it."""
-        whole = self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE)
-        return Request(self.pending.desired.target, put=self._put if self.step is Step.WRITE else None, whole=whole)
-
-    def intent(self) -> Intent:
-        """The PUT in hand, as it is to be noted before it leaves."""
-        assert self.pending.change is not None
-        return self.sent.intent(self.pending.change, self._blame_search, self._put)
-
-    @property
-    def is_noted(self) -> bool:
-        """Whether the PUT in hand is still the one whose intent was told last."""
-        return self.sent.is_noted(self.pending.change, self._blame_search)
-
-    @property
-    def _put(self) -> Links:
-        if self._blame_search is not None:
-            assert self._blame_search.put is not None
-            return self._blame_search.put
-        return self.pending.put
-
-    @property
-    def is_fresh(self) -> bool:
-        """It is at its PUT, and none of it has ever left."""
-        return self.step is Step.WRITE and not self._tries.made(Step.WRITE) and self._blame_search is None
-
-    def drop(self, error: Error, is_lost: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
-        """Some of its jobs will not be sent; half a list takes its siblings along, and the others go on.
+    def send(self, event: Event, elapsed_ms: float) -> list[Outcome]:
+        """Take what came of the request, and return the outcomes that are known now.
 
         Args:
-            tried: something was asked for them, so that they have failed, and are not just rejected.
+            elapsed_ms: time since the first request of this target left.
         """
-        pending = self.pending
-        outcomes: list[Outcome] = [
-            *dropped(pending, list(filter(is_lost, pending.jobs)), error, self._told(None, 0, now), tried)
-        ]
-        if pending.jobs and pending.change is not None:
-            pending.plan(pending.change.before, pending.change.held)
-            outcomes += self._leave_idle(now)
-        self.step = Step.WRITE if pending.jobs else None
-        if self.step is None:
-            self._leave_page()
-        return outcomes
-
-    def _leave_idle(self, now: float) -> list[Outcome]:
-        return [self._unchanged(job, now) for job in self.pending.leave_idle(self._put.keys() | self.sent.fields)]
-
-    def _leave_page(self) -> None:
-        if self.page is not None:
-            self.page.unsent.discard(self)
-            self.page = None
-
-    def refused(self) -> None:
-        """The account refused the request for its rate (429): that try counts for nothing."""
-        self._tries.refuse(self.step)
-        if self.step is Step.WRITE:
-            self.sent.refused()
-        self.refusal += 1
-
-    def answered(self, answer: Answer, now: float) -> list[Outcome]:
-        """Take the answer (200 to 299) of the request in hand; the results that it settles."""
-        step, attempts, self.refusal = self.step, self.attempt, 0
-        self._tries.begin(step)
-        match step:
-            case Step.READ if answer.links is None:
-                self.step = Step.READ_WHOLE
-                return []
-            case Step.READ | Step.READ_WHOLE:
-                self.freshness.looks = max(self.freshness.looks, 1)
-                return self.see(answer.links, answer.status, answer.sent_at, now, attempts)
-            case Step.WRITE:
-                self.sent.attempts, self.sent.answer = self.sent.attempts + attempts, answer
-                if self._blame_search is not None:
-                    self._blame_search.taken(answer.links)
-                    return self._mended(now)
-                if answer.links is None and self._seen:
-                    self.step = Step.CHECK
-                    return []
-            case Step.CHECK if answer.links is None:
-                self.step = Step.CHECK_WHOLE
-                return []
-        return self._done(answer.links, now)
-
-    def failed(self, error: Error, http_status: int | None, now: float) -> list[Outcome]:
-        """The request in hand will not be tried again: what becomes of the jobs that are left."""
-        if self.step in (Step.CHECK, Step.CHECK_WHOLE):  # that what was written cannot be looked at is no failure
-            return self.unchecked(now)
-        shared = self._blame_search is not None or len(self.pending.jobs) > 1
-        if self.step is Step.WRITE and http_status in _INVALID and shared:
-            return self._invalid(error.message, http_status, now)
-        self._leave_page()
-        # a PUT that was refused for good has changed nothing; any other may have, whatever became of its answer
-        refused = self.step is Step.WRITE and http_status is not None and http_status < 500 and http_status != 408
-        if self._blame_search is not None:
-            return self._broken_off(error, http_status, now, refused)
-        if refused:
-            self.sent.refused()
-        idle = self._idle if self.step is Step.WRITE else ()
-        change = self.pending.change
-        asked = self.sent.fields if change is not None and not new_in(change.after) else ()  # else it has never left
-        lost = {field: change.after[field] for field in asked} if change is not None else {}
-        told = self._told(http_status, self.attempt, now, assuming=lost)
-        self.step = None
-        return [self._unchanged(job, now) if job in idle else failure(job, error, told) for job in self.pending.jobs]
-
-    def unchecked(self, now: float) -> list[Outcome]:
-        """Nothing more may be asked: the results of a PUT that was answered, by its word alone; else none, yet."""
-        return self._done(None, now) if self.step in (Step.CHECK, Step.CHECK_WHOLE) else []
-
-    def see(
-        self, links: Links | None, http_status: int, read_at: float, now: float, attempts: int = 0
-    ) -> list[Outcome]:
-        """Plan from what the target was seen to hold, None where its answers show no links.
-
-        Jobs that need to know it and cannot are failed; those whose fields are so already are done.
-        """
-        if self.sent_at is None:
-            self.sent_at = read_at
-        self._read_status = http_status
-        if self._blame_search is not None:
-            return self._look(links, http_status, read_at, now)
-        outcomes: list[Outcome] = []
-        before: Links | None = None
-        if links is None:
-            self._seen = False
-            outcomes += without_before(self.pending, self._told(http_status, attempts, now))
-            if not self.pending.jobs:
-                self.step = None
-                return outcomes
-        else:
-            before = {name: links.get(name, _NONE) for name in self.pending.desired.fields}
-        held = before
-        if before is not None and self.sent.left is not None:
-            before = self.sent.resumed(self.pending.desired, before, links or {})
-            if self.sent.fields:
-                self.sent.attempts = 1
-                self.sent.count()
-        elif before is not None and self.pending.change is not None:
-            before = self.pending.change.since(before, self.sent.fields)
-        change = self.pending.plan(before, held)
-        self.freshness.read_at = read_at if before is not None else None
-        if self._dry:
+        self._elapsed_ms = elapsed_ms
+        self._attempts = self.tries.begin(self.step) if isinstance(event, Answer) else self.tries.made(self.step)
+        try:
+            self.step = self._generator.send(event)
+        except StopIteration:
             self.step = None
-            return [*outcomes, Planned(change, tuple(self.pending.jobs))]
-        put = self._put
-        outcomes += self._leave_idle(now)
-        if self.pending.jobs and not put:  # the PUT was taken, and its answer lost
-            self.sent.attempts += self._tries.begin(Step.WRITE)
-            self.sent.answer = Answer(http_status, Listed(links=held))
-            return outcomes + self._done(held, now)
-        self.step = Step.WRITE if self.pending.jobs else None
-        if self._refusal is not None and self.pending.jobs:
-            (refused, message), self._refusal = self._refusal, None
-            if refused == put:
-                self._blame_search = BlameSearch(self.pending.jobs, change, put, message)
-                outcomes += self._mended(now)
+        outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
-    def read_again(self) -> None:
-        """What its page said is too old, and the page shows it no more: it is read by itself."""
-        self._leave_page()
-        self.step = Step.READ
+    def drop(self, jobs: Sequence[Job], error: Error, elapsed_ms: float, *, tried: bool) -> list[Outcome]:
+        """Take out jobs that will not be sent; their siblings in a list go with them, the others go on."""
+        self._elapsed_ms = elapsed_ms
+        self._outcomes += dropped(self.pending, jobs, error, self._context(None, 0), tried)
+        return self.send(Signal.DROPPED, elapsed_ms)
 
-    def _invalid(self, message: str, http_status: int | None, now: float) -> list[Outcome]:
-        """The PUT in hand, which several jobs share, was refused: it is mended."""
+    # The steps.
+
+    def _all(self, *, skip_read: bool) -> _More:
+        if skip_read:
+            self.pending.plan(None)
+        elif not (yield from self._read_and_plan()):
+            return False
+        if (yield from self._write()):
+            self._finish((yield from self._read_back()))
+        return False
+
+    def _read(self) -> Generator[Step, Event, Answer | None]:
+        """Read the target, and read it whole if its links are not shown; None if it cannot be read."""
+        event = yield Step.READ
+        if isinstance(event, Answer) and event.links is None:
+            event = yield Step.READ_WHOLE
+        if isinstance(event, GiveUp):
+            self._fail(event)
+        return event if isinstance(event, Answer) else None
+
+    def _read_and_plan(self) -> _More:
+        answer = yield from self._read()
+        if answer is None:
+            return False
+        return self._plan(answer) if self.search is None else self._look(self.search, answer)
+
+    def _write(self) -> _More:
+        """Send the PUT until it is taken, or until the jobs to blame are found and the list of the others is taken."""
+        while self.search is None or self.search.put is not None:
+            event = yield Step.WRITE
+            match event:
+                case Answer():
+                    self.in_flight.attempts += self._attempts
+                    self.in_flight.answer = event
+                    if self.search is None:
+                        return True
+                    self.search.taken(event.links)
+                case GiveUp(error, status) if status in _INVALID and (self.search or len(self.pending.jobs) > 1):
+                    if not (yield from self._refused(error, status)):
+                        return False
+                case GiveUp():
+                    self._fail(event)
+                    return False
+                case Signal.OUTDATED:
+                    if not (yield from self._read_and_plan()):
+                        return False
+                case Signal.DROPPED:
+                    if not self._plan_again():
+                        return False
+        self._tell_blamed(self.search)
+        return True
+
+    def _refused(self, error: Error, status: int | None) -> _More:
+        """The account refused a PUT of several jobs: search for those to blame."""
+        put, self._refused_status = self.put, status
+        self.in_flight.attempts += self.tries.begin(Step.WRITE)
+        self.in_flight.refused()
+        if self.search is not None:
+            self.search.refused(error.message)
+            return True
         assert self.pending.change is not None
-        self.sent.attempts += self._tries.begin(Step.WRITE)
-        self._refused_status = http_status
-        self.sent.refused()
-        if self._blame_search is not None:
-            self._blame_search.refused(message)
-        elif self.pending.change.before is None and self._seen:
-            # blind: who is to blame cannot be tried without taking away what is there, so that is read first
-            self._refusal, self.step = (self._put, message), Step.READ
-            return []
+        if self.pending.change.before is None and self._shows_links:
+            # blind: parts of a list may not be tried before the current list is known, for they would shorten it
+            if not (yield from self._read_and_plan()):
+                return False
+            if self.put != put:
+                return True
+        self.search = BlameSearch(self.pending.jobs, self.pending.change, put, error.message)
+        return True
+
+    def _read_back(self) -> Generator[Step, Event, Links | None]:
+        """What the target holds after the PUT, by its answer or else by a read; None if neither shows it."""
+        answer = self.in_flight.answer
+        if answer is not None and answer.links is not None:
+            return {**answer.links, **self._observed}
+        if answer is not None and self._shows_links and len(self._idle) < len(self.pending.jobs):
+            for step in (Step.CHECK, Step.CHECK_WHOLE):
+                event = yield step
+                if not isinstance(event, Answer):  # the PUT was taken, even if it cannot be read back
+                    break
+                if event.links is not None:
+                    return event.links
+        return None
+
+    # What an answer shows becomes a plan. Each returns whether there is something to write.
+
+    def _plan(self, answer: Answer) -> bool:
+        """Work out the change. Jobs that need a list which is not shown fail; those already in place are done."""
+        pending, in_flight = self.pending, self.in_flight
+        self._read_status = answer.status
+        before: Links | None = None
+        current: Links | None = None
+        if answer.links is None:
+            self._shows_links = False
+            self._outcomes += without_before(pending, self._context(answer.status, self._attempts))
+            if not pending.jobs:
+                return False
         else:
-            self._blame_search = BlameSearch(self.pending.jobs, self.pending.change, self._put, message)
-        return self._mended(now)
+            before = current = {name: answer.links.get(name, _NONE) for name in pending.desired.fields}
+            if in_flight.left is not None:
+                before = in_flight.resumed(pending.desired, current, answer.links)
+            elif pending.change is not None:
+                before = pending.change.since(current, in_flight.fields)
+        change = pending.plan(before, current)
+        self.read_at = answer.sent_at if before is not None else None
+        if self._dry:
+            self._outcomes.append(Planned(change, tuple(pending.jobs)))
+            return False
+        put = self.put
+        self._leave_idle()
+        if pending.jobs and not put:
+            self._take_as_arrived(answer, current)
+            self._finish(current)
+            return False
+        return bool(pending.jobs)
 
-    def _look(self, links: Links | None, http_status: int, read_at: float, now: float) -> list[Outcome]:
-        """The target was read again while its PUT is being mended."""
-        blame = self._blame_search
-        assert blame is not None
-        if links is None:
+    def _plan_again(self) -> bool:
+        """Work out the change of the jobs that remain, from what was read before."""
+        change = self.pending.change
+        if self.pending.jobs and change is not None:
+            self.pending.plan(change.before, change.held)
+            self._leave_idle()
+        return bool(self.pending.jobs)
+
+    def _look(self, search: BlameSearch, answer: Answer) -> bool:
+        """The target was read again during a search: go on from what it holds now."""
+        if answer.links is None:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
-            return self._broken_off(error, http_status, now)
-        shown = {name: links.get(name, _NONE) for name in blame.before}
-        if self._tries.made(Step.WRITE) and blame.arrived(shown):
-            self.sent.attempts += self._tries.begin(Step.WRITE)
-            self.sent.answer = Answer(http_status, Listed(links=links))
-            blame.taken(shown)
-        blame.look(shown)
-        self.freshness.read_at, self.step = read_at, Step.WRITE
-        return self._mended(now)
+            self._break_off(search, error, answer.status)
+            return False
+        links = {name: answer.links.get(name, _NONE) for name in search.before}
+        if self.tries.made(Step.WRITE) and search.has_arrived(links):
+            self._take_as_arrived(answer, answer.links)
+            search.taken(links)
+        search.look(links)
+        self.read_at = answer.sent_at
+        return True
 
-    def _mended(self, now: float) -> list[Outcome]:
-        """At the end of the search for the jobs to blame: their results, and those of the others or their check."""
-        blame, answer = self._blame_search, self.sent.answer
-        assert blame is not None
-        if blame.put is not None:
-            return []
-        outcomes = self._blamed(blame, now)
-        if answer is not None and answer.links is None and self._seen and len(self._idle) < len(self.pending.jobs):
-            self.step = Step.CHECK
-            return outcomes
-        links = {**answer.links, **blame.shown} if answer is not None and answer.links is not None else None
-        return outcomes + self._done(links, now)
+    def _take_as_arrived(self, answer: Answer, links: Links | None) -> None:
+        """A PUT was taken, and its answer lost: this read is the answer to it."""
+        self.in_flight.attempts += self.tries.begin(Step.WRITE)
+        self.in_flight.answer = Answer(answer.status, Listed(links=links))
 
-    def _broken_off(self, error: Error, http_status: int | None, now: float, refused: bool = False) -> list[Outcome]:
-        """The PUT in hand will not be tried again, nobody knows who is to blame: what is so by now is done."""
-        blame = self._blame_search
-        assert blame is not None
-        lost = self._put if self._tries.made(Step.WRITE) > refused else {}  # it may have arrived
-        attempts = self.sent.attempts + self.attempt
-        outcomes = self._blamed(blame, now)
-        outcomes += broken_off(self.pending, blame.held, error, self._told(http_status, attempts, now, assuming=lost))
-        return outcomes + self._done(blame.held, now)
+    # What became of the jobs.
 
-    def _blamed(self, blame: BlameSearch, now: float) -> list[Outcome]:
-        """The results of the jobs that are to blame; the others are what is left to do."""
-        self._blame_search, self.sent.fields = None, blame.written
-        self.pending.jobs, self.pending.change = blame.kept, blame.change
-        told = self._told(self._refused_status, self.sent.attempts, now)
-        return [failure(job, Error(ErrorType.INVALID_VALUE, words), told) for job, words in blame.guilty]
+    def _leave_idle(self) -> None:
+        idle = self.pending.leave_idle(self.put.keys() | self.in_flight.fields)
+        self._outcomes += [unchanged(job, self._unwritten) for job in idle]
 
-    @property
-    def _idle(self) -> list[Job]:
-        """The jobs whose fields are so already, and of no PUT."""
-        return self.pending.idle(self._put.keys() | self.sent.fields)
-
-    def _done(self, links: Links | None, now: float) -> list[Outcome]:
-        """The results of the jobs that are left: what was put is there, or what `links` shows."""
-        self.step = None
-        status = self.sent.answer.status if self.sent.answer is not None else None
-        told, sent = self._told(status, self.sent.attempts, now), self.sent.fields
-        if links is not None and (change := told.change) is not None:
-            self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in sent if name in change.after}
-        return [
-            self._unchanged(job, now) if sent.isdisjoint(job.links) else written(job, told, links)
+    def _fail(self, given_up: GiveUp) -> None:
+        """The jobs fail, except for those that are already in place."""
+        error, status, is_put = given_up.error, given_up.http_status, self.step is Step.WRITE
+        # a PUT that was refused for good changed nothing; any other may have, whatever became of its answer
+        refused = is_put and status is not None and status < 500 and status != 408
+        if self.search is not None:
+            self._break_off(self.search, error, status, refused=refused)
+            return
+        if refused:
+            self.in_flight.refused()
+        idle, change = self._idle if is_put else (), self.pending.change
+        has_left = change is not None and not new_in(change.after)
+        asked = {field: change.after[field] for field in self.in_flight.fields} if change and has_left else {}
+        context = self._context(status, self._attempts, assuming=asked)
+        self._outcomes += [
+            unchanged(job, self._unwritten) if job in idle else failure(job, error, context)
             for job in self.pending.jobs
         ]
 
-    def _unchanged(self, job: Job, now: float) -> Result:
-        return unchanged(job, self._told(self._read_status, 0, now))
+    def _break_off(self, search: BlameSearch, error: Error, status: int | None, *, refused: bool = False) -> None:
+        """The search ends without finding who is to blame: jobs that are in place by now are done, the others fail."""
+        asked = self.put if self.tries.made(Step.WRITE) > refused else {}  # it may have arrived
+        attempts = self.in_flight.attempts + self._attempts
+        self._tell_blamed(search)
+        context = self._context(status, attempts, assuming=asked)
+        self._outcomes += broken_off(self.pending, search.current, error, context)
+        self._finish(search.current)
 
-    def _told(self, http_status: int | None, attempts: int, now: float, assuming: Links | None = None) -> ResultContext:
-        elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
+    def _tell_blamed(self, search: BlameSearch) -> None:
+        """The search is over: the jobs to blame fail, the others are what remains."""
+        self.search, self._observed = None, search.observed
+        self.in_flight.fields = search.written
+        self.pending.jobs, self.pending.change = search.kept, search.change
+        context = self._context(self._refused_status, self.in_flight.attempts)
+        blamed = ((job, Error(ErrorType.INVALID_VALUE, message)) for job, message in search.guilty)
+        self._outcomes += [failure(job, error, context) for job, error in blamed]
+
+    def _finish(self, links: Links | None) -> None:
+        """The jobs that remain get their results: the target holds `links`, None if nothing shows them."""
+        answer, fields = self.in_flight.answer, self.in_flight.fields
+        context = self._context(answer.status if answer is not None else None, self.in_flight.attempts)
+        if links is not None and (change := context.change) is not None:
+            self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in fields if name in change.after}
+        self._outcomes += [
+            unchanged(job, self._unwritten) if fields.isdisjoint(job.links) else written(job, context, links)
+            for job in self.pending.jobs
+        ]
+
+    @property
+    def _idle(self) -> list[Job]:
+        """The jobs that are already in place and have a part in no PUT."""
+        return self.pending.idle(self.put.keys() | self.in_flight.fields)
+
+    @property
+    def _unwritten(self) -> ResultContext:
+        return self._context(self._read_status, 0)
+
+    def _context(self, http_status: int | None, attempts: int, assuming: Links | None = None) -> ResultContext:
         change = self.pending.change
         change = change.assuming(assuming) if change is not None and assuming else change
-        return ResultContext(
-            change, http_status, self.sent.number, attempts, elapsed_ms, self.pending.created, self._defined
-        )
+        number, created = self.in_flight.number, self.pending.created
+        return ResultContext(change, http_status, number, attempts, self._elapsed_ms, created, self._defined)

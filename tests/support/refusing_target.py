@@ -16,7 +16,7 @@ from linker.batch.merge import DesiredState, Job, desired_links
 from linker.model.job import Links
 from linker.work.attempts import Step
 from linker.work.blame import BlameSearch
-from linker.work.steps import Work
+from linker.work.work import Work
 
 __all__ = [
     "ASKED",

@@ -13,7 +13,7 @@ from linker.batch.batch import Batch
 from linker.batch.change import FieldChange
 from linker.batch.merge import DesiredState
 from linker.work.attempts import Step
-from linker.work.steps import Work
+from linker.work.work import Work
 
 GONE = Error(ErrorType.NOT_FOUND, "404: Record not found")
 SLIM = "/api/v1/features/PRJ1-1?fields=custom_object_links,reference_num,id"

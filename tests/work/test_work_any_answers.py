@@ -12,7 +12,7 @@ from linker.batch.batch import Batch
 from linker.batch.merge import DesiredState, Job
 from linker.model.job import Links
 from linker.work.attempts import Step
-from linker.work.steps import Work
+from linker.work.work import Work
 
 FIELDS = ["a", "b", "c"]
 IDS = st.frozensets(st.sampled_from("123"))

@@ -17,7 +17,7 @@ from linker.batch.change import FieldChange, Intent
 from linker.batch.placeholder import place_of
 from linker.model.target import Kind
 from linker.work.attempts import PageSeen, Step
-from linker.work.steps import Work
+from linker.work.work import Work
 
 LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)
 

@@ -1,0 +1,202 @@
+"""One target on its way through the pipeline: the request it needs next, its tries, and the age of its read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from linker.api.answers import Answer, Listed
+from linker.api.requests import Request
+from linker.batch.change import Intent
+from linker.batch.merge import DesiredState, Job
+from linker.errors import Error
+from linker.model.job import Links
+from linker.results.result import Outcome
+from linker.retry.verdict import GiveUp
+from linker.work.attempts import Freshness, PageSeen, Step
+from linker.work.in_flight import InFlight
+from linker.work.pending import Pending
+from linker.work.steps import Event, Signal, Steps
+
+__all__ = ["Step", "Work"]
+
+
+class Work:
+    """What remains to do for one target: its `Steps`, and what the pipeline keeps of them.
+
+    Args:
+        desired: what its jobs ask for.
+        max_age_s: how old a read may be, in seconds, when its PUT leaves.
+        number_change: called once, when the target's first PUT leaves; returns the number of the change.
+        blind: write without reading, if no job needs the current list.
+        dry: plan only; nothing is ever written.
+        left: the last PUT of an earlier run, if it is unknown whether that arrived.
+        defined: the account is known to define all fields of the desired state.
+    """
+
+    def __init__(
+        self,
+        desired: DesiredState,
+        *,
+        max_age_s: float,
+        number_change: Callable[[], int],
+        blind: bool = False,
+        dry: bool = False,
+        left: Intent | None = None,
+        defined: bool = False,
+    ) -> None:
+        self.pending = Pending(desired)
+        self.sent = InFlight(left, number_change)
+        skip_read = blind and not dry and not desired.needs_before
+        self._steps = Steps(self.pending, self.sent, skip_read=skip_read, dry=dry, defined=defined)
+        self._tries = self._steps.tries
+        self.freshness = Freshness(max_age_s)
+        self.targets = (desired.target,) if left is None else (desired.target, left.target)
+        """The names by which the journal may know this target."""
+        self.page: PageSeen[Work] | None = None
+        """The page of a list that it was read with, until its own first request leaves."""
+        self.sent_at: float | None = None
+        """When its first request left, in loop time."""
+        self.refusal = 0
+        """How many 429 in a row the current request has met."""
+        self.charged = 0
+        """Removals that the guard has counted."""
+        self.admitted = False
+        """The guard and the pilot let it be written."""
+
+    def __repr__(self) -> str:
+        return f"<Work {self.pending.desired.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
+
+    @property
+    def step(self) -> Step | None:
+        """What it needs next; None if it is done."""
+        return self._steps.step
+
+    @property
+    def taken(self) -> Mapping[str, bool]:
+        """For each field that was written and observed afterwards, whether the account took any of it."""
+        return self._steps.taken
+
+    @property
+    def attempt(self) -> int:
+        """How often the current request has been tried."""
+        return self._tries.made(self.step)
+
+    @property
+    def spent(self) -> int:
+        """How many of these tries count: those of an outage do not."""
+        return self._tries.spent(self.step)
+
+    def forgive(self) -> None:
+        """Let the tries of the current request so far count for nothing."""
+        self._tries.forgive(self.step)
+
+    def is_old(self, now: float) -> bool:
+        """Whether its PUT relies on a read that is too old."""
+        return self.step is Step.WRITE and self.freshness.is_old(self._steps.read_at, now)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is at its PUT and none has ever left."""
+        return self.step is Step.WRITE and not self._tries.made(Step.WRITE) and self._steps.search is None
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether the request goes ahead of new ones: it is a further try, or a PUT for which a read was just made."""
+        return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
+
+    @property
+    def asked(self) -> Request:
+        """The current request; this counts no try."""
+        put = self._steps.put if self.step is Step.WRITE else None
+        return Request(self.pending.desired.target, put=put, whole=self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE))
+
+    def request(self, now: float) -> Request | None:
+        """Count a try and return what to send at this moment, `now` in loop time.
+
+        A read that is too old is made again first. None if its page is to be read again for several targets, or if
+        there is nothing to send.
+        """
+        if self.is_old(now):
+            if self.page is not None and len(self.page.unsent) > 1:
+                return None
+            self.freshness.looks += 1
+            self._steps.send(Signal.OUTDATED, 0.0)
+        if self.step is None:
+            return None
+        self._leave_page()
+        self._tries.add(self.step)
+        request = self.asked
+        if request.put is not None:
+            self.freshness.looks = 0
+            self.sent.leaves(request.put)
+        return request
+
+    def intent(self) -> Intent:
+        """The current PUT, as the journal notes it before it leaves."""
+        assert self.pending.change is not None
+        return self.sent.intent(self.pending.change, self._steps.search, self._steps.put)
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether the current PUT is still the one whose intent was returned last."""
+        return self.sent.is_noted(self.pending.change, self._steps.search)
+
+    # What came of the request. Each returns the outcomes that are known by then.
+
+    def answered(self, answer: Answer, now: float) -> list[Outcome]:
+        """The current request was answered with a status from 200 to 299."""
+        self.refusal = 0
+        if self.step in (Step.READ, Step.READ_WHOLE):
+            self.freshness.looks = max(self.freshness.looks, 1)
+        return self._send(answer, now)
+
+    def see(self, links: Links, http_status: int, read_at: float, now: float) -> list[Outcome]:
+        """The target was read together with others, and holds `links`."""
+        if self.step is Step.WRITE:
+            self._steps.send(Signal.OUTDATED, 0.0)
+        return self._send(Answer(http_status, Listed(links=links), sent_at=read_at), now)
+
+    def failed(self, error: Error, http_status: int | None, now: float) -> list[Outcome]:
+        """The current request will not be tried again."""
+        return self._send(GiveUp(error, http_status), now)
+
+    def refused(self) -> None:
+        """The account refused the request for its rate (429): that try counts for nothing."""
+        self._tries.refuse(self.step)
+        if self.step is Step.WRITE:
+            self.sent.refused()
+        self.refusal += 1
+
+    def drop(self, error: Error, is_dropped: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
+        """Some of its jobs will not be sent, before its first PUT has left; the others go on.
+
+        Args:
+            tried: something was asked of the account for them, so they failed; else they are rejected.
+        """
+        jobs = list(filter(is_dropped, self.pending.jobs))
+        outcomes = self._steps.drop(jobs, error, self._elapsed_ms(now), tried=tried)
+        if self.step is None:
+            self._leave_page()
+        return outcomes
+
+    def unchecked(self, now: float) -> list[Outcome]:
+        """Nothing more may be sent: a PUT that was answered counts as its answer says; other jobs get no result."""
+        return self._send(Signal.ENDED, now) if self.step in (Step.CHECK, Step.CHECK_WHOLE) else []
+
+    def read_again(self) -> None:
+        """Its page shows the target no more: read it by itself."""
+        self._leave_page()
+        self._steps.send(Signal.OUTDATED, 0.0)
+
+    def _send(self, event: Event, now: float) -> list[Outcome]:
+        if self.sent_at is None and isinstance(event, Answer):
+            self.sent_at = event.sent_at
+        return self._steps.send(event, self._elapsed_ms(now))
+
+    def _elapsed_ms(self, now: float) -> float:
+        return round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
+
+    def _leave_page(self) -> None:
+        if self.page is not None:
+            self.page.unsent.discard(self)
+            self.page = None
