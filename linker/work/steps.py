@@ -104,11 +104,9 @@ class Steps:
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
-    def drop(self, jobs: Sequence[Job], error: Error, elapsed_ms: float, *, tried: bool) -> list[Outcome]:
-        """Take out jobs that will not be sent; their siblings in a list go with them, the others go on."""
-        self._elapsed_ms = elapsed_ms
-        self._outcomes += dropped(self.pending, jobs, error, self._context(None, 0), tried)
-        return self.send(Signal.DROPPED, elapsed_ms)
+    def drop(self, jobs: Sequence[Job], error: Error, *, tried: bool) -> list[Outcome]:
+        """Take out jobs that will not be sent; their siblings in a list go with them. `Signal.DROPPED` comes next."""
+        return [*dropped(self.pending, jobs, error, self._context(None, 0), tried)]
 
     # The steps.
 
@@ -219,7 +217,7 @@ class Steps:
             self._outcomes.append(Planned(change, tuple(pending.jobs)))
             return False
         put = self.put
-        self._leave_idle()
+        self._leave_idle(put)
         if pending.jobs and not put:
             self._take_as_arrived(answer, current)
             self._finish(current)
@@ -231,7 +229,7 @@ class Steps:
         change = self.pending.change
         if self.pending.jobs and change is not None:
             self.pending.plan(change.before, change.held)
-            self._leave_idle()
+            self._leave_idle(self.put)
         return bool(self.pending.jobs)
 
     def _look(self, search: BlameSearch, answer: Answer) -> bool:
@@ -255,8 +253,8 @@ class Steps:
 
     # What became of the jobs.
 
-    def _leave_idle(self) -> None:
-        idle = self.pending.leave_idle(self.put.keys() | self.in_flight.fields)
+    def _leave_idle(self, put: Links) -> None:
+        idle = self.pending.leave_idle(put.keys() | self.in_flight.fields)
         self._outcomes += [unchanged(job, self._unwritten) for job in idle]
 
     def _fail(self, given_up: GiveUp) -> None:

@@ -49,6 +49,8 @@ class Work:
         skip_read = blind and not dry and not desired.needs_before
         self._steps = Steps(self.pending, self.sent, skip_read=skip_read, dry=dry, defined=defined)
         self._tries = self._steps.tries
+        self.step = self._steps.step
+        """What it needs next; None if it is done."""
         self.freshness = Freshness(max_age_s)
         self.targets = (desired.target,) if left is None else (desired.target, left.target)
         """The names by which the journal may know this target."""
@@ -65,11 +67,6 @@ class Work:
 
     def __repr__(self) -> str:
         return f"<Work {self.pending.desired.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
-
-    @property
-    def step(self) -> Step | None:
-        """What it needs next; None if it is done."""
-        return self._steps.step
 
     @property
     def taken(self) -> Mapping[str, bool]:
@@ -120,7 +117,7 @@ class Work:
             if self.page is not None and len(self.page.unsent) > 1:
                 return None
             self.freshness.looks += 1
-            self._steps.send(Signal.OUTDATED, 0.0)
+            self._send(Signal.OUTDATED, now)
         if self.step is None:
             return None
         self._leave_page()
@@ -153,7 +150,7 @@ class Work:
     def see(self, links: Links, http_status: int, read_at: float, now: float) -> list[Outcome]:
         """The target was read together with others, and holds `links`."""
         if self.step is Step.WRITE:
-            self._steps.send(Signal.OUTDATED, 0.0)
+            self._send(Signal.OUTDATED, now)
         return self._send(Answer(http_status, Listed(links=links), sent_at=read_at), now)
 
     def failed(self, error: Error, http_status: int | None, now: float) -> list[Outcome]:
@@ -174,7 +171,7 @@ class Work:
             tried: something was asked of the account for them, so they failed; else they are rejected.
         """
         jobs = list(filter(is_dropped, self.pending.jobs))
-        outcomes = self._steps.drop(jobs, error, self._elapsed_ms(now), tried=tried)
+        outcomes = self._steps.drop(jobs, error, tried=tried) + self._send(Signal.DROPPED, now)
         if self.step is None:
             self._leave_page()
         return outcomes
@@ -186,15 +183,15 @@ class Work:
     def read_again(self) -> None:
         """Its page shows the target no more: read it by itself."""
         self._leave_page()
-        self._steps.send(Signal.OUTDATED, 0.0)
+        self._send(Signal.OUTDATED, 0.0)
 
     def _send(self, event: Event, now: float) -> list[Outcome]:
         if self.sent_at is None and isinstance(event, Answer):
             self.sent_at = event.sent_at
-        return self._steps.send(event, self._elapsed_ms(now))
-
-    def _elapsed_ms(self, now: float) -> float:
-        return round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
+        elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
+        outcomes = self._steps.send(event, elapsed_ms)
+        self.step = self._steps.step
+        return outcomes
 
     def _leave_page(self) -> None:
         if self.page is not None:
