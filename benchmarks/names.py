@@ -23,7 +23,7 @@ from linker.records.index import RecordIndex
 from linker.records.table import read_table
 from linker.retry.fetch import Fetcher
 from linker.sandbox.seed import seeded_account
-from linker.sessions.pool import Api, SessionPool
+from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 
@@ -38,7 +38,7 @@ async def read(url: str, *, traced: bool) -> tuple[RecordIndex, int, float]:
         begun = time.perf_counter()
         if traced:
             tracemalloc.start()
-        records = await read_table(Fetcher(settings, Api(pool), limiter).fetch, TABLE, "name", why="by the benchmark")
+        records = await read_table(Fetcher(settings, pool, limiter).fetch, TABLE, "name", why="by the benchmark")
         if traced:
             held = tracemalloc.get_traced_memory()[0] / 1e6
             tracemalloc.stop()

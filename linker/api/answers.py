@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import orjson
 
 from linker.api.headers import RateLimit, rate_limit, retry_after
-from linker.errors import BadAnswer, InvalidJob
+from linker.errors import BadAnswer, InvalidJob, RequestFailed
 from linker.model.job import Links, record_id
 from linker.model.target import Kind, Target
 from linker.text import plain, quoted
 
-__all__ = ["Answer", "HttpAnswer", "Listed", "Page", "understand_object", "understand_page", "understand_target"]
+__all__ = [
+    "Answer",
+    "HttpAnswer",
+    "Listed",
+    "Page",
+    "Reply",
+    "understand_object",
+    "understand_page",
+    "understand_target",
+]
 
 _MESSAGE_DEPTH: Final = 8
 _EXCERPT: Final = 1200
@@ -68,6 +77,10 @@ class Answer(msgspec.Struct, frozen=True):
     def links(self) -> Links | None:
         """What the target holds by this answer; None where it shows no links."""
         return self.target.links
+
+
+Reply: TypeAlias = Answer | RequestFailed
+"""What one try of a request brings: an answer of the account, or the reason why none came."""
 
 
 def understand_target(reply: HttpAnswer, kind: Kind, *, may_be_silent: bool = False) -> Answer:

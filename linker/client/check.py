@@ -25,7 +25,7 @@ from linker.results.result import Result
 from linker.results.summary import Summary
 from linker.retry.fetch import Fetcher, Read
 from linker.retry.verdict import GiveUp
-from linker.sessions.pool import Api, SessionPool
+from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
@@ -93,7 +93,7 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
         source.check()
     given = dict(map(parse_table, settings.table))
     async with SessionPool(settings, token, limiter, asyncio.Event()) as pool:
-        fetcher = Fetcher(settings, Api(pool), limiter)
+        fetcher = Fetcher(settings, pool, limiter)
 
         async def read(look: ReadRequest) -> Answer | GiveUp:
             answer = await fetcher.fetch(look)

@@ -18,7 +18,7 @@ from linker.ratelimit.limiter import RateLimiter
 from linker.records.names import NameLookup
 from linker.retry.fetch import Fetch, Fetcher, every_page
 from linker.retry.verdict import GiveUp
-from linker.sessions.pool import Api, SessionPool
+from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 
@@ -47,7 +47,7 @@ async def exported(
     """
     stop = asyncio.Event()
     async with SessionPool(settings, token, limiter, stop) as pool:
-        fetch = Fetcher(settings, Api(pool), limiter).fetch
+        fetch = Fetcher(settings, pool, limiter).fetch
         naming = NameLookup(fetch, names) if names is not None else None
         seen: set[str] = set()
         shown = False

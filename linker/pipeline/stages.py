@@ -34,7 +34,7 @@ from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.fetch import Fetcher
-from linker.sessions.pool import Api, SessionPool
+from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
@@ -94,7 +94,6 @@ class Pipeline:
         self._blind = settings.blind and not dry  # a plan is what is read
         self._stop = asyncio.Event()
         self._pool = SessionPool(settings, token, limiter, self._stop)
-        api = Api(self._pool)
         self._batch = Batch(settings.mode)
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
         self._backoff: Backoff[Work] = Backoff(self._queue.again)
@@ -108,7 +107,7 @@ class Pipeline:
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
-        self._fetcher = Fetcher(settings, api, limiter, self.stop)
+        self._fetcher = Fetcher(settings, self._pool, limiter, self.stop)
         self._preflight = Preflight(settings, self._fetcher.fetch)
         self._creator = RecordCreator(self._preflight.names, self._fetcher)
         self._layout = Layout()

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 
 from linker import log
-from linker.api.answers import Answer
+from linker.api.answers import Answer, Reply
 from linker.api.requests import Request
 from linker.batch.merge import Job
 from linker.batch.placeholder import place_of
-from linker.errors import RequestFailed, Stopped, TimedOut
+from linker.errors import Stopped, TimedOut
 from linker.pipeline.guard import Admission
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import Closed
@@ -78,16 +78,16 @@ class Workers:
         """Take a work as far as it goes; False where it waits for something, and comes back."""
         loop = asyncio.get_running_loop()
         while work.step is not None:
-            outcome: Answer | RequestFailed | None
+            reply: Reply | None
             try:
-                outcome = await self._send(work, owner)
+                reply = await self._send(work, owner)
             except (Closed, Stopped) as error:
                 await self._leave(work, error)
                 return True
-            if outcome is not None:
+            if reply is not None:
                 planning = work.step is not Step.WRITE
-                judged = verdict(outcome, work.spent, work.refusal, self._settings)
-                if self._waits(work, judged, outcome):
+                judged = verdict(reply, work.spent, work.refusal, self._settings)
+                if self._waits(work, judged, reply):
                     return False
                 await self._take(work, self._settle(work, judged, loop.time()))
                 if planning and not await self._admission.admit([work]):
@@ -124,7 +124,7 @@ class Workers:
         if work.step is not None:
             work.pending.fill(created)
 
-    async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Answer | RequestFailed | None:
+    async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Reply | None:
         """What comes of a work's request; None where there was nothing to send any more.
 
         A PUT is noted before it takes its turn, for nothing may come between a turn and its request: where another
@@ -142,12 +142,12 @@ class Workers:
             def choose(now: float) -> Request | None:
                 return work.request(now) if work.is_noted else None
 
-        outcome = await self._breaker.send(choose, first=work.goes_first)
-        if outcome is not None and work.sent_at is None:
-            work.sent_at = outcome.sent_at
-        if isinstance(outcome, TimedOut) and outcome.suspended:
+        reply = await self._breaker.send(choose, first=work.goes_first)
+        if reply is not None and work.sent_at is None:
+            work.sent_at = reply.sent_at
+        if isinstance(reply, TimedOut) and reply.suspended:
             work.forgive()
-        return outcome
+        return reply
 
     async def _leave(self, work: Work, why: Closed | Stopped) -> None:
         """Nothing more is sent for a work."""
@@ -178,14 +178,14 @@ class Workers:
             self._layout.learn(work.pending.desired.target, work.taken)
         await self._writer.take(outcomes, work.targets if work.step is None else ())
 
-    def _waits(self, work: Work, judged: Verdict, outcome: Answer | RequestFailed) -> bool:
+    def _waits(self, work: Work, judged: Verdict, reply: Reply) -> bool:
         """Whether a work is not done with its request, and where it waits meanwhile."""
         match judged:
             case Again(least_s, most_s):
                 work.refusal = 0
-                self._backoff.wait(work, self._fetcher.delay(work.asked, work.attempt, least_s, most_s, outcome))
+                self._backoff.wait(work, self._fetcher.delay(work.asked, work.attempt, least_s, most_s, reply))
                 return True
-            case GiveUp() if self._breaker.in_streak and cause_of(outcome) is not None:
+            case GiveUp() if self._breaker.in_streak and cause_of(reply) is not None:
                 self._held.append((work, judged))
                 return True
             case Pause(seconds):

@@ -15,11 +15,11 @@ from enum import StrEnum
 from typing import Final
 
 from linker import log
-from linker.api.answers import Answer
+from linker.api.answers import Answer, Reply
 from linker.api.requests import ApiRequest
 from linker.errors import ErrorType, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.retry.verdict import backoff_s
-from linker.sessions.pool import Api
+from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
 __all__ = ["Breaker", "Cause", "cause_of"]
@@ -44,17 +44,17 @@ _CAUSES: Final = {
 }
 
 
-def cause_of(outcome: Answer | RequestFailed) -> Cause | None:
+def cause_of(reply: Reply) -> Cause | None:
     """What a request failed of, where others may fail of it too; None where the account is well."""
-    if isinstance(outcome, RequestFailed):
-        return _CAUSES[outcome.type]
-    if outcome.status == 401:
+    if isinstance(reply, RequestFailed):
+        return _CAUSES[reply.type]
+    if reply.status == 401:
         return Cause.UNAUTHORIZED
-    if outcome.status == 407:
+    if reply.status == 407:
         return Cause.CONNECTION
-    if 300 <= outcome.status < 400:
+    if 300 <= reply.status < 400:
         return Cause.BAD_ANSWER  # to a login, most likely
-    return Cause.SERVER_ERROR if outcome.status >= 500 or outcome.status == 408 else None
+    return Cause.SERVER_ERROR if reply.status >= 500 or reply.status == 408 else None
 
 
 class Breaker:
@@ -64,13 +64,13 @@ class Breaker:
         end: called with the error of a run for which it lasts too long.
 
     Example:
-        >>> outcome = await breaker.send(choose)
-        >>> if outcome is None and breaker.is_open: ...  # again, when it is over
+        >>> reply = await breaker.send(choose)
+        >>> if reply is None and breaker.is_open: ...  # again, when it is over
     """
 
-    def __init__(self, settings: Settings, api: Api, end: Callable[[Stopped], None]) -> None:
+    def __init__(self, settings: Settings, pool: SessionPool, end: Callable[[Stopped], None]) -> None:
         self._settings = settings
-        self._api = api
+        self._pool = pool
         self._end = end
         self._cause: Cause | None = None  # of the failures in a row
         self._failures = 0
@@ -102,27 +102,29 @@ class Breaker:
         self._ended = True
         self._changed.set()
 
-    async def send(
-        self, choose: Callable[[float], ApiRequest | None], *, first: bool = False
-    ) -> Answer | RequestFailed | None:
-        """Send a request as `Api.send` does, when it may leave; None where it was not sent, or failed of an outage.
+    async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Reply | None:
+        """Send one request once it may leave, and return the reply; None if it was not sent, or failed of an outage.
+
+        Args:
+            choose, first: as for `SessionPool.send`.
 
         Raises:
-            Closed, OutOfDescriptors: as of `Api.send`.
+            Closed: the run is being stopped; nothing was sent.
+            OutOfDescriptors: this process may open no more connections.
         """
         probe = await self._gate() if self.is_open else False
-        outcome: Answer | RequestFailed | None = None
+        reply: Reply | None = None
         try:
-            outcome = await self._api.send(
+            reply = await self._pool.send(
                 lambda now: choose(now) if probe or self._open_since is None else None, first=first
             )
         except RequestFailed as failure:
-            outcome = failure
+            reply = failure
         finally:
-            if probe and outcome is None:  # somebody else may be the probe
+            if probe and reply is None:  # somebody else may be the probe
                 self._probing = False
                 self._changed.set()
-        return None if outcome is None or self._is_outage(outcome, probe) else outcome
+        return None if reply is None or self._is_outage(reply, probe) else reply
 
     async def _gate(self) -> bool:
         """Wait until a request may leave, and tell whether it is a probe."""
@@ -139,19 +141,19 @@ class Breaker:
                 continue
         return False
 
-    def _is_outage(self, outcome: Answer | RequestFailed, probe: bool) -> bool:
+    def _is_outage(self, reply: Reply, probe: bool) -> bool:
         """Whether what came of a request is an outage's: it counts for nothing, and is sent again when it is over."""
-        if isinstance(outcome, Answer) and outcome.status < 300:  # nearly all of them
+        if isinstance(reply, Answer) and reply.status < 300:  # nearly all of them
             if self._failures or not self._well_once:
                 self._well()
             return False
-        if isinstance(outcome, TimedOut) and outcome.suspended:
+        if isinstance(reply, TimedOut) and reply.suspended:
             self._probing = self._probing and not probe  # it says nothing of the account
             self._changed.set()
             return self.is_open
-        if isinstance(outcome, Answer) and (outcome.retry_after_s or 0.0) > self._settings.max_wait:
+        if isinstance(reply, Answer) and (reply.retry_after_s or 0.0) > self._settings.max_wait:
             return False  # that is longer than an outage may last: the retry stage ends the run
-        cause = cause_of(outcome)
+        cause = cause_of(reply)
         if cause is None:
             self._well()
             return False
@@ -162,11 +164,11 @@ class Breaker:
         now = asyncio.get_running_loop().time()
         if self.is_open:
             if probe:
-                self._failed_again(outcome, now)
+                self._failed_again(reply, now)
         elif self._failures >= IN_A_ROW or cause is Cause.UNAUTHORIZED:
             self._open_since, self._probes = now, 0
-            self._log.warning(log.OUTAGE, cause=cause.value, why=_why(outcome), most_s=self._settings.max_wait)
-            self._wait_for_probe(outcome, now)
+            self._log.warning(log.OUTAGE, cause=cause.value, why=_why(reply), most_s=self._settings.max_wait)
+            self._wait_for_probe(reply, now)
         return self.is_open
 
     def _well(self) -> None:
@@ -178,7 +180,7 @@ class Breaker:
             self._log.warning(log.OUTAGE_OVER, seconds=round(seconds, 1), probes=self._probes)
             self._changed.set()
 
-    def _failed_again(self, outcome: Answer | RequestFailed, now: float) -> None:
+    def _failed_again(self, reply: Reply, now: float) -> None:
         self._probing = False
         self._probes += 1
         assert self._open_since is not None
@@ -186,20 +188,20 @@ class Breaker:
             self._ended = True
             minutes = f"for {(now - self._open_since) / 60:.0f} min" if now - self._open_since >= 90 else "too long"
             if self._cause is Cause.UNAUTHORIZED:
-                self._end(Unauthorized(f"the account takes the token no more ({_why(outcome)}), {minutes}"))
+                self._end(Unauthorized(f"the account takes the token no more ({_why(reply)}), {minutes}"))
             else:
-                self._end(Stopped(f"the account cannot be reached {minutes} ({_why(outcome)}); go on when it is well"))
+                self._end(Stopped(f"the account cannot be reached {minutes} ({_why(reply)}); go on when it is well"))
         else:
-            self._wait_for_probe(outcome, now)
+            self._wait_for_probe(reply, now)
         self._changed.set()
 
-    def _wait_for_probe(self, outcome: Answer | RequestFailed, now: float) -> None:
+    def _wait_for_probe(self, reply: Reply, now: float) -> None:
         """The next probe leaves after a while that doubles, or after what the account asks for; the last, in time."""
-        asked_s = outcome.retry_after_s or 0.0 if isinstance(outcome, Answer) else 0.0
+        asked_s = reply.retry_after_s or 0.0 if isinstance(reply, Answer) else 0.0
         wait_s = max(backoff_s(self._probes + 1, self._settings), asked_s)
         assert self._open_since is not None
         self._probe_at = min(now + wait_s, max(now, self._open_since + self._settings.max_wait))
 
 
-def _why(outcome: Answer | RequestFailed) -> str:
-    return str(outcome) if isinstance(outcome, RequestFailed) else f"{outcome.status}: {outcome.message}"
+def _why(reply: Reply) -> str:
+    return str(reply) if isinstance(reply, RequestFailed) else f"{reply.status}: {reply.message}"

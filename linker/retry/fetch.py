@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from linker import log
-from linker.api.answers import Answer
+from linker.api.answers import Answer, Reply
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest
 from linker.api.requests import ApiRequest, ReadRequest, Request
 from linker.errors import OutOfDescriptors, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.retry.breaker import Breaker
 from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
-from linker.sessions.pool import Api
+from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
 __all__ = ["Fetch", "Fetcher", "Read", "every_page"]
@@ -39,12 +39,12 @@ class Fetcher:
     """
 
     def __init__(
-        self, settings: Settings, api: Api, limiter: RateLimiter, stop: Callable[[Stopped], None] | None = None
+        self, settings: Settings, pool: SessionPool, limiter: RateLimiter, stop: Callable[[Stopped], None] | None = None
     ) -> None:
         self._settings = settings
         self._limiter = limiter
         self._stop = stop
-        self.breaker = Breaker(settings, api, self.end)
+        self.breaker = Breaker(settings, pool, self.end)
         self._log = log.get_logger()
 
     async def fetch(
@@ -65,14 +65,14 @@ class Fetcher:
             if in_doubt and arrived is not None and (found := await arrived()) is not None:
                 return found
             attempt += 1
-            outcome = await self._send(request)
-            in_doubt = in_doubt or not isinstance(outcome, Answer) or outcome.status >= 500 or outcome.status == 408
-            if outcome is None:
+            reply = await self._send(request)
+            in_doubt = in_doubt or not isinstance(reply, Answer) or reply.status >= 500 or reply.status == 408
+            if reply is None:
                 attempt = 0
                 continue
-            if isinstance(outcome, TimedOut) and outcome.suspended:
+            if isinstance(reply, TimedOut) and reply.suspended:
                 attempt -= 1
-            match verdict(outcome, attempt, refusal, self._settings):
+            match verdict(reply, attempt, refusal, self._settings):
                 case Accept(answer):
                     return answer
                 case GiveUp(error, 401):
@@ -83,12 +83,12 @@ class Fetcher:
                     return given_up
                 case Again(least_s, most_s):
                     refusal = 0
-                    await asyncio.sleep(self.delay(request, attempt, least_s, most_s, outcome))
+                    await asyncio.sleep(self.delay(request, attempt, least_s, most_s, reply))
                 case Pause(seconds):
                     attempt, refusal = attempt - 1, refusal + 1
                     self.pause(request, seconds)
 
-    async def _send(self, request: ApiRequest) -> Answer | RequestFailed | None:
+    async def _send(self, request: ApiRequest) -> Reply | None:
         """What comes of it; None where there is an outage."""
         try:
             return await self.breaker.send(lambda _: request)
@@ -104,11 +104,11 @@ class Fetcher:
         attempt: int,
         least_s: float,
         most_s: float,
-        outcome: Answer | RequestFailed,
+        reply: Reply,
     ) -> float:
         """How long to wait before the next try."""
         after_s = random.uniform(least_s, most_s)  # noqa: S311  jitter is no secret
-        why = str(outcome) if isinstance(outcome, RequestFailed) else f"{outcome.status}: {outcome.message}"
+        why = str(reply) if isinstance(reply, RequestFailed) else f"{reply.status}: {reply.message}"
         self._log.info(log.RETRY, request=str(request), attempt=attempt, after_s=round(after_s, 2), why=why)
         return after_s
 

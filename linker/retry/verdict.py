@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from linker.api.answers import Answer
+from linker.api.answers import Answer, Reply
 from linker.errors import Error, ErrorType, RequestFailed
 from linker.settings import Settings
 
@@ -56,27 +56,27 @@ class GiveUp(msgspec.Struct, frozen=True):
 Verdict: TypeAlias = Accept | Again | Pause | GiveUp
 
 
-def verdict(outcome: Answer | RequestFailed, attempt: int, refusal: int, settings: Settings) -> Verdict:
+def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Verdict:
     """What becomes of a request after its `attempt`-th try (from 1) and its `refusal`-th 429 in a row (from 0)."""
-    if isinstance(outcome, RequestFailed):
+    if isinstance(reply, RequestFailed):
         if attempt < settings.attempts:
             return Again(0.0, backoff_s(attempt, settings))
-        return GiveUp(Error(outcome.type, f"{outcome}, {_tries(attempt)}", retryable=True), None)
-    status = outcome.status
+        return GiveUp(Error(reply.type, f"{reply}, {_tries(attempt)}", retryable=True), None)
+    status = reply.status
     if 200 <= status < 300:
-        return Accept(outcome)
+        return Accept(reply)
     if status == 429 and refusal < settings.refusals:
-        if outcome.retry_after_s is None:
+        if reply.retry_after_s is None:
             return Pause(backoff_s(refusal + 1, settings))
         # refused again after the wait that was asked for: whoever else uses the account needs longer than that
-        return Pause(max(outcome.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
-    if status in _TRANSIENT and (outcome.retry_after_s or 0.0) > settings.max_wait:
-        return Pause(outcome.retry_after_s or 0.0)
+        return Pause(max(reply.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
+    if status in _TRANSIENT and (reply.retry_after_s or 0.0) > settings.max_wait:
+        return Pause(reply.retry_after_s or 0.0)
     if status in _TRANSIENT and attempt < settings.attempts:
-        least_s = outcome.retry_after_s or 0.0
+        least_s = reply.retry_after_s or 0.0
         return Again(least_s, least_s + backoff_s(attempt, settings))
     retryable = status in _TRANSIENT or status == 429
-    message = f"{status}: {outcome.message}" + (f", {_tries(attempt)}" if retryable else "")
+    message = f"{status}: {reply.message}" + (f", {_tries(attempt)}" if retryable else "")
     return GiveUp(Error(_type(status), message, retryable), status)
 
 

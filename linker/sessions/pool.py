@@ -11,10 +11,9 @@ import asyncio
 import errno
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Self
 
 import aiohttp
-import msgspec
 from aiohttp import hdrs
 from yarl import URL
 
@@ -22,12 +21,12 @@ from linker._version import __version__
 from linker.api.answers import Answer, HttpAnswer
 from linker.api.requests import ApiRequest
 from linker.errors import BadAnswer, OutOfDescriptors, RequestFailed, TimedOut
-from linker.ratelimit.limiter import RateLimiter
-from linker.sessions.failures import _ours
+from linker.ratelimit.limiter import RateLimiter, Turn
+from linker.sessions.failures import request_failed
 from linker.sessions.token import Token
 from linker.settings import Settings
 
-__all__ = ["Api", "SessionPool"]
+__all__ = ["SessionPool"]
 
 _LARGEST: Final = 16 * 2**20
 """Bytes of an answer: a page of 200 targets with a thousand links each has a tenth of that."""
@@ -50,31 +49,6 @@ _HEADERS: Final = {
 }
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
-
-
-class Outgoing(Protocol):
-    """What can be sent. `path` is a URL's, with its query."""
-
-    @property
-    def method(self) -> str:
-        """The request's HTTP method."""
-
-    @property
-    def path(self) -> str:
-        """Where it goes, below the account's base URL."""
-
-    @property
-    def body(self) -> bytes | None:
-        """JSON, or nothing."""
-
-
-R = TypeVar("R", bound=Outgoing)
-
-
-class _Plain(msgspec.Struct, frozen=True):
-    method: str
-    path: str
-    body: bytes | None
 
 
 class _SendOnce:
@@ -139,62 +113,57 @@ class SessionPool:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
-        """One try of one request: a lease, then a turn of the quota, then out. `path` is a URL's, with its query.
+    async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Answer | None:
+        """Send one request once: take a lease, then a turn of the rate limiter, and return the account's answer.
+
+        Args:
+            choose: returns the request when its turn has come. It gets the loop time; if it returns None, nothing is
+                sent, the turn is given back, and so is None.
+            first: take the turn ahead of all others that wait for one.
 
         Raises:
-            RequestFailed: no answer came, or no whole one.
-            quota.Closed: the run is being stopped; nothing was sent.
+            RequestFailed: no answer came, or none that the request understands.
+            OutOfDescriptors: this process may open no more connections.
+            Closed: the run is being stopped; nothing was sent.
         """
-        sent = await self.exchange(lambda _: _Plain(method, path, body))
-        assert sent is not None
-        return sent[1]
-
-    async def exchange(
-        self, choose: Callable[[float], R | None], *, first: bool = False
-    ) -> tuple[R, HttpAnswer] | None:
-        """The same for a request that is chosen when its turn has come, by the loop's time, and what came back for it.
-
-        Where there is nothing to send any more, None, the turn is given back.
-        """
-        assert self._session is not None, "the pool is not open"
         async with self._leases, self._limiter.turn(self._stop, first=first) as turn:
-            chosen = choose(turn.at)
-            if chosen is None:
+            request = choose(turn.at)
+            if request is None:
                 turn.give_back()
                 return None
             self.requests += 1
-            path = chosen.path
-            if self._settings.no_mail and chosen.method != "GET":
-                path += f"{'&' if '?' in path else '?'}{_NO_MAIL}"
             try:
-                async with self._session.request(
-                    chosen.method,
-                    URL(self._settings.base_url + path, encoded=True),
-                    data=chosen.body,
-                    # not in the session, whose headers aiohttp sends to a proxy too, outside of TLS
-                    headers={**_HEADERS, hdrs.AUTHORIZATION: self._token.authorization},
-                    allow_redirects=False,  # wherever they lead, the token does not
-                    middlewares=(_SendOnce(),),
-                ) as response:
-                    turn.hear(response.status, response.headers)
-                    return chosen, self._reply(response, await _body(response), turn.at)
+                return await self._exchange(request, turn)
             except BadAnswer as error:
                 failure: RequestFailed = error
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
                 if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                     raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
-                failure = _ours(error, self._settings)
+                failure = request_failed(error, self._settings)
                 if isinstance(failure, TimedOut):
                     late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
                     failure.suspended = late_s > _LATE_S
             failure.sent_at = turn.at
-            raise failure  # out here, without aiohttp's error as its context: that carries the request's headers
+            raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
 
-    def _reply(self, response: aiohttp.ClientResponse, body: bytes, sent_at: float) -> HttpAnswer:
-        """What came back, without the token."""
-        headers = self._token.kept_out_of_headers(response.headers)
-        return HttpAnswer(response.status, headers, self._token.kept_out_of(body), sent_at)
+    async def _exchange(self, request: ApiRequest, turn: Turn) -> Answer:
+        assert self._session is not None, "the pool is not open"
+        path = request.path
+        if self._settings.no_mail and request.method != "GET":
+            path += f"{'&' if '?' in path else '?'}{_NO_MAIL}"
+        async with self._session.request(
+            request.method,
+            URL(self._settings.base_url + path, encoded=True),
+            data=request.body,
+            # not in the session: aiohttp sends its headers to a proxy too, outside of TLS
+            headers={**_HEADERS, hdrs.AUTHORIZATION: self._token.authorization},
+            allow_redirects=False,  # a redirect must not take the token elsewhere
+            middlewares=(_SendOnce(),),
+        ) as response:
+            turn.hear(response.status, response.headers)
+            headers = self._token.kept_out_of_headers(response.headers)
+            body = self._token.kept_out_of(await _body(response))
+        return request.understand(HttpAnswer(response.status, headers, body, turn.at))
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
@@ -209,30 +178,3 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
         response.close()
         raise BadAnswer(f"{response.status}, but over {_LARGEST // 2**20} MB long; it was cut off")
     return b"".join(parts)
-
-
-class Api:
-    """One account's API, one try a call."""
-
-    def __init__(self, pool: SessionPool) -> None:
-        self._pool = pool
-
-    async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Answer | None:
-        """Send a request once and understand the answer; `first`, ahead of all that wait for their turn.
-
-        What is sent is chosen when its turn has come, by the loop's time: a caller may find that there is nothing
-        left to send (None), and the place in the quota is given back.
-
-        Raises:
-            RequestFailed: there was no answer of Aha!'s.
-            quota.Closed: the run is being stopped; nothing was sent.
-        """
-        sent: tuple[ApiRequest, HttpAnswer] | None = await self._pool.exchange(choose, first=first)
-        if sent is None:
-            return None
-        request, reply = sent
-        try:
-            return request.understand(reply)
-        except BadAnswer as error:
-            error.sent_at = reply.sent_at
-            raise

@@ -11,15 +11,15 @@ from linker.api.requests import Request
 from linker.errors import BadAnswer
 from linker.model.target import Kind, Target
 from linker.sandbox import Sandbox
-from linker.sessions.pool import Api
+from linker.sessions.pool import SessionPool
 
 FEATURE = Target(Kind.FEATURE, "PRJ1-1")
 READ = Request(FEATURE)
 
 
-async def sent(api: Api, request: Request) -> Answer:
+async def sent(pool: SessionPool, request: Request) -> Answer:
     """The answer to a request."""
-    answer = await api.send(lambda _: request)
+    answer = await pool.send(lambda _: request)
     assert answer is not None
     return answer
 
@@ -55,15 +55,14 @@ def test_a_request_says_what_is_being_done_to_what() -> None:
 async def test_a_real_account_is_read_written_and_asked_for_what_it_has_not(sandbox: Sandbox) -> None:
     """The three ways a request of a run may go, over the wire; each answer knows when its request left."""
     async with opened(sandbox.url, token=sandbox.options.token) as pool:
-        api = Api(pool)
-        before = await sent(api, READ)
+        before = await sent(pool, READ)
         assert before.status == 200
         assert before.links is not None
         links = {"customers": frozenset({"640362830"})}
-        after = await sent(api, Request(FEATURE, put=links))
+        after = await sent(pool, Request(FEATURE, put=links))
         assert after.links is not None
         assert after.links["customers"] == links["customers"]
-        missing = await sent(api, Request(Target(Kind.FEATURE, "PRJ1-99999")))
+        missing = await sent(pool, Request(Target(Kind.FEATURE, "PRJ1-99999")))
         assert (missing.status, missing.message) == (404, "Record not found.")
         assert before.sent_at < after.sent_at < missing.sent_at
 
@@ -73,5 +72,5 @@ async def test_a_bad_answer_knows_when_its_request_left(sandbox: Sandbox) -> Non
     sandbox.faults.script("html")
     async with opened(sandbox.url, token=sandbox.options.token) as pool:
         with pytest.raises(BadAnswer) as caught:
-            await sent(Api(pool), READ)
+            await sent(pool, READ)
     assert caught.value.sent_at is not None

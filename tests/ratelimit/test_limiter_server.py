@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from support.raw_server import opened
+from support.raw_server import opened, send_raw
 
 from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox import Sandbox
@@ -36,7 +36,7 @@ async def test_a_server_that_counts_like_this_never_refuses(
         ) as sandbox,
         opened(sandbox.url, token="sandbox", limiter=limiter, concurrency=20) as pool,
     ):
-        await asyncio.gather(*(pool.send("GET", "/api/v1/me") for _ in range(64)))
+        await asyncio.gather(*(send_raw(pool, "GET", "/api/v1/me") for _ in range(64)))
         assert (sandbox.stats.refused, sandbox.stats.requests, limiter.turns) == (0, 64, 64)
         arrivals = sorted(seen.at for seen in sandbox.requests)
         for rate in RATES:
@@ -49,7 +49,7 @@ async def test_requests_that_are_cut_off_or_time_out_break_no_promise() -> None:
         Sandbox(limits=LIMITS, latency_ms=40, jitter_ms=40, keep_requests=True) as sandbox,
         opened(sandbox.url, token="sandbox", limiter=RateLimiter(RATES), concurrency=20, timeout_s=0.06) as pool,
     ):
-        sends = [asyncio.create_task(pool.send("GET", "/api/v1/me")) for _ in range(64)]
+        sends = [asyncio.create_task(send_raw(pool, "GET", "/api/v1/me")) for _ in range(64)]
         for number, send in enumerate(sends):
             if number % 3 == 0:
                 asyncio.get_running_loop().call_later(number / 64, send.cancel)

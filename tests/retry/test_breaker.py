@@ -15,7 +15,7 @@ from linker.api.requests import Request
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.model.target import Kind, Target
 from linker.retry.breaker import IN_A_ROW, Breaker, Cause, cause_of
-from linker.sessions.pool import Api
+from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
 REQUEST = Request(Target(Kind.FEATURE, "PRJ1-1"))
@@ -45,7 +45,7 @@ class Account:
 
 def breaker_of(account: Account, ended: list[Stopped], **options: Any) -> Breaker:
     settings = Settings(base_url="http://localhost", **options)
-    return Breaker(settings, cast("Api", account), ended.append)
+    return Breaker(settings, cast("SessionPool", account), ended.append)
 
 
 async def fail(breaker: Breaker, account: Account, outcome: Answer | RequestFailed, times: int) -> None:

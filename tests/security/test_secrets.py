@@ -14,6 +14,7 @@ import pytest
 import structlog
 from support.command import Command
 from support.leaks import PASSWORD, TOKEN, assert_kept, told_by
+from support.raw_server import send_raw
 from support.runs import ACME, features, read_into, until, write_jobs
 
 import linker
@@ -114,7 +115,7 @@ async def test_what_a_request_raises_keeps_the_token(what: str) -> None:
         elif what != "late":
             sandbox.faults.script(what)
         async with SessionPool(settings, Token(TOKEN), RateLimiter(()), asyncio.Event()) as pool:
-            error = await raised_by(lambda: pool.send("GET", "/api/v1/features/PRJ1-1"))
+            error = await raised_by(lambda: send_raw(pool, "GET", "/api/v1/features/PRJ1-1"))
             assert isinstance(error, RequestFailed)
             assert error.__cause__ is error.__context__ is None
             assert_kept(*told_by(error), pool)

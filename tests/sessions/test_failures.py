@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.client_exceptions import UnixClientConnectorError
-from support.raw_server import OK, TOKEN, Arrived, Wire, opened, page
+from support.raw_server import OK, TOKEN, Arrived, Wire, opened, page, send_raw
 
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
 
@@ -69,7 +69,7 @@ async def test_an_answer_that_is_none_is_an_error_that_says_how(
 
     async with Wire(hang_up) as wire, opened(wire.url) as pool:
         with pytest.raises(RequestFailed) as caught:
-            await pool.send("PUT", "/", b"{}")
+            await send_raw(pool, "PUT", "/", b"{}")
     assert type(caught.value) is kind
     assert harmless(caught.value) == message
     assert len(wire.requests) == 1
@@ -87,7 +87,7 @@ async def test_a_connection_that_is_refused_names_the_place(nowhere: str) -> Non
     """Host, port and the system's own word for it."""
     async with opened(f"http://{nowhere}") as pool:
         with pytest.raises(ConnectionFailed) as caught:
-            await pool.send("GET", "/")
+            await send_raw(pool, "GET", "/")
     assert harmless(caught.value) == f"no connection to {nowhere}: Connection refused"
 
 
@@ -95,7 +95,7 @@ async def test_a_proxy_that_is_not_there_is_named_and_its_password_is_not(nowher
     """The user has to look at HTTPS_PROXY, not at the account."""
     async with opened("https://aha.invalid", proxy=f"http://me:{TOKEN}@{nowhere}") as pool:
         with pytest.raises(ConnectionFailed) as caught:
-            await pool.send("GET", "/")
+            await send_raw(pool, "GET", "/")
     assert harmless(caught.value) == f"no connection to the proxy {nowhere}: Connection refused"
 
 
@@ -115,13 +115,13 @@ async def test_an_answer_that_does_not_come_is_a_timeout_by_the_time_that_ran_ou
     """For the gap between two parts of an answer, and for a try as a whole though its parts keep coming."""
     async with Wire(silent) as wire, opened(wire.url, read_timeout_s=0.05) as pool:
         with pytest.raises(TimedOut) as caught:
-            await pool.send("GET", "/")
+            await send_raw(pool, "GET", "/")
         assert harmless(caught.value) == "nothing came for 0.05 s"
         assert await wire.closed.get() == 1
     for answer in (silent, endless):
         async with Wire(answer) as wire, opened(wire.url, timeout_s=0.06) as pool:
             with pytest.raises(TimedOut) as caught:
-                await pool.send("GET", "/")
+                await send_raw(pool, "GET", "/")
             assert harmless(caught.value) == "no answer within 0.06 s"
             assert await wire.closed.get() == 1
 
@@ -132,7 +132,7 @@ async def test_a_handshake_that_does_not_end_is_a_timeout_of_the_connection() ->
         url = f"https://127.0.0.1:{mute.getsockname()[1]}"
         async with opened(url, connect_timeout_s=0.05) as pool:
             with pytest.raises(TimedOut) as caught:
-                await pool.send("GET", "/")
+                await send_raw(pool, "GET", "/")
     assert harmless(caught.value) == "no connection within 0.05 s"
 
 
@@ -161,7 +161,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused_before_the_token_is_
 
     async with Wire(greedy, ssl=self_signed) as wire, opened(wire.url) as pool:
         with pytest.raises(ConnectionFailed) as caught:
-            await pool.send("GET", "/")
+            await send_raw(pool, "GET", "/")
     assert harmless(caught.value).startswith("the certificate of 127.0.0.1 is not trusted: self")
     assert wire.requests == []
 
@@ -178,7 +178,7 @@ async def test_a_server_that_speaks_no_tls_is_a_connection_error() -> None:
         port = server.sockets[0].getsockname()[1]
         async with opened(f"https://127.0.0.1:{port}") as pool:
             with pytest.raises(ConnectionFailed) as caught:
-                await pool.send("GET", "/")
+                await send_raw(pool, "GET", "/")
     assert harmless(caught.value).startswith(f"no connection to 127.0.0.1:{port}: [SSL")
 
 
@@ -246,7 +246,7 @@ async def test_every_error_of_aiohttps_becomes_one_of_ours(error: Exception) -> 
         assert session is not None
         await session.close()
         with pytest.raises(RequestFailed) as caught:
-            await pool.send("GET", "/")
+            await send_raw(pool, "GET", "/")
         harmless(caught.value)
         if isinstance(error, TIMEOUTS):
             assert type(caught.value) is TimedOut

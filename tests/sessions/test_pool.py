@@ -9,7 +9,7 @@ import struct
 
 import aiohttp
 import pytest
-from support.raw_server import OK, TOKEN, Arrived, Wire, opened, page, said
+from support.raw_server import OK, TOKEN, Arrived, Wire, opened, page, said, send_raw
 
 import linker
 from linker.errors import ConnectionFailed
@@ -24,7 +24,7 @@ async def test_a_request_says_who_asks_for_what_as_aha_wants_it(sandbox: Sandbox
     """User-Agent with the version, the token, JSON both ways, gzip taken; path and body go out as they are."""
     body = b'{"feature":{"custom_object_links":{}}}'
     async with opened(sandbox.url, token="sandbox") as pool:
-        reply = await pool.send("PUT", PATH, body)
+        reply = await send_raw(pool, "PUT", PATH, body)
     assert (reply.status, reply.body[:11]) == (200, b'{"feature":')
     (seen,) = sandbox.requests
     assert (seen.method, f"{seen.path}?{seen.query}", seen.body) == ("PUT", PATH, body)
@@ -46,7 +46,7 @@ async def test_a_gzipped_answer_comes_unpacked() -> None:
         Wire(said(page("200 OK", gzip.compress(body), "Content-Encoding: gzip"))) as wire,
         opened(wire.url) as pool,
     ):
-        assert (await pool.send("GET", "/")).body == body
+        assert (await send_raw(pool, "GET", "/")).body == body
 
 
 async def test_a_server_sets_no_cookies() -> None:
@@ -54,8 +54,8 @@ async def test_a_server_sets_no_cookies() -> None:
     answer = said(page("200 OK", b"{}", "Set-Cookie: session=1; Path=/"))
     # by name, for a cookie jar would pass over what a bare address sets
     async with Wire(answer) as wire, opened(f"http://localhost:{wire.port}") as pool:
-        await pool.send("GET", "/")
-        await pool.send("GET", "/")
+        await send_raw(pool, "GET", "/")
+        await send_raw(pool, "GET", "/")
     assert ["cookie" in request.headers for request in wire.requests] == [False, False]
 
 
@@ -63,7 +63,7 @@ async def test_a_connection_is_kept_and_used_again() -> None:
     """Five requests one after the other, GETs and PUTs, an error among them: one connection."""
     async with Wire(said(OK, page("404 Not Found", b"{}"), OK)) as wire, opened(wire.url) as pool:
         for method in ("GET", "GET", "PUT", "PUT", "GET"):
-            await pool.send(method, "/", b"{}" if method == "PUT" else None)
+            await send_raw(pool, method, "/", b"{}" if method == "PUT" else None)
     assert (len(wire.requests), wire.connections) == (5, 1)
 
 
@@ -78,9 +78,9 @@ async def test_there_are_never_more_leases_than_connections_and_no_turn_without_
 
     limiter = RateLimiter([Rate(1000, 1), Rate(5000, 60)])
     async with Wire(answer) as wire, opened(wire.url, limiter=limiter, concurrency=3) as pool:
-        await pool.send("GET", "/first")
+        await send_raw(pool, "GET", "/first")
         await wire.arrived.get()
-        sends = [asyncio.create_task(pool.send("GET", "/")) for _ in range(10)]
+        sends = [asyncio.create_task(send_raw(pool, "GET", "/")) for _ in range(10)]
         for _ in range(3):
             await wire.arrived.get()
         await asyncio.sleep(0.02)  # time in which a fourth could come, were there one
@@ -113,11 +113,11 @@ async def test_a_request_is_sent_once_though_its_kept_alive_connection_drops(how
     assert len(wire.requests) == 3  # of two; if not, `_SendOnce` has had its day
 
     async with Wire(answer) as wire, opened(wire.url) as pool:
-        await pool.send(method, "/", b"{}")
+        await send_raw(pool, method, "/", b"{}")
         with pytest.raises(ConnectionFailed, match=r"^the connection (was closed|broke)"):
-            await pool.send(method, "/", b"{}")
+            await send_raw(pool, method, "/", b"{}")
         assert len(wire.requests) == 2
-        await pool.send(method, "/", b"{}")
+        await send_raw(pool, method, "/", b"{}")
         assert (len(wire.requests), wire.connections, pool.requests) == (3, 2, 3)
 
 
@@ -126,7 +126,7 @@ async def test_a_redirect_is_handed_back_and_not_followed() -> None:
     async with Wire(said(OK)) as elsewhere:
         there = page("302 Found", b"", f"Location: {elsewhere.url}/login")
         async with Wire(said(there)) as wire, opened(wire.url) as pool:
-            reply = await pool.send("GET", "/")
+            reply = await send_raw(pool, "GET", "/")
     assert (reply.status, reply.headers["location"]) == (302, f"{elsewhere.url}/login")
     assert (len(wire.requests), elsewhere.requests) == (1, [])
 
@@ -137,7 +137,7 @@ async def test_the_proxy_is_asked_with_its_own_password() -> None:
         by_way = proxy.url.replace("http://", "http://me:secret@")
         async with opened("https://aha.invalid", proxy=by_way) as pool:
             with pytest.raises(ConnectionFailed):
-                await pool.send("GET", PATH)
+                await send_raw(pool, "GET", PATH)
     (request,) = proxy.requests
     assert (request.method, request.path) == ("CONNECT", "aha.invalid:443")
     assert request.headers["proxy-authorization"] == aiohttp.encode_basic_auth("me", "secret")
@@ -147,7 +147,7 @@ async def test_a_proxy_of_an_https_account_does_not_get_to_know_the_token() -> N
     """It is asked for a tunnel before there is any TLS: that asking must hold nothing of the account's."""
     async with Wire(said(page("403 Forbidden"))) as proxy, opened("https://aha.invalid", proxy=proxy.url) as pool:
         with pytest.raises(ConnectionFailed, match=r"^the proxy answered 403$"):
-            await pool.send("GET", PATH)
+            await send_raw(pool, "GET", PATH)
     (request,) = proxy.requests
     assert (request.method, request.path) == ("CONNECT", "aha.invalid:443")
     assert TOKEN not in str(request)
@@ -164,8 +164,8 @@ async def test_a_request_that_is_cancelled_closes_its_connection_and_keeps_its_p
     limiter = RateLimiter([Rate(3, 3600)])
     limiter._pace_s = 0.0
     async with Wire(answer) as wire, opened(wire.url, limiter=limiter, concurrency=1) as pool:
-        await pool.send("GET", "/answered")
-        send = asyncio.create_task(pool.send("PUT", "/", b"{}"))
+        await send_raw(pool, "GET", "/answered")
+        send = asyncio.create_task(send_raw(pool, "PUT", "/", b"{}"))
         await wire.arrived.get()
         await wire.arrived.get()
         send.cancel()
@@ -173,7 +173,7 @@ async def test_a_request_that_is_cancelled_closes_its_connection_and_keeps_its_p
         assert send.cancelled()
         assert await wire.closed.get() == 1
         assert repr(limiter) == "<RateLimiter 3/3600s 1 free, 0 waiting>"
-        await pool.send("GET", "/answered")
+        await send_raw(pool, "GET", "/answered")
         assert repr(limiter) == "<RateLimiter 3/3600s 0 free, 0 waiting>"
     assert len(wire.requests) == 3
 
@@ -187,7 +187,7 @@ async def test_a_run_that_is_stopped_sends_nothing_more() -> None:
         writer.write(OK)
 
     async with Wire(answer) as wire, opened(wire.url, limiter=limiter, stop=stop, concurrency=2) as pool:
-        sends = [asyncio.create_task(pool.send("GET", "/")) for _ in range(5)]
+        sends = [asyncio.create_task(send_raw(pool, "GET", "/")) for _ in range(5)]
         await wire.arrived.get()  # one under way, one waits for its turn, three for a lease
         stop.set()
         limiter.wake()
@@ -209,6 +209,6 @@ async def test_a_pool_that_is_closed_has_closed_its_connections() -> None:
     """The server sees the end of each."""
     async with Wire(said(OK)) as wire:
         async with opened(wire.url) as pool:
-            await pool.send("GET", "/")
+            await send_raw(pool, "GET", "/")
             assert wire.closed.empty()
         assert await wire.closed.get() == 1

@@ -33,6 +33,7 @@ from linker.sessions.token import Token
 from linker.settings import Rate, Settings
 from support.hostile_inputs import Surface, assert_printable, plainly
 from support.mutation import Mutator
+from support.raw_server import send_raw
 
 __all__ = ["ANSWERS"]
 
@@ -192,7 +193,7 @@ async def wire(data: bytes, rng: random.Random, _: Path) -> None:
         settings = Settings(base_url=url, rate=(), state_dir=None, timeout_s=5.0)
         async with SessionPool(settings, Token("0123456789abcdef"), RateLimiter(()), asyncio.Event()) as pool:
             try:
-                reply = await pool.send("GET", "/api/v1/features/PRJ1-1")
+                reply = await send_raw(pool, "GET", "/api/v1/features/PRJ1-1")
             except RequestFailed as error:
                 assert_printable(str(error))
                 return

@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
+from linker.api.answers import HttpAnswer
 from linker.ratelimit.limiter import RateLimiter
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 
-__all__ = ["OK", "TOKEN", "Arrived", "Wire", "opened", "page", "said"]
+__all__ = ["OK", "TOKEN", "Arrived", "Wire", "opened", "page", "said", "send_raw"]
 
 TOKEN = "tell-nobody-0123456789"
 
@@ -59,7 +60,7 @@ class Wire:
 
     Example:
         >>> async with Wire(said(OK)) as wire, opened(wire.url) as pool:
-        ...     await pool.send("GET", "/")
+        ...     await send_raw(pool, "GET", "/")
     """
 
     answer: Answering
@@ -133,3 +134,22 @@ async def opened(
         Settings(base_url=url, **options), Token(token), limiter or RateLimiter([]), stop or asyncio.Event()
     ) as pool:
         yield pool
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A request of any method, path and body, whose answer is what came back."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+
+    def understand(self, answer: HttpAnswer) -> HttpAnswer:
+        """The answer as it came."""
+        return answer
+
+
+async def send_raw(pool: SessionPool, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
+    """One try of any request, and what came back for it."""
+    request: Any = Raw(method, path, body)
+    return cast("HttpAnswer", await pool.send(lambda _: request))

@@ -10,11 +10,11 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import TypeVar, cast
+from typing import cast
 
 import orjson
 
-from linker.api.answers import HttpAnswer
+from linker.api.answers import Answer, HttpAnswer
 from linker.api.requests import Request
 from linker.model.target import Kind, Target
 from linker.ratelimit.ledger import Ledger
@@ -22,10 +22,8 @@ from linker.ratelimit.limiter import RateLimiter
 from linker.retry.fetch import Fetcher
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
-from linker.sessions.pool import Api, Outgoing, SessionPool
+from linker.sessions.pool import SessionPool
 from linker.settings import Rate, Settings
-
-R = TypeVar("R", bound=Outgoing)
 
 SETTINGS = Settings(base_url="http://localhost", attempts=20, refusals=1000, state_dir=None)
 BODY = orjson.dumps({"feature": {"id": "1", "reference_num": "PRJ1-1", "custom_object_links": []}})
@@ -70,7 +68,7 @@ class Account:
 
 
 class Pool:
-    """What `Api` needs of a `SessionPool`."""
+    """What a `Breaker` needs of a `SessionPool`."""
 
     def __init__(
         self, account: Account, limiter: RateLimiter, ways: Iterator[tuple[float, float]], concurrency: int, linker: int
@@ -82,9 +80,7 @@ class Pool:
         self._linker = linker
         self.stop = asyncio.Event()
 
-    async def exchange(
-        self, choose: Callable[[float], R | None], *, first: bool = False
-    ) -> tuple[R, HttpAnswer] | None:
+    async def send(self, choose: Callable[[float], Request | None], *, first: bool = False) -> Answer | None:
         """One request there and back. One that is cut off arrives no later than its connection is closed."""
         async with self._leases, self._limiter.turn(self.stop, first=first) as turn:
             request = choose(turn.at)
@@ -98,7 +94,7 @@ class Pool:
                 status, headers = self._account.ours(self._linker)
             await asyncio.sleep(back_s)
             turn.hear(status, headers)
-            return request, HttpAnswer(status, headers, BODY, turn.at)
+            return request.understand(HttpAnswer(status, headers, BODY, turn.at))
 
 
 class Client:
@@ -119,7 +115,7 @@ class Client:
         clock = asyncio.get_running_loop().time
         self.limiter = RateLimiter(rates, share=share, even=even, ledger=ledger, clock=clock)
         self.pool = Pool(account, self.limiter, ways, concurrency, number)
-        self._fetcher = Fetcher(SETTINGS, Api(cast("SessionPool", self.pool)), self.limiter)
+        self._fetcher = Fetcher(SETTINGS, cast("SessionPool", self.pool), self.limiter)
 
     async def get(self) -> None:
         """One read, to its end."""
