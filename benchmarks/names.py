@@ -21,7 +21,7 @@ from linker.model.target import Kind
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.index import RecordIndex
 from linker.records.table import read_table
-from linker.retry.fetch import Fetcher
+from linker.retry.sender import Sender
 from linker.sandbox.seed import seeded_account
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -38,7 +38,7 @@ async def read(url: str, *, traced: bool) -> tuple[RecordIndex, int, float]:
         begun = time.perf_counter()
         if traced:
             tracemalloc.start()
-        records = await read_table(Fetcher(settings, pool, limiter).fetch, TABLE, "name", why="by the benchmark")
+        records = await read_table(Sender(settings, pool, limiter).fetch, TABLE, "name", why="by the benchmark")
         if traced:
             held = tracemalloc.get_traced_memory()[0] / 1e6
             tracemalloc.stop()

@@ -23,7 +23,7 @@ from linker.records.preflight import Preflight
 from linker.records.table import parse_table, tables_in_use
 from linker.results.result import Result
 from linker.results.summary import Summary
-from linker.retry.fetch import Fetcher, Read
+from linker.retry.sender import Read, Sender
 from linker.retry.verdict import GiveUp
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -93,10 +93,10 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
         source.check()
     given = dict(map(parse_table, settings.table))
     async with SessionPool(settings, token, limiter, asyncio.Event()) as pool:
-        fetcher = Fetcher(settings, pool, limiter)
+        sender = Sender(settings, pool, limiter)
 
         async def read(look: ReadRequest) -> Answer | GiveUp:
-            answer = await fetcher.fetch(look)
+            answer = await sender.fetch(look)
             if isinstance(answer, Answer):
                 check.limit = answer.limit or check.limit
             return answer

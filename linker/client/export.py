@@ -16,7 +16,8 @@ from linker.model.job import LinkJob, Links, sorted_ids
 from linker.model.target import Kind, Target
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.names import NameLookup
-from linker.retry.fetch import Fetch, Fetcher, every_page
+from linker.retry.pages import every_page
+from linker.retry.sender import Fetch, Sender
 from linker.retry.verdict import GiveUp
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -47,7 +48,7 @@ async def exported(
     """
     stop = asyncio.Event()
     async with SessionPool(settings, token, limiter, stop) as pool:
-        fetch = Fetcher(settings, pool, limiter).fetch
+        fetch = Sender(settings, pool, limiter).fetch
         naming = NameLookup(fetch, names) if names is not None else None
         seen: set[str] = set()
         shown = False

@@ -12,7 +12,8 @@ from linker.batch.batch import Batch
 from linker.errors import UsageError
 from linker.model.job import LinkJob
 from linker.model.target import Target
-from linker.retry.fetch import Fetch, every_page
+from linker.retry.pages import every_page
+from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
 __all__ = ["MIRROR", "clears"]

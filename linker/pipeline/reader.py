@@ -29,7 +29,7 @@ from linker.errors import Error
 from linker.model.job import Links
 from linker.model.target import Kind, Target
 from linker.pipeline.workqueue import WorkQueue
-from linker.retry.fetch import Fetch
+from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
 __all__ = ["Snapshot", "StateReader"]

@@ -33,7 +33,7 @@ from linker.results.resume import EarlierRuns, read_done
 from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
-from linker.retry.fetch import Fetcher
+from linker.retry.sender import Sender
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
@@ -107,13 +107,12 @@ class Pipeline:
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
-        self._fetcher = Fetcher(settings, self._pool, limiter, self.stop)
-        self._preflight = Preflight(settings, self._fetcher.fetch)
-        self._creator = RecordCreator(self._preflight.names, self._fetcher)
+        self._sender = Sender(settings, self._pool, limiter, self.stop)
+        self._preflight = Preflight(settings, self._sender.fetch)
+        self._creator = RecordCreator(self._preflight.names, self._sender)
         self._layout = Layout()
         self._workers = Workers(
-            settings,
-            self._fetcher,
+            self._sender,
             self._queue,
             self._backoff,
             self._admission,
@@ -137,7 +136,7 @@ class Pipeline:
         self.summary.stopped = True
         self._stop.set()
         self._limiter.wake()
-        self._fetcher.breaker.wake()
+        self._sender.breaker.wake()
 
     def _too_many(self, error: TooManyRemovals) -> None:
         if not error.written and self._file is not None:
@@ -154,7 +153,7 @@ class Pipeline:
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
             paused_s=self._limiter.paused_s,
-            outage=self._fetcher.breaker.is_open,
+            outage=self._sender.breaker.is_open,
             elapsed_s=now - self._started,
         )
 
@@ -284,7 +283,7 @@ class Pipeline:
             lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
         await self._preflight.check_field(scope.kind, field)
-        added = [job async for job in clears(self._batch, scope, field, self._fetcher.fetch, self._is_open)]
+        added = [job async for job in clears(self._batch, scope, field, self._sender.fetch, self._is_open)]
         for job in added:
             self._batch.add(self._jobs, MIRROR, None, job)
             self._jobs += 1
@@ -294,7 +293,7 @@ class Pipeline:
 
     async def _feed(self, owner: asyncio.TaskGroup) -> None:
         """From the batch to the queue: what is seen together is counted together, before its first PUT."""
-        reader = StateReader(self._batch, self._fetcher.fetch, self._queue, owner)
+        reader = StateReader(self._batch, self._sender.fetch, self._queue, owner)
         async with aclosing(reader.snapshots(blind=self._blind)) as groups:
             async for group in groups:
                 await self._take_in(group)

@@ -23,10 +23,8 @@ from linker.results.journal import Journal
 from linker.results.result import Outcome
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
-from linker.retry.breaker import cause_of
-from linker.retry.fetch import Fetcher
-from linker.retry.verdict import Accept, Again, GiveUp, Pause, Verdict, verdict
-from linker.settings import Settings
+from linker.retry.sender import Decision, Retry, Sender
+from linker.retry.verdict import Accept, GiveUp, Pause
 from linker.work.attempts import PageSeen, Step
 from linker.work.layout import Layout
 from linker.work.work import Work
@@ -39,8 +37,7 @@ class Workers:
 
     def __init__(
         self,
-        settings: Settings,
-        fetcher: Fetcher,
+        sender: Sender,
         queue: WorkQueue[Work],
         backoff: Backoff[Work],
         admission: Admission,
@@ -49,8 +46,7 @@ class Workers:
         creator: RecordCreator,
         layout: Layout,
     ) -> None:
-        self._settings = settings
-        self._fetcher = fetcher
+        self._sender = sender
         self._queue = queue
         self._backoff = backoff
         self._admission = admission
@@ -58,7 +54,7 @@ class Workers:
         self._journal = journal
         self._creator = creator
         self._layout = layout
-        self._breaker = fetcher.breaker
+        self._breaker = sender.breaker
         self._held: list[tuple[Work, GiveUp]] = []  # given up while it may be an outage
         self._log = log.get_logger()
         self.targets_done = 0
@@ -86,13 +82,13 @@ class Workers:
                 return True
             if reply is not None:
                 planning = work.step is not Step.WRITE
-                judged = verdict(reply, work.spent, work.refusal, self._settings)
-                if self._waits(work, judged, reply):
+                decision = self._sender.judge(work.asked, reply, work.attempt, work.spent, work.refusal)
+                if self._waits(work, decision, reply):
                     return False
-                await self._take(work, self._settle(work, judged, loop.time()))
+                await self._take(work, self._settle(work, decision, loop.time()))
                 if planning and not await self._admission.admit([work]):
                     return True
-                if isinstance(judged, GiveUp) and judged.http_status == 401:
+                if isinstance(decision, GiveUp) and decision.http_status == 401:
                     return True
             elif self._breaker.is_open and work.step is not None:
                 self._go_back(work)
@@ -142,7 +138,7 @@ class Workers:
             def choose(now: float) -> Request | None:
                 return work.request(now) if work.is_noted else None
 
-        reply = await self._breaker.send(choose, first=work.goes_first)
+        reply = await self._sender.send(choose, first=work.goes_first)
         if reply is not None and work.sent_at is None:
             work.sent_at = reply.sent_at
         if isinstance(reply, TimedOut) and reply.suspended:
@@ -152,7 +148,7 @@ class Workers:
     async def _leave(self, work: Work, why: Closed | Stopped) -> None:
         """Nothing more is sent for a work."""
         if isinstance(why, Stopped):
-            self._fetcher.end(why)
+            self._sender.end(why)
         if self._journal is not None and not work.sent.in_doubt:
             self._journal.settle(work.targets)  # what was noted has not been sent
         await self._take(work, work.unchecked(asyncio.get_running_loop().time()))
@@ -168,8 +164,8 @@ class Workers:
     async def settle_held(self) -> None:
         """It was no outage: what was given up meanwhile has failed."""
         held, self._held = self._held, []
-        for work, judged in held:
-            await self._take(work, self._settle(work, judged, asyncio.get_running_loop().time()))
+        for work, decision in held:
+            await self._take(work, self._settle(work, decision, asyncio.get_running_loop().time()))
             self.targets_done += work.step is None
             self._queue.done()
 
@@ -178,34 +174,30 @@ class Workers:
             self._layout.learn(work.pending.desired.target, work.taken)
         await self._writer.take(outcomes, work.targets if work.step is None else ())
 
-    def _waits(self, work: Work, judged: Verdict, reply: Reply) -> bool:
-        """Whether a work is not done with its request, and where it waits meanwhile."""
-        match judged:
-            case Again(least_s, most_s):
+    def _waits(self, work: Work, decision: Decision, reply: Reply) -> bool:
+        """Whether a work is not done with its request; then it waits in backoff, in the queue, or is held."""
+        match decision:
+            case Retry(after_s):
                 work.refusal = 0
-                self._backoff.wait(work, self._fetcher.delay(work.asked, work.attempt, least_s, most_s, reply))
+                self._backoff.wait(work, after_s)
                 return True
-            case GiveUp() if self._breaker.in_streak and cause_of(reply) is not None:
-                self._held.append((work, judged))
+            case GiveUp() if self._breaker.suspects(reply):
+                self._held.append((work, decision))
                 return True
-            case Pause(seconds):
+            case Pause():
                 work.refused()
-                self._fetcher.pause(work.asked, seconds)
                 self._queue.again(work)
                 return True
             case _:
                 return False
 
-    def _settle(self, work: Work, judged: Verdict, now: float) -> list[Outcome]:
-        match judged:
+    def _settle(self, work: Work, decision: Decision, now: float) -> list[Outcome]:
+        match decision:
             case Accept(answer):
                 return work.answered(answer, now)
-            case GiveUp(error, 401):
-                self._fetcher.unauthorized(error.message)
-                return work.unchecked(now)
             case GiveUp(error, http_status):
-                self._log.info(log.GAVE_UP, request=str(work.asked), error=error.type.value, message=error.message)
-                return work.failed(error, http_status, now)
+                self._sender.give_up(work.asked, decision)
+                return work.unchecked(now) if http_status == 401 else work.failed(error, http_status, now)
             case _:
                 return []
 
@@ -216,7 +208,7 @@ class Workers:
             owner.create_task(self._refresh(page))
 
     async def _refresh(self, page: PageSeen[Work]) -> None:
-        answer = await self._fetcher.fetch(page.request)
+        answer = await self._sender.fetch(page.request)
         now = asyncio.get_running_loop().time()
         items = answer.page.items if isinstance(answer, Answer) and answer.page is not None else ()
         seen = {name: item for item in items for name in (item.reference, item.id) if name}

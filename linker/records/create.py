@@ -20,7 +20,7 @@ from linker.ratelimit.limiter import Closed
 from linker.records.index import RecordIndex
 from linker.records.names import NameResolver
 from linker.records.table import Table, read_table, told
-from linker.retry.fetch import Fetcher
+from linker.retry.sender import Sender
 from linker.retry.verdict import GiveUp
 from linker.text import harmless
 
@@ -30,9 +30,9 @@ __all__ = ["RecordCreator"]
 class RecordCreator:
     """Makes the missing records of one run."""
 
-    def __init__(self, names: NameResolver, fetcher: Fetcher) -> None:
+    def __init__(self, names: NameResolver, sender: Sender) -> None:
         self._names = names
-        self._fetcher = fetcher
+        self._sender = sender
         self._made: dict[tuple[Table, str], asyncio.Task[str | Error]] = {}
         self._looking = asyncio.Lock()
         self._looks: dict[Table, tuple[float, RecordIndex]] = {}  # when it began, and what there was
@@ -80,7 +80,7 @@ class RecordCreator:
         return ids, errors
 
     async def _create(self, table: Table, name: str) -> str | Error:
-        answer = await self._fetcher.fetch(Create(table[0], {"name": name}), lambda: self._arrived(table, name))
+        answer = await self._sender.fetch(Create(table[0], {"name": name}), lambda: self._arrived(table, name))
         if isinstance(answer, GiveUp):
             message = f"the record {name!r} could not be created: {answer.error.message}"
             return Error(answer.error.type, message, answer.error.retryable)
@@ -100,7 +100,7 @@ class RecordCreator:
             if began < since:
                 began = asyncio.get_running_loop().time()
                 try:
-                    records = await read_table(self._fetcher.fetch, table, "name", why="after a lost answer")
+                    records = await read_table(self._sender.fetch, table, "name", why="after a lost answer")
                 except (UsageError, Stopped) as error:
                     message = f"no answer came, and whether it is there by now cannot be seen: {error}"
                     return GiveUp(Error(ErrorType.CONNECTION, message, retryable=True), None)

@@ -16,7 +16,7 @@ from linker.api.requests import definitions
 from linker.errors import InvalidJob
 from linker.model.job import is_field
 from linker.model.target import Kind
-from linker.retry.fetch import Read
+from linker.retry.sender import Read
 from linker.text import plain
 
 __all__ = ["LINK_MANY", "Definition", "Fields", "read_fields"]

@@ -17,7 +17,7 @@ from linker.model.target import Kind
 from linker.records.fields import Fields
 from linker.records.index import RecordIndex, key_of
 from linker.records.table import Table, parse_table, read_table, table_of_record, tables_in_use
-from linker.retry.fetch import Read
+from linker.retry.sender import Read
 from linker.settings import Settings
 
 __all__ = ["NameLookup", "NameResolver", "UnknownRecord"]

@@ -9,7 +9,7 @@ from linker.model.job import LinkJob
 from linker.model.target import Kind
 from linker.records.fields import Fields, read_fields
 from linker.records.names import NameResolver, UnknownRecord
-from linker.retry.fetch import Read
+from linker.retry.sender import Read
 from linker.settings import Settings
 from linker.sources import Entry, Rejection
 

@@ -15,7 +15,7 @@ from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
 from linker.model.job import NAME_LIMIT, is_field, record_id
 from linker.model.target import Kind
 from linker.records.index import RecordIndex
-from linker.retry.fetch import Read
+from linker.retry.sender import Read
 from linker.retry.verdict import GiveUp
 
 __all__ = ["Table", "parse_table", "read_table", "table_of_record", "tables_in_use", "told"]

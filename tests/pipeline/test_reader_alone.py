@@ -19,7 +19,7 @@ from linker.errors import Error
 from linker.model.job import Mode
 from linker.pipeline.reader import Snapshot, StateReader
 from linker.pipeline.workqueue import WorkQueue
-from linker.retry.fetch import Fetch
+from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
 

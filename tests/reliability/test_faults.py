@@ -140,7 +140,7 @@ async def test_an_outage_costs_its_own_time_and_no_job(sandbox: Sandbox, proxy: 
         results = aiter(run)
         done = [await anext(results)]
         await proxy.down()
-        breaker = run._pipeline._fetcher.breaker
+        breaker = run._pipeline._sender.breaker
         gathering = asyncio.create_task(read_into(done, results))
         await until(lambda: breaker.is_open and breaker._probes > 5)
         await proxy.up()

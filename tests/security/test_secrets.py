@@ -64,7 +64,7 @@ async def test_results_logs_and_reprs_keep_the_token(sandbox: Sandbox, logs: lis
         run = aha.run([*features(20), {"id": "PRJ1-1", "kind": "nothing"}], path)
         results: list[linker.Result] = []
         await read_into(results, run)
-        assert_kept(aha, run, run._pipeline, run._pipeline._pool, run._pipeline._fetcher, run._pipeline._limiter)
+        assert_kept(aha, run, run._pipeline, run._pipeline._pool, run._pipeline._sender, run._pipeline._limiter)
         assert_kept(aha._settings, run.progress(), run.summary, str(aha), str(run))
     assert {result.status for result in results} == set(linker.Status) - {linker.Status.UNCHANGED}
     assert len(logs) > 8

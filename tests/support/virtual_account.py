@@ -19,7 +19,7 @@ from linker.api.requests import Request
 from linker.model.target import Kind, Target
 from linker.ratelimit.ledger import Ledger
 from linker.ratelimit.limiter import RateLimiter
-from linker.retry.fetch import Fetcher
+from linker.retry.sender import Sender
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
 from linker.sessions.pool import SessionPool
@@ -115,8 +115,8 @@ class Client:
         clock = asyncio.get_running_loop().time
         self.limiter = RateLimiter(rates, share=share, even=even, ledger=ledger, clock=clock)
         self.pool = Pool(account, self.limiter, ways, concurrency, number)
-        self._fetcher = Fetcher(SETTINGS, cast("SessionPool", self.pool), self.limiter)
+        self._sender = Sender(SETTINGS, cast("SessionPool", self.pool), self.limiter)
 
     async def get(self) -> None:
         """One read, to its end."""
-        await self._fetcher.fetch(Request(Target(Kind.FEATURE, "PRJ1-1")))
+        await self._sender.fetch(Request(Target(Kind.FEATURE, "PRJ1-1")))

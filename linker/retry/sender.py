@@ -1,0 +1,163 @@
+"""Sends requests until there is an answer that counts; what a reply means for the whole run is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from linker import log
+from linker.api.answers import Answer, Reply
+from linker.api.lists import PageRequest
+from linker.api.requests import ApiRequest, ReadRequest, Request
+from linker.errors import OutOfDescriptors, Stopped, TimedOut, Unauthorized
+from linker.ratelimit.limiter import Closed, RateLimiter
+from linker.retry.breaker import Breaker, describe
+from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
+from linker.sessions.pool import SessionPool
+from linker.settings import Settings
+
+__all__ = ["Decision", "Fetch", "Read", "Retry", "Sender"]
+
+_A_YEAR_S: Final = 365 * 86400.0
+
+Fetch: TypeAlias = Callable[[Request | PageRequest], Coroutine[Any, Any, Answer | GiveUp]]
+"""`Sender.fetch` for a target, or for a page of a list."""
+
+Read: TypeAlias = Callable[[ReadRequest], Coroutine[Any, Any, Answer | GiveUp]]
+"""`Sender.fetch` for an object that its caller reads."""
+
+
+class Retry(msgspec.Struct, frozen=True, gc=False):
+    """Send the request again after `after_s` seconds."""
+
+    after_s: float
+
+
+Decision: TypeAlias = Accept | Retry | Pause | GiveUp
+"""What follows from a reply."""
+
+
+class Sender:
+    """Sends requests of one run to one account.
+
+    A stage that needs an answer calls `fetch`. A worker calls `send` and `judge` for one try, so that it is free for
+    other work while a request waits for its next try.
+
+    Args:
+        stop: called with the error when the run must end, such as for a token that the account rejects. Without it,
+            that error is raised.
+    """
+
+    def __init__(
+        self, settings: Settings, pool: SessionPool, limiter: RateLimiter, stop: Callable[[Stopped], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._limiter = limiter
+        self._stop = stop
+        self.breaker = Breaker(settings, pool, self.end)
+        self._log = log.get_logger()
+
+    async def fetch(
+        self, request: ApiRequest, arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None
+    ) -> Answer | GiveUp:
+        """Send a request until there is an answer that counts, or no further try makes sense.
+
+        Args:
+            arrived: for a request that must not be applied twice. It is called before a second try if no answer came
+                to an earlier one; what it returns, unless None, is returned instead of trying again.
+
+        Raises:
+            asyncio.CancelledError: the run is being stopped.
+            Stopped: the run must end, and this sender has no `stop`.
+        """
+        attempt = refusal = 0
+        in_doubt = False
+        while True:
+            if in_doubt and arrived is not None and (found := await arrived()) is not None:
+                return found
+            attempt += 1
+            try:
+                reply = await self.send(lambda _: request)
+            except Closed:
+                raise asyncio.CancelledError from None
+            in_doubt = in_doubt or not isinstance(reply, Answer) or reply.status >= 500 or reply.status == 408
+            if reply is None:  # an outage, during which no try counts
+                attempt = 0
+                continue
+            if isinstance(reply, TimedOut) and reply.suspended:
+                attempt -= 1
+            match self.judge(request, reply, attempt, attempt, refusal):
+                case Accept(answer):
+                    return answer
+                case Retry(after_s):
+                    refusal = 0
+                    await asyncio.sleep(after_s)
+                case Pause():
+                    attempt, refusal = attempt - 1, refusal + 1
+                case GiveUp() as given_up:
+                    self.give_up(request, given_up)
+                    if given_up.http_status == 401:
+                        raise asyncio.CancelledError
+                    return given_up
+
+    async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Reply | None:
+        """Send one request once, and return the reply; None if it was not sent, or failed of an outage.
+
+        Args:
+            choose, first: as for `SessionPool.send`.
+
+        Raises:
+            Closed: the run is being stopped; nothing was sent.
+        """
+        try:
+            return await self.breaker.send(choose, first=first)
+        except OutOfDescriptors as error:
+            self.end(error)
+            raise Closed from None
+
+    def judge(self, request: ApiRequest, reply: Reply, attempt: int, counted: int, refusal: int) -> Decision:
+        """Return what follows from a reply. If the account asks for a pause, the whole run pauses from now on.
+
+        Args:
+            attempt: how often the request was sent.
+            counted: how many of these tries count towards `Settings.attempts`.
+            refusal: how many 429s in a row came before this reply.
+        """
+        match verdict(reply, counted, refusal, self._settings):
+            case Again(least_s, most_s):
+                after_s = random.uniform(least_s, most_s)  # noqa: S311  jitter is no secret
+                why = describe(reply)
+                self._log.info(log.RETRY, request=str(request), attempt=attempt, after_s=round(after_s, 2), why=why)
+                return Retry(after_s)
+            case Pause(seconds) as pause:
+                self._pause(request, seconds)
+                return pause
+            case decision:
+                return decision
+
+    def give_up(self, request: ApiRequest, given_up: GiveUp) -> None:
+        """Log that a request has failed for good; if the account rejects the token (401), end the run."""
+        error = given_up.error
+        if given_up.http_status == 401:
+            self.end(Unauthorized(f"the account did not take the token ({error.message}); nothing more is sent"))
+        else:
+            self._log.info(log.GAVE_UP, request=str(request), error=error.type.value, message=error.message)
+
+    def end(self, why: Stopped) -> None:
+        """End the run. Raises `why` if this sender has no `stop`."""
+        if self._stop is None:
+            raise why
+        self._stop(why)
+
+    def _pause(self, request: ApiRequest, seconds: float) -> None:
+        self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
+        if seconds > self._settings.max_wait:
+            at = datetime.now(UTC) + timedelta(seconds=min(seconds, _A_YEAR_S))
+            self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on after {at:%Y-%m-%d %H:%M:%S} UTC"))
+        else:
+            self._limiter.pause(seconds)
