@@ -16,7 +16,7 @@ from linker.model.job import LinkJob, Links, sorted_ids
 from linker.model.target import Kind, Target
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.names import NameLookup
-from linker.retry.pages import every_page
+from linker.retry.pages import pages
 from linker.retry.sender import Fetch, Sender
 from linker.retry.verdict import GiveUp
 from linker.sessions.pool import SessionPool
@@ -52,9 +52,9 @@ async def exported(
         naming = NameLookup(fetch, names) if names is not None else None
         seen: set[str] = set()
         shown = False
-        async with aclosing(every_page(fetch, listing)) as pages:
-            async for request, page in pages:
-                for item in _items(_read(request, page)):
+        async with aclosing(pages(fetch, listing.page)) as answers:
+            async for request, answer in answers:
+                for item in _items(_read(request, answer)):
                     name = item.reference or item.id
                     if not name:
                         raise ExportFailed(f"the list of {listing} shows something without a name; {_NOT_ALL}")

@@ -12,7 +12,7 @@ from linker.batch.batch import Batch
 from linker.errors import UsageError
 from linker.model.job import LinkJob
 from linker.model.target import Target
-from linker.retry.pages import every_page
+from linker.retry.pages import pages
 from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
@@ -39,8 +39,8 @@ async def clears(
     """
     unnamed: dict[str, str] = {}  # numeric id -> the name to write it by
     unseen = {target for target in batch.all_names() if target.kind is scope.kind and _may_be_in(scope, target)}
-    async with aclosing(every_page(fetch, scope)) as pages:
-        async for _, answer in pages:
+    async with aclosing(pages(fetch, scope.page)) as answers:
+        async for _, answer in answers:
             if isinstance(answer, GiveUp) or answer.page is None:
                 raise UsageError(f"--mirror: the list of {scope} cannot be read{_why(answer)}; nothing is cleared")
             for item in answer.page.items:

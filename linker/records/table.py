@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, Final
 
 from linker import log
 from linker.api.answers import Answer
-from linker.api.lists import PAGE_SIZE, Listing
+from linker.api.lists import Listing
 from linker.api.requests import linked_in, record, records
 from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
 from linker.model.job import NAME_LIMIT, is_field, record_id
 from linker.model.target import Kind
 from linker.records.index import RecordIndex
+from linker.retry.pages import pages
 from linker.retry.sender import Read
 from linker.retry.verdict import GiveUp
 
 __all__ = ["Table", "parse_table", "read_table", "table_of_record", "tables_in_use", "told"]
 
-_AHEAD: Final = 8
-"""Pages under way at once."""
+_AT_ONCE: Final = 8
+"""Pages that are read at once."""
 
 _PASSES: Final = 3
 """How often a list is read that grows or shrinks meanwhile, so that records move between its pages."""
@@ -103,10 +104,10 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
 
     for listing in table:
         for _ in range(_PASSES):
-            whole = await _Reading(read, listing, take).is_whole(why)
-            if whole:
+            is_complete = await _read_all(read, listing, take, why)
+            if is_complete:
                 break
-        found.whole = found.whole and whole
+        found.whole = found.whole and is_complete
     if len(found) and not is_held:
         there = ", ".join(sorted(fields)[:_FIELDS_SHOWN]) or "none that are shown"
         raise UsageError(f"no record of {told(table)} has a field {field!r} that holds anything; there are {there}")
@@ -114,67 +115,42 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
     return found
 
 
-class _Reading:
-    """One pass over a table's list; some pages at once, when the first has told how many there are."""
+async def _read_all(
+    read: Read, listing: Listing, take: Callable[[Sequence[dict[str, Any]]], list[str]], why: str
+) -> bool:
+    """Read a table's list once, and return whether as many records were seen as it reports.
 
-    def __init__(self, read: Read, listing: Listing, take: Callable[[Sequence[dict[str, Any]]], list[str]]) -> None:
-        self._read = read
-        self._listing = listing
-        self._take = take
-        self._whole = False  # without `fields=`
-        self._last = 1
-        self._total = 0
-        self._ids: set[int] = set()
-        self._failed: GiveUp | None = None
+    Raises:
+        UsageError: there is no such list.
+        Stopped: it cannot be read to its end.
+    """
+    total = 0
+    seen: set[int] = set()
+    for whole in (False, True):  # some accounts show no fields of records unless `fields=` is left out
+        number = 0
+        async with aclosing(pages(read, partial(records, listing, whole=whole), at_once=_AT_ONCE)) as answers:
+            async for _, answer in answers:
+                if isinstance(answer, GiveUp):
+                    raise _unreadable(listing, answer, why)
+                number += 1
+                value = answer.value or {}
+                items = value.get("custom_object_records", [])
+                if number == 1 and not whole and items and not any("custom_fields" in item for item in items):
+                    break
+                seen.update(map(hash, take(items)))
+                total = _number(value, "total_records")
+                if len(seen) == total and number >= _number(value, "total_pages"):
+                    return True
+            else:
+                break
+    return len(seen) >= total
 
-    async def is_whole(self, why: str) -> bool:
-        """Read it; whether as many records were seen as there are by the list's own word.
 
-        Raises:
-            UsageError: there is no such list.
-            Stopped: it cannot be read to its end.
-        """
-        full = await self._page(1)
-        numbers = iter(range(2, self._last + 1))
-        async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(self._pages(numbers)) for _ in range(min(_AHEAD, self._last - 1))]
-        if any(reader.cancelled() for reader in readers):  # the run is being stopped
-            raise asyncio.CancelledError
-        number, more = self._last, full if self._last == 1 else True
-        while self._failed is None and more and len(self._ids) != self._total:
-            number, known = number + 1, len(self._ids)
-            more = await self._page(number) and len(self._ids) > known
-        if self._failed is not None:
-            raise self._error(self._failed, why)
-        return len(self._ids) >= self._total
-
-    async def _pages(self, numbers: Iterator[int]) -> None:
-        for number in numbers:
-            if not await self._page(number) and number < self._last:
-                return  # it has become shorter, or its total is wrong
-
-    async def _page(self, number: int) -> bool:
-        """Read a page; whether it is full, so that there may be more."""
-        answer = await self._read(records(self._listing, number, whole=self._whole))
-        if isinstance(answer, GiveUp):
-            self._failed = self._failed or answer
-            return False
-        value = answer.value or {}
-        items = value.get("custom_object_records", [])
-        if number == 1:
-            if items and not self._whole and not any("custom_fields" in item for item in items):
-                self._whole = True
-                return await self._page(1)
-            self._last = max(1, _number(value, "total_pages"))
-        self._total = _number(value, "total_records")
-        self._ids.update(map(hash, self._take(items)))
-        return len(items) >= PAGE_SIZE
-
-    def _error(self, failed: GiveUp, why: str) -> LinkerError:
-        message = f"the records of {self._listing.place} ({why}) cannot be read: {failed.error.message}"
-        if failed.http_status in (403, 404):
-            return UsageError(f"{message}; is that the table?")
-        return Stopped(message)
+def _unreadable(listing: Listing, failed: GiveUp, why: str) -> LinkerError:
+    message = f"the records of {listing.place} ({why}) cannot be read: {failed.error.message}"
+    if failed.http_status in (403, 404):
+        return UsageError(f"{message}; is that the table?")
+    return Stopped(message)
 
 
 def _number(value: Mapping[str, Any], what: str) -> int:
