@@ -21,6 +21,8 @@ What becomes of a *job* is never an exception but a `Result`, whose `Error.type`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import msgspec
@@ -45,6 +47,7 @@ __all__ = [
     "TooManyRemovals",
     "Unauthorized",
     "UsageError",
+    "ungrouped",
 ]
 
 
@@ -161,3 +164,28 @@ class BadAnswer(RequestFailed):
     """An answer that is no JSON of Aha!'s: a proxy's page, half a body."""
 
     type = ErrorType.BAD_ANSWER
+
+
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """Raise the one error that matters instead of the `ExceptionGroup` in which a `TaskGroup` raises it.
+
+    That is the first `LinkerError` in the group, or else the group's only error. A group of several other errors is
+    raised as it is.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(_members(group))
+        ours = [error for error in errors if isinstance(error, LinkerError)]
+        if ours or len(errors) == 1:
+            raise (ours or errors)[0] from None
+        raise
+
+
+def _members(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _members(error)
+        else:
+            yield error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeAlias, cast
 
-from linker.errors import LinkerError, UsageError
+from linker.errors import UsageError
 from linker.model.target import Kind
 from linker.pipeline.stages import Pipeline, Progress
 from linker.ratelimit.limiter import RateLimiter
@@ -113,7 +113,7 @@ class Run:
                     break
                 self._more.clear()
                 await self._more.wait()
-            await self._end()
+            await self._task
         finally:
             await self.aclose()
 
@@ -136,19 +136,6 @@ class Run:
         if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.exception()  # seen: who left the loop early does not want it
 
-    async def _end(self) -> None:
-        assert self._task is not None
-        try:
-            await self._task
-        except BaseExceptionGroup as group:
-            errors = list(_leaves(group))
-            for error in errors:
-                if isinstance(error, LinkerError):
-                    raise error from None
-            if len(errors) == 1:  # what the caller's own iterable raised, say
-                raise errors[0] from None
-            raise
-
     async def _deliver(self, outcomes: list[Outcome]) -> None:
         if self._unread:
             return
@@ -157,11 +144,3 @@ class Run:
         while len(self._ready) > _READY_AT_MOST and not self._unread:
             self._room.clear()
             await self._room.wait()
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -16,7 +16,7 @@ from linker.api.lists import Listing, PageRequest
 from linker.batch.batch import Batch
 from linker.batch.change import Intent
 from linker.batch.merge import DesiredState, Dropped, Job
-from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError
+from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError, ungrouped
 from linker.model.target import Target
 from linker.pipeline.guard import Admission, Guard
 from linker.pipeline.mirror import MIRROR, clears
@@ -170,16 +170,10 @@ class Pipeline:
         self._preflight.names.check()
         with self._file or nullcontext():
             try:
-                async with self._pool, asyncio.TaskGroup() as group:
-                    writer = group.create_task(self._writer.run())
-                    stages = group.create_task(self._stages())
-                    watch = group.create_task(self._drain(stages))
-                    await asyncio.wait({stages})
-                    watch.cancel()
-                    await self._writer.end()
-                    await writer
-            except BaseExceptionGroup as group:
-                if self._file is not None and group.subgroup(UsageError) is not None:
+                with ungrouped():
+                    await self._connected()
+            except UsageError:
+                if self._file is not None:
                     self._file.discard()  # nothing was sent
                 raise
             finally:
@@ -196,6 +190,16 @@ class Pipeline:
             changed = next((source.name for source in self._sources if source.changed()), None)
             if changed is not None and not self._dry and not self.summary.stopped:
                 raise InputChanged(f"{changed} was written to since it was read; what it said then is done")
+
+    async def _connected(self) -> None:
+        async with self._pool, asyncio.TaskGroup() as group:
+            writer = group.create_task(self._writer.run())
+            stages = group.create_task(self._stages())
+            watch = group.create_task(self._drain(stages))
+            await asyncio.wait({stages})
+            watch.cancel()
+            await self._writer.end()
+            await writer
 
     async def _drain(self, stages: asyncio.Task[None]) -> None:
         """When the run is stopped, give what is under way its time."""

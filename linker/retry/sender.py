@@ -59,6 +59,7 @@ class Sender:
         self._settings = settings
         self._limiter = limiter
         self._stop = stop
+        self._ended: Stopped | None = None
         self.breaker = Breaker(settings, pool, self.end)
         self._log = log.get_logger()
 
@@ -113,7 +114,10 @@ class Sender:
 
         Raises:
             Closed: the run is being stopped; nothing was sent.
+            Stopped: the run must end, and this sender has no `stop`.
         """
+        if self._ended is not None:  # another request of this sender found out, while this one waited
+            raise self._ended
         try:
             return await self.breaker.send(choose, first=first)
         except OutOfDescriptors as error:
@@ -151,6 +155,7 @@ class Sender:
     def end(self, why: Stopped) -> None:
         """End the run. Raises `why` if this sender has no `stop`."""
         if self._stop is None:
+            self._ended = why
             raise why
         self._stop(why)
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from support.command import Command
+from support.odd_lists import refuse_page
 from support.runs import ACME, ZANE, eager, names, write_jobs
 
 from linker import Kind
 from linker.sandbox import Sandbox
+from linker.sandbox.routes import refusal
 
 JOBS = [
     {"id": "PRJ1-1", "links": {"customers": [ACME]}},
@@ -161,3 +163,21 @@ async def test_from_python(sandbox: Sandbox) -> None:
     assert (check.files.jobs, check.files.targets, check.files.rejected.rejected) == (1, 1, 0)
     assert check.fields is not None
     assert {(each.kind, each.key): each.table for each in check.fields}[Kind.EPIC, "contracts"] == "PRJ1/contracts"
+
+
+async def test_a_token_that_is_rejected_while_a_table_is_read_is_told(command: Command) -> None:
+    """On a later page of a table, when several are in flight: from Python and as a command, like on the first."""
+    async with Sandbox(limits=[], records=1000) as sandbox:
+        refuse_page(sandbox, 3, refusal(401, "unauthorized"))
+        jobs = [{"id": "PRJ1-1", "links": {"customers": [{"name": "Acme Corp"}]}}]
+        async with eager(sandbox, preflight=True, max_wait=0.05, table={"customers": "PRJ1/customers"}) as aha:
+            check = await aha.check(jobs)
+        assert check.problem is not None
+        assert check.problem.startswith("the account takes the token no more (401: unauthorized)")
+        write_jobs(command.folder / "links.jsonl", jobs)
+        command.environment = {**command.environment, "AHA_URL": sandbox.url}
+        table = ("--table", "customers=PRJ1/customers", "--rate", "1000/1s", "--max-wait", "0.05")
+        checked = await command("check", "links.jsonl", *table)
+    assert checked.code == 1
+    assert "a fault of linker itself" not in checked.stderr
+    assert "problem   the account takes the token no more (401: unauthorized)" in checked.stdout

@@ -7,10 +7,13 @@ import signal
 
 import pytest
 from support.command import Command
-from support.runs import ACME, ZANE, names, until
+from support.odd_lists import refuse_page
+from support.runs import ACME, ZANE, eager, names, until
 
 from linker import Kind
+from linker.errors import ExportFailed
 from linker.sandbox import Sandbox
+from linker.sandbox.routes import refusal
 
 CONTRACT = "7036045937940700101"
 
@@ -164,3 +167,21 @@ async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, argum
     assert (exported.code, exported.stdout) == (2, "")
     assert said in exported.stderr
     assert sandbox.stats.requests == 0
+
+
+async def test_a_token_that_is_rejected_while_names_are_read_is_told(command: Command) -> None:
+    """On a later page of a table, when several are in flight: exit 3, and `ExportFailed` from Python."""
+    why = "the account takes the token no more (401: unauthorized)"
+    async with Sandbox(limits=[], records=1000) as sandbox:
+        sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
+        refuse_page(sandbox, 3, refusal(401, "unauthorized"))
+        async with eager(sandbox, max_wait=0.05) as aha:
+            with pytest.raises(ExportFailed) as caught:
+                _ = [job async for job in aha.export("feature", names=True)]
+        assert str(caught.value).startswith(why)
+        command.environment = {**command.environment, "AHA_URL": sandbox.url}
+        options = ("--rate", "1000/1s", "--max-wait", "0.05")
+        exported = await command("export", "--kind", "feature", "--names", "-o", "links.jsonl", *options)
+    assert exported.code == 3
+    assert f"linker: {why}" in exported.stderr
+    assert names(command.folder) == []
