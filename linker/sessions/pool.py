@@ -160,7 +160,7 @@ class SessionPool:
             allow_redirects=False,  # a redirect must not take the token elsewhere
             middlewares=(_SendOnce(),),
         ) as response:
-            turn.hear(response.status, response.headers)
+            turn.record_answer(response.status, response.headers)
             headers = self._token.kept_out_of_headers(response.headers)
             body = self._token.kept_out_of(await _body(response))
         return request.understand(HttpAnswer(response.status, headers, body, turn.at))

@@ -16,7 +16,7 @@ from linker import Kind, Settings, UndoFile, UsageError
 from linker.disk.lines import DISK
 from linker.disk.private import make_folder, open_private
 from linker.ratelimit.limiter import RateLimiter
-from linker.ratelimit.shared import SharedFile
+from linker.ratelimit.storage import SharedFile
 from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
 

@@ -63,7 +63,7 @@ class Client:
                 self.account.arrive()
             await asyncio.sleep(back_s)
             if answered:
-                turn.hear(200, {})
+                turn.record_answer(200, {})
 
 
 RATES = st.lists(
@@ -134,7 +134,7 @@ def test_who_comes_first_goes_first() -> None:
             async with limiter.turn(asyncio.Event()) as turn:
                 went.append(number)
                 await asyncio.sleep(1)
-                turn.hear(200, {})
+                turn.record_answer(200, {})
 
         async with asyncio.TaskGroup() as group:
             for number in range(20):

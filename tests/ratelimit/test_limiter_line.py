@@ -21,7 +21,7 @@ def test_who_goes_first_is_served_before_all_others_that_wait(cancelled: list[st
 
         async def send(name: str, *, first: bool = False) -> None:
             async with limiter.turn(stop, first=first) as turn:
-                turn.hear(200, {})
+                turn.record_answer(200, {})
                 order.append(name)
 
         await send("open")
@@ -53,7 +53,7 @@ def test_a_place_that_was_not_used_is_free_again_at_once() -> None:
             async with limiter.turn(stop) as turn:
                 turn.give_back()
         async with limiter.turn(stop) as turn:
-            turn.hear(200, {})
+            turn.record_answer(200, {})
         assert limiter.turns == 1
         return asyncio.get_running_loop().time()
 

@@ -110,7 +110,7 @@ def test_no_more_leave_than_are_left_until_the_reset(
                 await asyncio.sleep(way_s)
                 told = (100, remaining, reset_s) if len(at) == 1 else None
                 names = ("X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset")
-                turn.hear(200, dict(zip(names, map(str, told), strict=True)) if told else {})
+                turn.record_answer(200, dict(zip(names, map(str, told), strict=True)) if told else {})
 
         await asyncio.gather(*(send() for _ in range(24)))
         return [each - way_s for each in at]  # from the first answer on
@@ -138,7 +138,7 @@ def test_after_a_429_one_request_looks_and_the_rest_go_on_when_it_was_answered()
                     status = statuses.get(number, 200)
                     sent.append((turn.at, status))
                     await asyncio.sleep(0.2)
-                    turn.hear(status, {})
+                    turn.record_answer(status, {})
                 if status == 200:
                     return
                 limiter.pause(5.0)
@@ -164,7 +164,9 @@ def test_a_limit_of_no_rate_of_ours_is_said_and_not_applied(caplog: pytest.LogCa
         for _ in range(5):
             async with limiter.turn(asyncio.Event()) as turn:
                 at.append(turn.at)
-                turn.hear(200, {"X-Ratelimit-Limit": "50", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "9"})
+                turn.record_answer(
+                    200, {"X-Ratelimit-Limit": "50", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "9"}
+                )
         return at
 
     assert run(turns()) == pytest.approx([0.0, 0.36, 0.72, 1.08, 1.44], abs=0.01)

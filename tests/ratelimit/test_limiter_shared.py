@@ -17,22 +17,24 @@ from support.command import Command
 from support.virtual_account import Account, Client
 from support.virtual_clock import run
 
-from linker.ratelimit.ledger import SILENCE, Permit, Places, Wait
+from linker.ratelimit.layout import LedgerState
+from linker.ratelimit.ledger import PermitLedger
 from linker.ratelimit.limiter import RateLimiter
-from linker.ratelimit.shared import Cells, SharedFile
+from linker.ratelimit.permit import NO_ANSWER, Permit, Wait
+from linker.ratelimit.storage import SharedFile
 from linker.sandbox import Sandbox
 from linker.sandbox.limits import WINDOWS
 from linker.settings import Rate, Settings
 
-ROWS = 16
+PARTICIPANTS = 16
 TIMEOUT_S = 5.0
 
 
 class Page:
     """A file that processes share, without the file: its lock is free, or another's so many times."""
 
-    def __init__(self, cells: Cells | None = None) -> None:
-        self.cells = cells or Cells(array("d", bytes(8 * Cells.length(ROWS, 256))), ROWS)
+    def __init__(self, state: LedgerState | None = None) -> None:
+        self.state = state or LedgerState(array("d", bytes(8 * LedgerState.length(PARTICIPANTS, 256))), PARTICIPANTS)
         self.busy = 0.0
 
     def lock(self) -> bool:
@@ -48,7 +50,7 @@ class Machine:
     """Processes that share an account's quota, started and killed at will."""
 
     def __init__(self, account: Account, rates: list[Rate]) -> None:
-        self._cells = Page().cells
+        self._state = Page().state
         self._pages: dict[int, Page] = {}
         self.account = account
         self._rates = rates
@@ -58,8 +60,8 @@ class Machine:
     def start(self, pid: int, way_s: float, concurrency: int) -> None:
         """A process that has as much to do as it can."""
         clock = asyncio.get_running_loop().time
-        page = self._pages[pid] = Page(self._cells)
-        ledger = Places(
+        page = self._pages[pid] = Page(self._state)
+        ledger = PermitLedger(
             self._rates,
             page,
             timeout_s=TIMEOUT_S,
@@ -199,7 +201,7 @@ def test_a_pause_is_everybody_s_and_one_looks_whether_it_is_over() -> None:
     async def turns() -> list[tuple[float, int]]:
         loop, page, stop, sent = asyncio.get_running_loop(), Page(), asyncio.Event(), list[tuple[float, int]]()
         limiters = [
-            RateLimiter([Rate(100, 1.0)], ledger=Places([Rate(100, 1.0)], page, clock=loop.time), clock=loop.time)
+            RateLimiter([Rate(100, 1.0)], ledger=PermitLedger([Rate(100, 1.0)], page, clock=loop.time), clock=loop.time)
             for _ in range(2)
         ]
 
@@ -207,7 +209,7 @@ def test_a_pause_is_everybody_s_and_one_looks_whether_it_is_over() -> None:
             async with limiters[number].turn(stop) as turn:
                 sent.append((turn.at, number))
                 await asyncio.sleep(0.5)
-                turn.hear(200, {})
+                turn.record_answer(200, {})
 
         await asyncio.gather(send(0), send(1))
         limiters[0].pause(30.0)
@@ -226,15 +228,15 @@ def test_a_lock_that_another_holds_is_waited_for_and_nothing_is_lost() -> None:
 
     async def free() -> list[tuple[Rate, int]]:
         loop, page, stop = asyncio.get_running_loop(), Page(), asyncio.Event()
-        ledger = Places([Rate(3, 1.0)], page, clock=loop.time)
+        ledger = PermitLedger([Rate(3, 1.0)], page, clock=loop.time)
         limiter = RateLimiter([Rate(3, 1.0)], ledger=ledger, clock=loop.time)
         page.busy = 100
         async with limiter.turn(stop) as turn:
             assert 0.15 < turn.at < 0.25
-            turn.hear(200, {})
+            turn.record_answer(200, {})
             page.busy = 100
         async with limiter.turn(stop) as turn:
-            turn.hear(200, {})
+            turn.record_answer(200, {})
         assert ledger.free() == [(Rate(3, 1.0), 1)]
         await asyncio.sleep(1.01)
         return ledger.free()
@@ -248,8 +250,8 @@ def test_what_a_dead_process_held_is_free_again_a_window_later_and_a_stuck_one_s
     async def free_after(alive: bool) -> float:
         loop, page = asyncio.get_running_loop(), Page()
         rates = [Rate(2, 10.0)]
-        dead = Places(rates, page, timeout_s=30.0, clock=loop.time, pid=1, is_alive=lambda _: alive)
-        other = Places(rates, page, timeout_s=30.0, clock=loop.time, pid=2, is_alive=lambda _: alive)
+        dead = PermitLedger(rates, page, timeout_s=30.0, clock=loop.time, pid=1, is_alive=lambda _: alive)
+        other = PermitLedger(rates, page, timeout_s=30.0, clock=loop.time, pid=2, is_alive=lambda _: alive)
         dead.take()
         dead.take()
         while isinstance(wait := other.take(), Wait):  # noqa: ASYNC110  what the quota does
@@ -265,16 +267,16 @@ def test_a_row_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
 
     async def rows() -> tuple[int, int]:
         loop, page = asyncio.get_running_loop(), Page()
-        ledgers = [Places([Rate(60, 5.0)], page, clock=loop.time) for _ in range(3 * ROWS)]
+        ledgers = [PermitLedger([Rate(60, 5.0)], page, clock=loop.time) for _ in range(3 * PARTICIPANTS)]
         for ledger in ledgers:
             permit = ledger.take()
             assert isinstance(permit, Permit)
-        assert ledgers[0].free() == [(Rate(60, 5.0), 60 - 3 * ROWS)]
+        assert ledgers[0].free() == [(Rate(60, 5.0), 60 - 3 * PARTICIPANTS)]
         await asyncio.sleep(100)
         assert isinstance(ledgers[0].take(), Permit)
-        return sum(page.cells.numbers[row] > 0 for row in page.cells.rows), ROWS
+        return sum(entry.id > 0 for entry in page.state.participants), PARTICIPANTS
 
-    assert run(rows())[0] <= ROWS
+    assert run(rows())[0] <= PARTICIPANTS
 
 
 def test_the_answer_of_a_place_that_was_swept_away_frees_no_other() -> None:
@@ -283,7 +285,8 @@ def test_the_answer_of_a_place_that_was_swept_away_frees_no_other() -> None:
     async def free() -> list[int]:
         loop, page, rates = asyncio.get_running_loop(), Page(), [Rate(5, 1000.0)]
         stopped, other = (
-            Places(rates, page, timeout_s=1.0, clock=loop.time, pid=pid, is_alive=lambda _: True) for pid in (1, 2)
+            PermitLedger(rates, page, timeout_s=1.0, clock=loop.time, pid=pid, is_alive=lambda _: True)
+            for pid in (1, 2)
         )
         old = stopped.take()
         await asyncio.sleep(10)
@@ -291,10 +294,10 @@ def test_the_answer_of_a_place_that_was_swept_away_frees_no_other() -> None:
         new = stopped.take()
         assert isinstance(old, Permit)
         assert isinstance(new, Permit)
-        stopped.answer(old, SILENCE)  # held twice, which is safe: in the log since the sweep, and now once more
-        counts = [page.cells.under_way()]
-        stopped.answer(new, SILENCE)
-        return [*counts, page.cells.under_way(), other.free()[0][1]]
+        stopped.finish(old, NO_ANSWER)  # held twice, which is safe: in the log since the sweep, and now once more
+        counts = [page.state.under_way()]
+        stopped.finish(new, NO_ANSWER)
+        return [*counts, page.state.under_way(), other.free()[0][1]]
 
     assert run(free()) == [2, 1, 1]
 
@@ -310,7 +313,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_two_ledgers_on_one_file_share_their_places(path: Path) -> None:
     """What one takes, the other lacks; the file is its user's alone and holds no word."""
-    ledgers = [Places([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0) for _ in range(2)]
+    ledgers = [PermitLedger([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0) for _ in range(2)]
     for _ in range(2):
         assert isinstance(ledgers[0].take(), Permit)
     assert isinstance(ledgers[1].take(), Permit)
@@ -324,18 +327,33 @@ def test_a_file_that_is_none_of_ours_is_begun_anew(path: Path, content: bytes) -
     """Cut off, grown, garbled: a quota that is not known is as one that was not used here."""
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    ledger = Places([Rate(5, 60.0)], SharedFile(path))
+    ledger = PermitLedger([Rate(5, 60.0)], SharedFile(path))
     assert isinstance(ledger.take(), Permit)
     assert ledger.free() == [(Rate(5, 60.0), 4)]
 
 
+def test_the_layout_of_version_1_of_the_file_stays(path: Path) -> None:
+    """Linkers of different releases share one file: each number stays where it was."""
+    ledger = PermitLedger([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0, clock=lambda: 7.0)
+    permits = [ledger.take() for _ in range(3)]
+    assert isinstance(permits[0], Permit)
+    ledger.finish(permits[0], NO_ANSWER)
+    ledger.pause(2.0)
+    numbers = array("d", path.read_bytes())
+    assert len(numbers) == 9 + 8 * 8 + 64 * 7 + 2 * 4096
+    assert list(numbers[:9]) == [1, 3, 3, 1, 9, 1, 0, 0, 1]
+    assert list(numbers[9:17]) == [5, 60, 7, -1, 0, 0, 0, 0]
+    assert list(numbers[73:80]) == [1, os.getpid(), 2, 7, 0, 30, 0]
+    assert list(numbers[521:525]) == [7, 1, 0, 0]
+
+
 def test_after_a_boot_the_clock_starts_anew_and_so_does_the_file(path: Path) -> None:
     """Times that are still to come are another boot's."""
-    before = Places([Rate(1, 60.0)], SharedFile(path), clock=lambda: 1e9)
+    before = PermitLedger([Rate(1, 60.0)], SharedFile(path), clock=lambda: 1e9)
     permit = before.take()
     assert isinstance(permit, Permit)
-    before.answer(permit, SILENCE)
-    assert isinstance(Places([Rate(1, 60.0)], SharedFile(path)).take(), Permit)
+    before.finish(permit, NO_ANSWER)
+    assert isinstance(PermitLedger([Rate(1, 60.0)], SharedFile(path)).take(), Permit)
 
 
 def test_where_the_file_cannot_be_the_quota_goes_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -171,7 +171,7 @@ async def limits(data: bytes, rng: random.Random, folder: Path) -> None:
     told = CIMultiDict((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
     limiter = RateLimiter((Rate(300, 60.0), Rate(20, 1.0)))
     async with limiter.turn(asyncio.Event()) as turn:
-        turn.hear(rng.choice((200, 429, 503)), told)
+        turn.record_answer(rng.choice((200, 429, 503)), told)
     assert 0 <= limiter.paused_s < math.inf
 
 

@@ -17,8 +17,8 @@ import orjson
 from linker.api.answers import Answer, HttpAnswer
 from linker.api.requests import Request
 from linker.model.target import Kind, Target
-from linker.ratelimit.ledger import Ledger
 from linker.ratelimit.limiter import RateLimiter
+from linker.ratelimit.permit import Ledger
 from linker.retry.sender import Sender
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
@@ -93,7 +93,7 @@ class Pool:
             finally:
                 status, headers = self._account.ours(self._linker)
             await asyncio.sleep(back_s)
-            turn.hear(status, headers)
+            turn.record_answer(status, headers)
             return request.understand(HttpAnswer(status, headers, BODY, turn.at))
 
 

@@ -1,0 +1,169 @@
+"""The numbers of a permit ledger, by name.
+
+All are 64-bit floats in one flat buffer, so that a file can be the buffer (see `storage.py`): counters, ids, and
+times in seconds (of the monotonic clock, which is one for all processes of a machine). The structures below are views
+of that buffer. Their order is the layout of the file: a change to it needs a new version in the file's name.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+from linker.settings import Rate
+
+__all__ = ["LedgerState", "Participant", "RateReport"]
+
+S = TypeVar("S", bound=type[ctypes.Structure])
+
+_RATES: Final = 8
+"""How many rates a buffer has a report of."""
+
+
+def _doubles(structure: S) -> S:
+    """Give the structure one 64-bit float for each annotation, in order."""
+    structure._fields_ = [(name, ctypes.c_double) for name in structure.__annotations__]
+    return structure
+
+
+@_doubles
+class Head(ctypes.Structure):
+    """What counts for the account as a whole."""
+
+    mark: float
+    """1 if the buffer is in use."""
+    sent: float
+    """Requests that were sent. Permits that were given back do not count."""
+    taken: float
+    """Permits that were taken: the number of the latest one."""
+    answered: float
+    """Requests that ended: the number of entries that were ever written to the log."""
+    paused_until: float
+    """0 if there was no pause yet."""
+    trial: float
+    """1 from a pause until a request that was sent after it is answered."""
+    trial_permit: float
+    """Number of the permit that tries whether the pause is over; 0 if there is none."""
+    trial_at: float
+    """When that permit was taken."""
+    joined: float
+    """Participants that ever joined: the id of the latest one."""
+
+
+@_doubles
+class RateReport(ctypes.Structure):
+    """What the account reports about one rate."""
+
+    requests: float
+    seconds: float
+    used_at: float
+    budget: float
+    """No request leaves once `Head.sent` has reached this; -1 if there is no such limit."""
+    until: float
+    """When the budget ends: the account's Reset."""
+    read_at: float
+    """When the permit was taken whose answer was the last to be read."""
+    others_until: float
+    """Until then, other programs are assumed to use the account."""
+    probed_at: float
+    """When a request was let through because the Reset had passed; 0 if its answer was read."""
+
+
+@_doubles
+class Participant(ctypes.Structure):
+    """One limiter that shares the buffer. A process may have several."""
+
+    id: float
+    """0 if nobody uses this entry."""
+    pid: float
+    under_way: float
+    """Permits that it has taken and not returned."""
+    seen_at: float
+    wants_at: float
+    """When it last asked for a permit in vain; 0 since it got one."""
+    timeout_s: float
+    dead_at: float
+    """When its process was found dead; 0 if it was not."""
+
+
+_HEAD: Final = ctypes.sizeof(Head) // 8
+_REPORT: Final = ctypes.sizeof(RateReport) // 8
+_PARTICIPANT: Final = ctypes.sizeof(Participant) // 8
+_UNDER_WAY: Final = list(Participant.__annotations__).index("under_way")
+
+
+class LedgerState:
+    """A buffer with its parts by name: the head, the reports, the participants, and the log of ended requests.
+
+    The log holds when each request ended and whose it was, oldest first. It is never emptied; new entries overwrite the
+    oldest ones.
+    """
+
+    __slots__ = ("_log", "_log_size", "_reports", "_under_way", "head", "numbers", "participants")
+
+    def __init__(self, numbers: array[float] | memoryview[float], participants: int) -> None:
+        self.numbers = numbers
+        first = _HEAD + _RATES * _REPORT
+        self._log = first + participants * _PARTICIPANT
+        self._log_size = (len(numbers) - self._log) // 2
+        self._under_way = slice(first + _UNDER_WAY, self._log, _PARTICIPANT)
+        self.head = Head.from_buffer(numbers)
+        self._reports = [RateReport.from_buffer(numbers, 8 * at) for at in range(_HEAD, first, _REPORT)]
+        self.participants = [Participant.from_buffer(numbers, 8 * at) for at in range(first, self._log, _PARTICIPANT)]
+
+    @staticmethod
+    def length(participants: int, log: int) -> int:
+        """How many numbers a buffer for so many participants and log entries has."""
+        return _HEAD + _RATES * _REPORT + participants * _PARTICIPANT + 2 * log
+
+    def under_way(self) -> int:
+        """Requests under way of all participants. A stored total would stay wrong if a process died while writing."""
+        return int(sum(self.numbers[self._under_way]))
+
+    def report(self, rate: Rate, now: float) -> RateReport:
+        """The report of a rate. A new rate replaces the one that was used longest ago."""
+        for report in self._reports:
+            if report.requests == rate.requests and report.seconds == rate.seconds:
+                break
+        else:
+            report = min(self._reports, key=lambda report: (report.requests > 0, report.used_at))
+            report.requests, report.seconds, report.budget = rate.requests, rate.seconds, -1.0
+            report.until = report.read_at = report.others_until = report.probed_at = 0.0
+        report.used_at = now
+        return report
+
+    def log(self, at: float, owner: float) -> None:
+        """Write down that a request of a participant ended. Times never go back: the loops' clocks differ a little."""
+        numbers, end = self.numbers, int(self.head.answered)
+        if end:
+            at = max(at, numbers[self._log + 2 * ((end - 1) % self._log_size)])
+        entry = self._log + 2 * (end % self._log_size)
+        numbers[entry] = at
+        numbers[entry + 1] = owner
+        self.head.answered = end + 1
+
+    def ended_at(self, number: int) -> float:
+        """When the `number`-th latest request ended (from 1); minus infinity if there were fewer."""
+        end = int(self.head.answered)
+        if number > min(end, self._log_size):
+            return -math.inf
+        return self.numbers[self._log + 2 * ((end - number) % self._log_size)]
+
+    def ended_since(self, at: float) -> int:
+        """How many requests ended after a moment, as far as the log goes back."""
+        return int(self.head.answered) - self._first_since(at)
+
+    def owners_since(self, at: float) -> Iterator[float]:
+        """The participants whose requests ended after a moment, one entry for each request."""
+        for index in range(self._first_since(at), int(self.head.answered)):
+            yield self.numbers[self._log + 2 * (index % self._log_size) + 1]
+
+    def _first_since(self, at: float) -> int:
+        end = int(self.head.answered)
+        kept = range(max(0, end - self._log_size), end)
+        time_of = self.numbers.__getitem__
+        return kept.start + bisect_right(kept, at, key=lambda index: time_of(self._log + 2 * (index % self._log_size)))
