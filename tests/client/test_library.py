@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,6 @@ import linker
 from linker import JobFile, Kind, LinkJob, Status
 from linker.cli.run import command as run_command
 from linker.sandbox import Sandbox
-
-
-@pytest.fixture
-def fresh_structlog() -> Iterator[None]:
-    """structlog as a program finds it that configures nothing, before and after the test."""
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
 
 
 async def one_by_one(jobs: list[Any]) -> AsyncIterator[Any]:
@@ -145,7 +137,6 @@ async def test_what_was_run_is_forgotten(sandbox: Sandbox) -> None:
         assert aha._runs == [last]
 
 
-@pytest.mark.usefixtures("fresh_structlog")
 async def test_events_have_stable_names() -> None:
     """What is logged goes by names that a program can match: read, retried, paused, given up, stopping."""
     async with Sandbox(limits=[]) as sandbox:
@@ -168,7 +159,6 @@ async def test_events_have_stable_names() -> None:
     assert events["paused"]["log_level"] == "warning"
 
 
-@pytest.mark.usefixtures("fresh_structlog")
 async def test_a_programs_own_logging_gets_the_events(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     """Where structlog is not configured, events go to the logger `linker` of the standard library."""
     sandbox.faults.script(503)

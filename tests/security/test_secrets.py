@@ -53,7 +53,6 @@ def logs() -> Iterator[list[Any]]:
     """All that is logged meanwhile."""
     with structlog.testing.capture_logs() as entries:
         yield entries
-    structlog.reset_defaults()
 
 
 async def test_results_logs_and_reprs_keep_the_token(sandbox: Sandbox, logs: list[Any], tmp_path: Path) -> None:
