@@ -61,8 +61,20 @@ class Fault:
         return cls(int(what) if what.isdigit() else what.lower(), float(number) / (100 if percent else 1))
 
 
+@dataclass(slots=True)
+class _Script:
+    pattern: re.Pattern[str]
+    next: deque[Fault | None]
+    stays: Fault | None
+
+
 class Faults:
-    """Decides for each request, in the order of their arrival, what befalls it."""
+    """Decides for each request, in the order of arrival, what goes wrong with it: by script, else by chance.
+
+    Example:
+        >>> sandbox.faults.script(503, None, "reset")  # the next request fails, one passes, the third is reset
+        >>> sandbox.faults.script(on=r"GET .*[?&]page=3\\b", stays=500)  # that page always fails
+    """
 
     def __init__(self, faults: Sequence[Fault], seed: int = 0) -> None:
         total = sum(fault.probability for fault in faults)
@@ -70,16 +82,30 @@ class Faults:
             raise UsageError(f"the faults' probabilities add up to {total:g}, more than 1")
         self._faults = tuple(faults)
         self._random = random.Random(seed)  # noqa: S311  a rehearsal is to be repeatable
-        self._next: deque[Fault | None] = deque()
+        self._scripts: list[_Script] = []
 
-    def script(self, *whats: int | str | None) -> None:
-        """Decides for the next requests, one by one; None lets one pass."""
-        self._next.extend(None if what is None else Fault(what) for what in whats)
+    def script(self, *whats: int | str | None, on: str = "", stays: int | str | None = None) -> None:
+        """Decide what goes wrong with the next requests, one by one; None lets one pass. Earlier scripts go first.
 
-    def draw(self) -> Fault | None:
-        """What befalls the request that has just arrived."""
-        if self._next:
-            return self._next.popleft()
+        Args:
+            on: only for requests that match this regular expression, searched for in `METHOD PATH?QUERY`.
+            stays: what goes wrong with all later ones.
+
+        Raises:
+            UsageError: one is neither a status from 400 to 599 nor one of `TROUBLES`.
+        """
+        faults = deque(None if what is None else Fault(what) for what in whats)
+        self._scripts.append(_Script(re.compile(on), faults, None if stays is None else Fault(stays)))
+
+    def clear(self) -> None:
+        """Forget all scripts."""
+        self._scripts.clear()
+
+    def draw(self, request: str) -> Fault | None:
+        """Return what goes wrong with the request (`METHOD PATH?QUERY`) that has just arrived, or None."""
+        for script in self._scripts:
+            if (script.next or script.stays) and script.pattern.search(request):
+                return script.next.popleft() if script.next else script.stays
         if not self._faults:
             return None
         drawn = self._random.random()

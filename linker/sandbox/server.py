@@ -144,9 +144,7 @@ class Sandbox:
             if verdict is not None and verdict.wait_s > 0:
                 answer = _REFUSED
             else:
-                fault = self.faults.draw()
-                if self.script:
-                    fault = self.script.trouble(f"{method} {path}?{query}") or fault
+                fault = self.faults.draw(f"{method} {path}?{query}")
         with self.stats.at_work(self._routes.target(path) if method == "PUT" and answer is None else None):
             body = await request.read() if request.body_exists else b""
             if self.options.latency_ms or self.options.jitter_ms:
@@ -171,14 +169,9 @@ class Sandbox:
         return web.Response(body=answer.body, status=status, headers=headers)
 
     def _done(self, method: str, path: str, query: str, content_type: str, body: bytes) -> Answer:
-        """What comes of a request that is let through, with what the script has to say to it."""
+        """Do what a request asks, with what the script does before and after it."""
         self.stats.count(method, *self._routes.what(path))
-        if not self.script:
-            return self._routes.answer(method, path, query, content_type, body)
         line = f"{method} {path}?{query}"
-        status = self.script.refused(line)
-        if status is not None:
-            return refusal(status, "Refused by the script")
         self.script.play(line, after=False)
         answer = self._routes.answer(method, path, query, content_type, body)
         self.script.play(line, after=True)

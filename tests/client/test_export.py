@@ -183,7 +183,7 @@ async def test_a_page_that_cannot_be_read_fails_the_export(status: int) -> None:
     jobs: list[LinkJob] = []
     async with Sandbox(limits=[], features=592) as sandbox, eager(sandbox, attempts=2) as aha:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME])
-        sandbox.script.refuse(r"GET .*[?&]page=3\b", status)
+        sandbox.faults.script(on=r"GET .*[?&]page=3\b", stays=status)
         with pytest.raises(ExportFailed, match=rf"list of feature:PRJ1, page 3: {status}: .*not all there is"):
             await gather(jobs, aha)
     assert [job.id for job in jobs] == ["PRJ1-1"]

@@ -125,7 +125,7 @@ async def test_a_file_that_exists_is_refused(command: Command, sandbox: Sandbox)
 @pytest.mark.usefixtures("held")
 async def test_an_export_that_fails_leaves_no_half_file(command: Command, sandbox: Sandbox) -> None:
     """A list that cannot be read to its end: exit 3, why, and no file that could be taken for all there is."""
-    sandbox.script.refuse(r"GET .*/features\?", 403)
+    sandbox.faults.script(on=r"GET .*/features\?", stays=403)
     exported = await command("export", "--kind", "feature", "-o", "links.jsonl")
     assert exported.code == 3
     assert "403" in exported.stderr

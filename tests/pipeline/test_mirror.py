@@ -184,7 +184,7 @@ async def test_a_list_that_does_not_show_what_is_needed_clears_nothing(
 @pytest.mark.parametrize("status", [403, 404, 500])
 async def test_a_list_that_cannot_be_read_clears_nothing(full: Sandbox, tmp_path: Path, status: int) -> None:
     """The scope is not known whole, so nothing in it is cleared."""
-    full.script.refuse(r"GET .*[?&]page=1\b", status)
+    full.faults.script(on=r"GET .*[?&]page=1\b", stays=status)
     assert f"({status}" in await refused(full, features(10), tmp_path)
 
 

@@ -366,7 +366,7 @@ async def test_a_name_that_is_there_and_cannot_be_read_is_found_by_its_other_nam
     """Half a list by each name, and one of them fails for long: the other tells both, and the list is whole."""
     bend_pages(sandbox, hide_links)
     jobs = both_names(sandbox, 1) + features(3)[1:]
-    sandbox.script.refuse(rf"GET .*/{jobs[1]['id']}\b", 500)
+    sandbox.faults.script(on=rf"GET .*/{jobs[1]['id']}\b", stays=500)
     assert linked(await run(sandbox, jobs, attempts=2))
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ZANE, ACME]
     assert asked(sandbox) == {"list": 1, "read": 2 + 3, "write": 3}
@@ -376,7 +376,7 @@ async def test_half_a_list_is_not_written_where_neither_name_can_be_read(sandbox
     """What is not known to be whole stays as it was; what was read goes on."""
     bend_pages(sandbox, hide_links)
     jobs = both_names(sandbox, 1) + features(3)[1:]
-    sandbox.script.refuse(rf"GET .*/({jobs[0]['id']}|{jobs[1]['id']})\b", 500)
+    sandbox.faults.script(on=rf"GET .*/({jobs[0]['id']}|{jobs[1]['id']})\b", stays=500)
     one, other, *rest = await run(sandbox, jobs, attempts=2)
     assert (one.status, other.status) == (Status.FAILED, Status.FAILED)
     assert linked(rest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -121,7 +122,7 @@ async def test_where_nobody_can_tell_it_is_not_sent_again(sandbox: Sandbox) -> N
 
 async def test_a_record_that_is_refused_fails_its_jobs_and_no_others(sandbox: Sandbox) -> None:
     """With the server's words; half a list goes with it, other fields of the target do not."""
-    sandbox.script.refuse("POST /api/v1/products/PRJ1/custom_objects/customers/records*", 422)
+    sandbox.faults.script(on="POST /api/v1/products/PRJ1/custom_objects/customers/records*", stays=422)
     jobs = [
         named("PRJ1-1", "Newcomer"),
         {"id": "PRJ1-1", "links": {"customers": [ACME]}},
@@ -131,7 +132,7 @@ async def test_a_record_that_is_refused_fails_its_jobs_and_no_others(sandbox: Sa
     lost, sibling, other, well = await created(sandbox, jobs)
     assert lost.error is not None
     assert (lost.status, lost.error.type) == (Status.FAILED, ErrorType.INVALID_VALUE)
-    assert lost.error.message == "the record 'Newcomer' could not be created: 422: Refused by the script"
+    assert lost.error.message == f"the record 'Newcomer' could not be created: 422: {HTTPStatus(422).phrase}"
     assert orjson.loads(lost.to_json())["links"] == {"customers": [{"name": "Newcomer"}]}
     assert sibling.error is not None
     assert sibling.error.type is ErrorType.INCOMPLETE
@@ -142,7 +143,7 @@ async def test_a_record_that_is_refused_fails_its_jobs_and_no_others(sandbox: Sa
 async def test_what_is_already_so_is_done_where_a_sibling_is_lost(sandbox: Sandbox) -> None:
     """A job that wants nothing new is unchanged, whatever becomes of the record that another wants."""
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME])
-    sandbox.script.refuse("POST *", 422)
+    sandbox.faults.script(on="POST *", stays=422)
     jobs = [named("PRJ1-1", "Newcomer", mode="add"), named("PRJ1-1", "Acme Corp", mode="add")]
     lost, same = await created(sandbox, jobs)
     assert (lost.status, same.status) == (Status.FAILED, Status.UNCHANGED)

@@ -240,7 +240,7 @@ async def test_a_loss_of_power_loses_nothing(sandbox: Sandbox, tmp_path: Path, a
     with suppress(asyncio.CancelledError):
         await task
     sandbox._routes.answer = answer  # type: ignore[method-assign]
-    sandbox.faults._next.clear()
+    sandbox.faults.clear()
     assert kept
     for each in tmp_path.iterdir():
         each.write_bytes(kept.get(each.name, b""))

@@ -118,7 +118,7 @@ def test_there_and_back(
     assert [result.error.type if result.error else None for result in results] == errors
     check_puts(world, meant, errors, {id for id, _ in PARTS})
     touched, puts, world.edits = world.touched, world.puts, []
-    world.sandbox.faults._next.clear()
+    world.sandbox.faults.clear()
     check_ids(world.state(), after, touched)
     if not any(faults) and not touched:
         assert plan.puts == len(puts)
@@ -284,7 +284,7 @@ def test_there_and_back_with_much_given_up(
     world.forget()
     world.sandbox.faults.script(*faults)
     results = world.runner.run(ran(world, told, max_age=max_age, results=world.results, attempts=2))
-    world.sandbox.faults._next.clear()
+    world.sandbox.faults.clear()
     held = world.state()
     gave_up = {result.id for result in results if result.error is not None and result.error.retryable}
     doubtful = {result.id for result in results if result.id in gave_up and result.change is not None}

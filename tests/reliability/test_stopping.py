@@ -39,7 +39,7 @@ async def check_resumed(command: Command, sandbox: Sandbox, results: Path) -> No
     """Exactly what was written has its line; the rest is done by a resume."""
     if results.exists():
         assert {line["id"] for line in lines_of(results)} <= written(sandbox)
-    sandbox.faults._next.clear()
+    sandbox.faults.clear()
     resumed = await command("run", "links.jsonl", "--resume", *FAST)
     assert (resumed.code, resumed.stderr) == (0, "")
     assert {line["id"] for line in lines_of(results)} == written(sandbox) == ALL

@@ -92,7 +92,7 @@ def test_faults_come_as_often_as_told_and_the_same_for_the_same_seed() -> None:
 
     def drawn(seed: int) -> list[int | str | None]:
         faults = Faults([Fault(503, 0.1), Fault("reset", 0.3)], seed)
-        return [None if fault is None else fault.what for fault in (faults.draw() for _ in range(10_000))]
+        return [None if fault is None else fault.what for fault in (faults.draw("GET /") for _ in range(10_000))]
 
     counted = Counter(drawn(0))
     assert abs(counted[503] - 1000) < 150
@@ -105,7 +105,7 @@ def test_a_script_decides_for_the_next_requests() -> None:
     """One by one, before anything is drawn."""
     faults = Faults([Fault(500)])
     faults.script(503, None)
-    assert [faults.draw() for _ in range(3)] == [Fault(503), None, Fault(500)]
+    assert [faults.draw("GET /") for _ in range(3)] == [Fault(503), None, Fault(500)]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def test_somebody_else_writes_right_after_a_request() -> None:
 async def test_a_page_of_a_list_cannot_be_had() -> None:
     """What the script refuses is answered with its status each time, and other pages are not."""
     async with Sandbox(limits=[], features=50) as sandbox:
-        sandbox.script.refuse(r"GET .*/features\?.*\bpage=2\b", 500)
+        sandbox.faults.script(on=r"GET .*/features\?.*\bpage=2\b", stays=500)
         statuses = [(await ask(sandbox, "GET", f"features?page={page}&per_page=20"))[0] for page in (1, 2, 3, 2)]
         assert statuses == [200, 500, 200, 500]
 
@@ -132,7 +132,7 @@ async def test_a_deed_that_cannot_be_done_fails_the_test_that_asked_for_it() -> 
 async def test_a_page_that_cannot_be_had_may_be_had_later() -> None:
     """A refusal may come at some of the requests only."""
     async with Sandbox(limits=[]) as sandbox:
-        sandbox.script.refuse(r"GET .*/features\?", 500, nth=2, times=2)
+        sandbox.faults.script(None, 500, 500, on=r"GET .*/features\?")
         statuses = [(await ask(sandbox, "GET", "features?page=1"))[0] for _ in range(4)]
     assert statuses == [200, 500, 500, 200]
 
@@ -140,7 +140,7 @@ async def test_a_page_that_cannot_be_had_may_be_had_later() -> None:
 async def test_a_page_of_a_list_may_be_cut() -> None:
     """A trouble befalls the request that the pattern means, and no other."""
     async with Sandbox(limits=[]) as sandbox:
-        sandbox.script.refuse(r"GET .*/features\?.*\bpage=2\b", "cut", times=1)
+        sandbox.faults.script("cut", on=r"GET .*/features\?.*\bpage=2\b")
         assert (await ask(sandbox, "GET", "features?page=1&per_page=5"))[0] == 200
         with pytest.raises(aiohttp.ClientPayloadError):
             await ask(sandbox, "GET", "features?page=2&per_page=5")
@@ -151,7 +151,7 @@ async def test_a_page_of_a_list_may_be_cut() -> None:
 def test_a_refusal_that_is_none_is_named() -> None:
     """A UsageError, when it is asked for."""
     with pytest.raises(UsageError, match="explode"):
-        Sandbox().script.refuse("GET", "explode")
+        Sandbox().faults.script("explode", on="GET")
 
 
 async def test_a_removed_record_is_gone_from_the_fields_that_held_it() -> None:

@@ -82,7 +82,7 @@ class World:
         """Begin to watch anew: no edits to come, nothing touched, shown or put yet."""
         self.edits, self.requests = [], 0
         self.touched, self.shown, self.puts = set(), [], []
-        self.sandbox.faults._next.clear()
+        self.sandbox.faults.clear()
         self.sandbox.stats.most_puts_at_once_on_a_target = 0
 
     def watch(self, method: str, path: str, body: bytes) -> None:
