@@ -1,10 +1,10 @@
-"""linker: custom table records linked to what they belong to in Aha!, batched, paced, and nothing lost.
+"""linker links records of Aha! custom tables to features, products and more, as fast as the account allows.
 
 async with linker.Linker(account="company", token=token) as aha:
     async for result in aha.run("links.csv", results="links.results.jsonl"):
         print(result.id, result.status)
 
-summary = linker.link("links.csv", account="company", token=token)  # plain, blocking
+summary = linker.link("links.csv", account="company", token=token)  # the same, blocking
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ _WHERE: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for: aiohttp alone takes a tenth of a second (PEP 562)."""
+    """Import a public name when it is first used (PEP 562): aiohttp alone takes a tenth of a second."""
     if name not in _WHERE:
         raise AttributeError(f"module 'linker' has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_WHERE[name]), name)

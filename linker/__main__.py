@@ -1,4 +1,4 @@
-"""`python -m linker`: the command."""
+"""Lets `python -m linker` run the `linker` command."""
 
 from linker.cli import main
 

@@ -1,4 +1,4 @@
-"""The package as a whole: its door, what importing it does, and which file may know which."""
+"""The package as a whole: what it exports, which folder may import which, and what importing it does."""
 
 from __future__ import annotations
 
@@ -19,52 +19,57 @@ PACKAGE = Path(linker.__file__).parent
 ROOT = PACKAGE.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# What stands further right may know what stands further left, never the other way round.
-ORDER = (
-    "text",
-    "errors",
-    "disk",
-    "log",
-    "model",
-    "settings",
-    "sources",
-    "batch",
-    "api",
-    "ratelimit",
-    "sessions",
-    "retry",
-    "results",
-    "work",
-    "records",
-    "pipeline",
-    "client",
-    "cli",
-)
+# A file or folder imports only from lines below its own: neighbours on one line do not import each other.
+# `__init__` and `__main__` are the files of that name directly in linker/.
+LEVELS = """
+    __main__
+    __init__  cli
+    client
+    pipeline
+    records  work
+    retry
+    sessions
+    ratelimit  results
+    sources  batch  api
+    settings
+    model  log  disk
+    errors
+    text  _version
+"""
+LEVEL = {name: level for level, line in enumerate(LEVELS.split("\n")) for name in line.split()}
+APART = "sandbox"
+"""The one folder beside the levels: it shares the words (kinds, errors) and no code with what it tests."""
+
+RE_EXPORTING = {"__init__.py", "cli/__init__.py", "sandbox/__init__.py", "sources/__init__.py"}
+EMPTY_WORDS = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
 
 
 def module_of(path: Path) -> str:
-    """A file's stage: `job` for linker/job.py, `cli` for anything in linker/cli."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """A file's name in imports: `linker.batch.merge`, and `linker.batch` for the `__init__.py` of that folder."""
+    return ".".join(("linker", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def folder_of(module: str) -> str:
+    """What a module is called in `LEVELS`: `batch` for `linker.batch.merge`, `__init__` for `linker` itself."""
+    return [*module.split("."), "__init__"][1]
+
+
+MODULES = {module_of(path): path for path in FILES}
 
 
 def imports_of(path: Path) -> set[str]:
-    """The stages that a file imports, inside of functions too; `_version`, `log` and the like among them."""
+    """The modules of linker that a file imports, inside functions and for type checkers too."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "linker":
-            names = [f"linker.{alias.name}" for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        found |= {name.split(".")[1] for name in names if name.startswith("linker.")}
-    return found
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in MODULES else node.module for name in names}
+    return found & set(MODULES)
 
 
-GRAPH: dict[str, set[str]] = {}
-for file in FILES:
-    GRAPH.setdefault(module_of(file), set()).update(imports_of(file) - {module_of(file)})
+GRAPH = {module: imports_of(path) for module, path in MODULES.items()}
 
 
 def test_the_door_is_sorted_and_true() -> None:
@@ -86,23 +91,53 @@ def test_the_door_is_sorted_and_true() -> None:
     assert dir(linker) == names
 
 
-def test_imports_point_one_way() -> None:
-    """Along the path of a job each stage knows those before it alone, and no two files know each other."""
-    assert set(ORDER) <= set(GRAPH)
-    for place, module in enumerate(ORDER):
-        later = set(ORDER[place + 1 :])
-        assert not GRAPH[module] & later, f"{module} knows {GRAPH[module] & later}"
-    done: set[str] = set()
-    while waiting := set(GRAPH) - done:
-        free = {module for module in waiting if GRAPH[module] & set(GRAPH) <= done}
-        assert free, f"these know each other: {sorted(waiting)}"
-        done |= free
+def test_every_folder_has_its_level() -> None:
+    """The table above names each file and folder of linker but the sandbox, and nothing else."""
+    assert {*LEVEL, APART} == {folder_of(module) for module in MODULES}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if folder_of(module) != APART])
+def test_imports_point_down(module: str) -> None:
+    """A file imports from its own folder and from levels below its own; the command alone knows the sandbox."""
+    folder = folder_of(module)
+    allowed = {folder} | {name for name, level in LEVEL.items() if level > LEVEL[folder]}
+    if folder == "cli":
+        allowed.add(APART)
+    assert {imported for imported in GRAPH[module] if folder_of(imported) not in allowed} == set()
 
 
 def test_the_sandbox_stands_apart() -> None:
-    """The sandbox shares the words (kinds, errors) and no code with what it tests; only the command knows it."""
-    assert GRAPH["sandbox"] <= {"model", "errors"}
-    assert {module for module, known in GRAPH.items() if "sandbox" in known} == {"cli"}
+    """The sandbox imports the model and the errors, and nothing else of linker."""
+    known = {folder_of(imported) for module in MODULES if folder_of(module) == APART for imported in GRAPH[module]}
+    assert known - {APART} == {"model", "errors"}
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Neither directly nor by way of others: read in some order, each file needs only those before it."""
+    ordered: set[str] = set()
+    while remaining := set(GRAPH) - ordered:
+        free = {module for module in remaining if GRAPH[module] <= ordered}
+        assert free, f"these import each other: {sorted(remaining)}"
+        ordered |= free
+
+
+def test_files_are_named_for_what_is_in_them() -> None:
+    """No file or folder is a `utils` or the like, and at most eight files lie outside of a folder."""
+    parts = {part for path in FILES for part in path.relative_to(PACKAGE).with_suffix("").parts}
+    assert {part for part in parts if EMPTY_WORDS & set(part.split("_"))} == set()
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_a_folder_opens_with_one_sentence(path: Path) -> None:
+    """Its `__init__.py` says in one line what the folder is for, and re-exports nothing but where that is settled."""
+    tree = ast.parse(path.read_text())
+    first = (ast.get_docstring(tree) or "").split("\n")[0]
+    assert re.fullmatch(r"\w.*\.", first), first
+    assert ". " not in first, first
+    if str(path.relative_to(PACKAGE)) not in RE_EXPORTING:
+        assert len(tree.body) == 1
+        assert ast.get_docstring(tree) == first
 
 
 def names_in(path: Path) -> set[str]:
@@ -118,7 +153,9 @@ def names_in(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if module_of(path) != "cli"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for module, path in MODULES.items() if folder_of(module) != "cli"], ids=module_of
+)
 def test_only_the_command_reads_the_world(path: Path) -> None:
     """No file but the command's looks at arguments, the environment or signals, prints, or sets logging up.
 

@@ -1,1 +1,1 @@
-"""Aha!'s API: its requests, lists and answers. Pure."""
+"""The requests that Aha! takes, and what its answers mean; no input or output."""

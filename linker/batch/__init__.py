@@ -1,1 +1,1 @@
-"""Many jobs become one change a target: pure."""
+"""The jobs of a run become a desired state for each target, and the change that leads to it."""

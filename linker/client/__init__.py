@@ -1,1 +1,1 @@
-"""What programs call."""
+"""What a program calls: Linker, Run, plan, check and export."""

@@ -1,1 +1,1 @@
-"""Files that lose nothing and lead nowhere else."""
+"""Files that lose no line, and that are opened only where the user named them."""

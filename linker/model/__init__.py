@@ -1,1 +1,1 @@
-"""What is asked: targets, jobs, records."""
+"""What a user asks for: targets, jobs and the records that they link."""

@@ -1,1 +1,1 @@
-"""The stages connected."""
+"""The stages of a run, connected: read jobs, compare, guard, write, record results."""

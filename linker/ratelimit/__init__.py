@@ -1,1 +1,1 @@
-"""The account's rate limit: one await before each request."""
+"""The account's rate limit: every request waits here for its permit."""

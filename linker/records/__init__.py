@@ -1,1 +1,1 @@
-"""Records of custom tables: names to ids, and back."""
+"""Records of custom tables: names to ids and back, fields, and records that are created."""

@@ -1,1 +1,1 @@
-"""What became of each job: the results file and what is read back from it."""
+"""What happened to each job: the results file, the journal, and what resume and undo read from them."""

@@ -1,1 +1,1 @@
-"""Again? how long? enough?"""
+"""Whether a request is sent again, after how long, and when linker gives up."""

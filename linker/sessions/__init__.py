@@ -1,1 +1,1 @@
-"""The pool of aiohttp sessions."""
+"""The pool of aiohttp sessions, the errors it meets, and the token."""

@@ -1,4 +1,4 @@
-"""Where jobs come from: files, standard input, iterables; each line becomes one entry that knows its place."""
+"""Where jobs come from: files, standard input and iterables, read line by line."""
 
 from linker.sources.columns import Columns
 from linker.sources.entry import Entry, Reading, Rejection
