@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 NOT_RUN = ("make ", "export ")
 SERVES = "linker sandbox "
@@ -74,11 +72,3 @@ def test_the_readme_s_options_are_the_command_s() -> None:
     options = {name for option in command.params for name in option.opts if name.startswith("--")}
     table = (ROOT / "README.md").read_text().split("The options of `run`:")[1].split("| exit code")[0]
     assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table)) - {"--no-progress", "--no-preflight"} == options
-
-
-@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "docs/reliability.md"])
-def test_the_tests_that_are_named_are_there(document: str) -> None:
-    """Each promise names the test that holds it, and each of these exists."""
-    named = set(re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)`", (ROOT / document).read_text(encoding="utf-8")))
-    assert len(named) > 5
-    assert [path for path in named if not (ROOT / path).is_file()] == []

@@ -1,0 +1,34 @@
+"""The documents name files of the project; this test finds each name that no longer leads to one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    [
+        *(ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "jobs").glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
+)
+IN_BACKTICKS = re.compile(r"`([^`]+)`")
+PATH = re.compile(r"(?<![\w./-])(?:tests|benchmarks|linker|docs|jobs)/[\w./-]*")
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+PROMISES = {"README.md", "SECURITY.md", "docs/reliability.md"}
+"""Documents in which each promise names the test that holds it."""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_paths_that_a_document_names_exist(document: Path) -> None:
+    """Each file or folder of the project that stands in backticks is there; documents with promises name tests."""
+    text = FENCED.sub("", document.read_text(encoding="utf-8"))
+    named = {path for quoted in IN_BACKTICKS.findall(text) for path in PATH.findall(quoted)}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    if str(document.relative_to(ROOT)) in PROMISES:
+        assert len([path for path in named if path.startswith(("tests/", "benchmarks/"))]) > 5
