@@ -31,8 +31,8 @@ def encodable(text: str) -> str:
 
 def plain(text: str) -> str:
     """The same for a server's prose: short, and with a space for each of its line ends and indents."""
-    text = " ".join(text[: 4 * _LONGEST].split())
-    return harmless(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    text = harmless(" ".join(text[: 4 * _LONGEST].split()))  # escaped first: an escape is longer than what it shows
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def quoted(value: object) -> str:

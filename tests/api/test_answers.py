@@ -203,6 +203,7 @@ def test_an_error_that_is_nested_without_end_is_no_reason_to_break_down(body: by
         max_leaves=12,
     ).map(orjson.dumps),
 )
+@example(500, b"\0" * 400)  # escaped, each byte is four characters
 def test_any_error_body_becomes_one_short_printable_line(status: int, body: bytes) -> None:
     """Whatever a server says with an error."""
     message = understand(reply(status, body), WRITE).message
