@@ -1,17 +1,13 @@
-"""The command as its users meet it: a process with files in, lines out, and an exit code."""
+"""`linker run`: files or standard input in, lines and counts out, and an exit code."""
 
 from __future__ import annotations
 
 import json
-import re
-import sys
-from pathlib import Path
 
 import pytest
 from support.command import Command
 from support.runs import ACME, ZANE, lines_of
 
-import linker
 from linker import Kind
 from linker.sandbox import Sandbox
 
@@ -225,25 +221,3 @@ async def test_logs_for_people_are_quiet_unless_asked(command: Command, sandbox:
     assert "retry" in told.stderr
     assert "GET field definitions" in told.stderr
     assert "\x1b" not in told.stderr + told.stdout  # no colours where nobody looks
-
-
-@pytest.mark.parametrize("arguments", [["--version"], ["-m"]], ids=["linker", "python -m linker"])
-async def test_the_version_is_told(command: Command, arguments: list[str]) -> None:
-    """`linker --version`, by its script and by `python -m linker`."""
-    program = (
-        [str(Path(sys.executable).with_name("linker"))] if "-m" not in arguments else [sys.executable, "-m", "linker"]
-    )
-    finished = await command.program(*program, "--version")
-    assert (finished.code, finished.stdout) == (0, f"linker, version {linker.__version__}\n")
-
-
-@pytest.mark.parametrize("verb", ["run", "plan", "verify", "undo", "export", "sandbox", "demo"])
-async def test_help_teaches(command: Command, verb: str) -> None:
-    """Each verb's help says in a line what it does; those with options show examples to copy."""
-    finished = await command(verb, "--help")
-    assert (finished.code, finished.stderr) == (0, "")
-    assert f"Usage: linker {verb}" in finished.stdout
-    assert verb == "demo" or re.search(rf"Examples:\n +linker {verb} ", finished.stdout)
-    overview = await command("-h")
-    assert verb in overview.stdout
-    assert "linker demo" in overview.stdout

@@ -37,11 +37,18 @@ class Command:
 
     async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
         """Run `linker ARGUMENTS` to its end."""
-        return await self._end(await self.start(*arguments), stdin)
+        return await self.end(await self.start(*arguments), stdin)
 
     async def program(self, *arguments: str, stdin: bytes = b"") -> Finished:
         """Run any program to its end, where and as the command is run."""
-        return await self._end(await self._start(*arguments), stdin)
+        return await self.end(await self._start(*arguments), stdin)
+
+    async def end(self, process: asyncio.subprocess.Process, stdin: bytes = b"") -> Finished:
+        """Wait for a process that was started, with this on its standard input."""
+        stdout, stderr = await process.communicate(stdin)
+        assert process.returncode is not None
+        assert b"Traceback" not in stdout + stderr, stderr.decode()  # whatever happens
+        return Finished(process.returncode, stdout.decode(), stderr.decode())
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -52,9 +59,3 @@ class Command:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-
-    async def _end(self, process: asyncio.subprocess.Process, stdin: bytes) -> Finished:
-        stdout, stderr = await process.communicate(stdin)
-        assert process.returncode is not None
-        assert b"Traceback" not in stdout + stderr, stderr.decode()  # whatever happens
-        return Finished(process.returncode, stdout.decode(), stderr.decode())
