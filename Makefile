@@ -1,40 +1,60 @@
-# `make demo` and `make test` are enough on a fresh clone: each makes .venv first, once.
+# `make help` lists the targets. Those that need .venv make it first, so a fresh clone needs nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+UNIT := tests/test_package.py tests/test_named_paths.py tests/model tests/sources tests/batch tests/api tests/retry
 
-.PHONY: demo test bench fuzz soak lint format clean
+.PHONY: help demo test unit coverage bench fuzz soak lint format lock clean
 
-demo: $(READY)
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+demo: $(READY) ## Show a migration on the sandbox
 	$(BIN)/linker demo
 
-test: $(READY)
+test: $(READY) ## Run all tests (about four minutes)
 	$(BIN)/pytest -q -n 2
 
-bench: $(READY)
+unit: $(READY) ## Run the tests that need no server (about 25 seconds)
+	$(BIN)/pytest -q -n 2 $(UNIT)
+
+coverage: $(READY) ## Run all tests and show which branches none of them takes
+	rm -rf build/coverage
+	$(BIN)/coverage run -m pytest -q -n 2; tests=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$tests
+
+bench: $(READY) ## Compare the speed with what people write instead
 	$(BIN)/pip install --quiet --constraint constraints.txt --group bench
 	$(BIN)/python benchmarks/bench.py
 
-fuzz: $(READY)
+fuzz: $(READY) ## Send a million hostile inputs, for example FUZZ="--seed 2 --surface tables"
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
 
-soak: $(READY)
+soak: $(READY) ## Kill and disturb runs for ten minutes, for example SOAK="--seconds 60"
 	$(BIN)/python benchmarks/soak.py $(SOAK)
 
-lint: $(READY)
+lint: $(READY) ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(READY)
+format: $(READY) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: ## Write the newest versions that pyproject.toml allows to constraints.txt
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/pip install --quiet --upgrade 'pip>=25.1'
+	build/lock/bin/pip install --quiet --editable '.[fast]' --group dev --group bench
+	build/lock/bin/pip list --format=freeze --exclude pip --exclude setuptools --exclude aha-linker > build/lock/list
+	LC_ALL=C sort -f build/lock/list > constraints.txt
+	rm -rf build/lock
+
+clean: ## Remove the environment, caches and build files
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt 'pip>=25.1'
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fast]' --group dev
 	touch $@
-
-clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
