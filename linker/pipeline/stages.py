@@ -32,7 +32,6 @@ from linker.results.result import Outcome, Result
 from linker.results.resume import EarlierRuns, read_done
 from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
-from linker.retry.backoff import Backoff
 from linker.retry.sender import Sender
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -96,7 +95,6 @@ class Pipeline:
         self._pool = SessionPool(settings, token, limiter, self._stop)
         self._batch = Batch(settings.mode)
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
-        self._backoff: Backoff[Work] = Backoff(self._queue.again)
         self._jobs = 0
         self._untold = 0  # lines that do not tell their target
         self._read = False
@@ -114,7 +112,6 @@ class Pipeline:
         self._workers = Workers(
             self._sender,
             self._queue,
-            self._backoff,
             self._admission,
             self._writer,
             results.journal if results is not None else None,
@@ -123,7 +120,7 @@ class Pipeline:
         )
 
     def __repr__(self) -> str:
-        return f"<Pipeline {self._batch!r} {self._queue!r} {self._backoff!r} {self._limiter!r}>"
+        return f"<Pipeline {self._batch!r} {self._queue!r} {self._workers!r} {self._limiter!r}>"
 
     @property
     def names(self) -> NameResolver:
@@ -216,23 +213,17 @@ class Pipeline:
             halt.cancel()
             if self._stop.is_set():
                 return
-            backoff = group.create_task(self._backoff.run())
             feeding = group.create_task(self._feed(group))
             halting = group.create_task(self._halt(feeding))
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(self._settings.concurrency, max(1, self._batch.targets))):
-                    workers.create_task(self._workers.run(group))
-            for task in (backoff, feeding, halting):
-                task.cancel()
+            await self._workers.run(min(self._settings.concurrency, max(1, self._batch.targets)), group)
+            feeding.cancel()
+            halting.cancel()
 
     async def _halt(self, stage: asyncio.Task[None]) -> None:
-        """When the run is stopped, let a stage that brings new work end at once."""
+        """When the run is stopped, end a stage that brings new work, and give up the work that waits."""
         await self._stop.wait()
         stage.cancel()
-        now = asyncio.get_running_loop().time()
-        await self._workers.settle_held()
-        for work in [*self._queue.drop(), *self._backoff.drop()]:
-            await self._writer.take(work.unchecked(now))
+        await self._workers.leave_waiting()
 
     async def _read_input(self) -> None:
         """Read all input: a batch is declarative, and nothing is sent before its last line is known."""

@@ -11,7 +11,8 @@ import pytest
 from support.runs import ACME, eager, features, lines_of, names, read_into, results_of, until, written
 
 import linker
-from linker import Result, Status
+from linker import Kind, Result, Status
+from linker.results.journal import journal_of, left_open
 from linker.sandbox import Sandbox
 
 MANY = 3000
@@ -168,6 +169,29 @@ async def test_a_run_stopped_before_it_began_sends_nothing(slow: Sandbox) -> Non
     assert not run.summary.ok
 
 
+@pytest.mark.parametrize("new", [1, 3], ids=["waits for its retry", "wait for their page"])
+async def test_a_put_that_was_noted_and_never_left_is_not_left_open(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: int
+) -> None:
+    """What was read is too old when the PUT may leave, and the second look fails: nothing was sent, nothing is open."""
+    monkeypatch.setattr("linker.retry.sender.random.uniform", lambda *_: 3600.0)
+    for job in features(3)[new:]:
+        sandbox.account.set_links(Kind.FEATURE, job["id"], "customers", [ACME])
+    sandbox.faults.script(None, 503)  # the list's page, and the look after it
+    path = tmp_path / "results.jsonl"
+    async with eager(sandbox, max_age=0) as aha:
+        run = aha.run(features(3), path)
+        results: list[Result] = []
+        reading = asyncio.create_task(read_into(results, run))
+        await until(lambda: sandbox.stats.requests == 2 and journal_of(path).read_bytes().count(b"intent") == new)
+        await until(lambda: not run._pipeline._pool._leases.locked())
+        run.stop()
+        await reading
+    assert sandbox.stats.methods["PUT"] == 0
+    assert left_open(journal_of(path)) == {}
+    assert names(tmp_path, "*.journal") == []
+
+
 async def test_a_run_is_iterated_once(sandbox: Sandbox) -> None:
     """The second iteration raises instead of sending everything again."""
     async with eager(sandbox) as aha:
@@ -221,3 +245,13 @@ async def test_two_runs_of_one_linker_go_on_at_once(slow: Sandbox) -> None:
         both = await asyncio.gather(*map(results_of, runs))
     assert [len(results) for results in both] == [10, 1]
     assert {result.status for results in both for result in results} == {Status.LINKED}
+
+
+async def test_a_token_that_is_rejected_leaves_nothing_behind(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A blind run's first request is a PUT: a 401 has not changed anything, so there is neither results nor journal."""
+    async with eager(sandbox, blind=True, concurrency=1) as aha:
+        sandbox.faults.script(401)
+        with pytest.raises(linker.Unauthorized):
+            await results_of(aha.run(features(2), tmp_path / "results.jsonl"))
+    assert sandbox.stats.requests == 1
+    assert names(tmp_path) == []
