@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
+from itertools import count
 
 from linker import log
 from linker.api.lists import Listing, PageRequest
@@ -90,6 +91,7 @@ class Pipeline:
         self._failed_only = failed_only
         self._left: dict[Target, Intent] = {}
         self._done = EarlierRuns()
+        self._change_numbers = count()
         self._blind = settings.blind and not dry  # a plan is what is read
         self._stop = asyncio.Event()
         self._pool = SessionPool(settings, token, limiter, self._stop)
@@ -117,6 +119,7 @@ class Pipeline:
             results.journal if results is not None else None,
             self._creator,
             self._layout,
+            self.summary,
         )
 
     def __repr__(self) -> str:
@@ -264,6 +267,7 @@ class Pipeline:
         self._done = await asyncio.to_thread(read_done, file.path)
         if self._failed_only and not self._done.lines:
             raise UsageError(f"--failed-only: {file.path} has no results of an earlier run")
+        self._change_numbers = count(self._done.next_change)
         file.run = self._done.last_run + 1 if self._done.lines else 0
         self._left = dict(file.left)
 
@@ -310,7 +314,7 @@ class Pipeline:
             work = Work(
                 snapshot.desired,
                 max_age_s=self._settings.max_age,
-                number_change=self._number_change,
+                number_change=self._change_numbers.__next__,
                 blind=self._blind,
                 dry=self._dry,
                 left=self._left_of(snapshot.desired),
@@ -337,7 +341,3 @@ class Pipeline:
             return None
         names = {desired.target, *(job.target for job in desired.jobs)}
         return next((intent for target, intent in reversed(self._left.items()) if target in names), None)
-
-    def _number_change(self) -> int:
-        self.summary.puts += 1
-        return self._done.next_change + self.summary.puts - 1

@@ -20,6 +20,7 @@ from linker.ratelimit.limiter import Closed
 from linker.records.create import RecordCreator
 from linker.results.journal import Journal
 from linker.results.result import Outcome
+from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.sender import Decision, Retry, Sender
@@ -32,7 +33,11 @@ __all__ = ["Workers"]
 
 
 class Workers:
-    """Send what works ask for, and act on the replies."""
+    """Send what works ask for, and act on the replies.
+
+    Args:
+        summary: its `puts` is kept up to date.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Workers:
         journal: Journal | None,
         creator: RecordCreator,
         layout: Layout,
+        summary: Summary,
     ) -> None:
         self._sender = sender
         self._breaker = sender.breaker
@@ -52,9 +58,11 @@ class Workers:
         self._journal = journal
         self._creator = creator
         self._layout = layout
+        self._summary = summary
         self._backoff: Backoff[Work] = Backoff(queue.again)
         self._refresh = PageRefresh(sender.fetch, queue, admission, writer)
         self._suspects: list[tuple[Work, GiveUp]] = []  # they failed, but it may be an outage
+        self._written: set[Work] = set()  # works in hand that were written to, or may have been
         self.targets_done = 0
 
     def __repr__(self) -> str:
@@ -135,7 +143,9 @@ class Workers:
         def choose(now: float) -> Request | None:
             if journal is not None and not work.is_noted:  # planned anew since; nothing may be awaited here
                 return None
-            return work.request(now)
+            request = work.request(now)
+            self._count_written(work)
+            return request
 
         reply = await self._sender.send(choose, first=work.goes_first)
         if reply is not None and work.sent_at is None:
@@ -178,6 +188,7 @@ class Workers:
                 return True
             case Pause():
                 work.refused()
+                self._count_written(work)
                 self._queue.again(work)
                 return True
             case _:
@@ -220,9 +231,19 @@ class Workers:
         await self._take(work, work.unchecked(asyncio.get_running_loop().time()))
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
+        self._count_written(work)
         if work.step is None and work.taken:
             self._layout.learn(work.pending.desired.target, work.taken)
         await self._writer.take(outcomes, work.targets if work.step is None else ())
+
+    def _count_written(self, work: Work) -> None:
+        """Count a target as written to while a PUT to it was taken, or may have been; not when it was refused."""
+        is_written = bool(work.sent.fields)
+        self._summary.puts += is_written - (work in self._written)
+        if is_written and work.step is not None:
+            self._written.add(work)
+        else:
+            self._written.discard(work)
 
 
 def _names(field: str, place: str, job: Job) -> bool:

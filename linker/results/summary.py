@@ -33,7 +33,7 @@ class Summary:
     requests: int = 0
     elapsed_s: float = 0.0
     puts: int = 0
-    """Targets that were written to."""
+    """Targets that were written to, or may have been. A PUT that was refused does not count."""
     created: int = 0
     """Records that were made for names that their table did not have."""
     limited: bool = False

@@ -40,6 +40,19 @@ async def test_more_removals_than_may_be_stop_the_run(clears: str, command: Comm
     assert still_linked(sandbox) == 0
 
 
+@pytest.mark.usefixtures("clears")
+async def test_a_run_whose_only_put_was_refused_has_written_nothing(command: Command, sandbox: Sandbox) -> None:
+    """The guard stops it after a 403: exit 2, not 3."""
+    jobs = [{**features(1, ZANE)[0], "mode": "add"}, {"id": "PRJ1-6", "links": {"customers": []}}]
+    write_jobs(command.folder / "links.jsonl", jobs)
+    sandbox.faults.script(None, None, 403)  # the definitions, the feature, and its PUT
+    stopped = await command("run", "links.jsonl", "--max-removals", "0", "--concurrency", "1")
+    assert stopped.code == 2
+    assert "; nothing was written. If that is meant, say --yes" in stopped.stderr
+    assert sandbox.stats.methods["PUT"] == 1
+    assert names(command.folder, "*.results*") == []
+
+
 async def test_an_explicit_number_lets_so_many_through(clears: str, command: Command, sandbox: Sandbox) -> None:
     """Five of five."""
     assert (await command("run", clears, "--max-removals", "5")).code == 0

@@ -182,6 +182,38 @@ async def test_over_the_budget_in_mid_run_the_results_are_whole_and_can_be_undon
     assert full.account.all_links() == before
 
 
+@pytest.mark.parametrize(
+    ("faults", "written"),
+    [((403,), False), ((422,), False), ((429, 429), False), ((503,), True), (("reset",), True)],
+    ids=str,
+)
+async def test_a_put_that_was_refused_is_not_written(
+    full: Sandbox, tmp_path: Path, faults: tuple[int | str, ...], written: bool
+) -> None:
+    """The guard stops the run after it: nothing was written, unless that PUT may have been applied all the same."""
+    full.faults.script(None, *faults)  # the first target's read, and then its PUT
+    jobs = [{**features(1, ZANE)[0], "mode": "add"}, *clears(2, 2)]
+    async with eager(full, max_removals=0, concurrency=1, attempts=1, refusals=1) as aha:
+        run = aha.run(jobs, tmp_path / "results.jsonl")
+        error = await stopped_by(run)
+    assert error.written is written
+    assert run.summary.puts == written
+    assert names(tmp_path, "results.jsonl") == (["results.jsonl"] if written else [])
+
+
+async def test_a_refused_change_keeps_its_number(full: Sandbox, tmp_path: Path) -> None:
+    """Numbers of changes are used once, refused or not, in this run and the next; the count is of those written."""
+    path = tmp_path / "results.jsonl"
+    full.faults.script(None, 403)
+    async with eager(full, concurrency=1) as aha:
+        run = aha.run(features(2, ZANE), path)
+        first = await results_of(run)
+        assert ([result.change for result in first], run.summary.puts) == ([0, 1], 1)
+        again = aha.run(features(2, ZANE), path, resume=True)
+        assert [(result.id, result.change) for result in await results_of(again)] == [("PRJ1-1", 2)]
+        assert again.summary.puts == 1
+
+
 async def test_yes_lets_everything_through(full: Sandbox) -> None:
     """`yes=True` is asked nothing."""
 
