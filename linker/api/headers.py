@@ -1,7 +1,7 @@
-"""What an answer's headers say of the account's limit: how many requests, how many left, and until when.
+"""The rate limit in an answer's headers: how many requests it allows, how many remain, and when it resets.
 
-`X-Ratelimit-Limit`, `-Remaining` and `-Reset` are documented on Aha!'s API page, the last in epoch seconds; seconds
-from now are seen in the wild. How a server cuts its windows is not documented, so nothing here assumes it.
+Aha!'s API page documents `X-Ratelimit-Limit`, `-Remaining` and `-Reset`, the last in epoch seconds; other servers send
+seconds from now. How Aha! cuts its windows is not documented, so nothing here assumes it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Final
 __all__ = ["LIMIT", "RateLimit", "rate_limit", "retry_after"]
 
 LIMIT: Final = "X-Ratelimit-Limit"
-"""The header without which there are none."""
+"""An answer without this header reports no limit."""
 
 _EPOCH_S: Final = 1e9
-"""From here on a Reset is a moment (2001 and later), below it a time from now (up to 31 years)."""
+"""From here on a Reset is a moment (2001 and later), below it is seconds from now (up to 31 years)."""
 
 _FURTHEST_S: Final = 86_400.0
-"""A Reset that is further away is nonsense: no account is limited by more than the day."""
+"""A Reset that is further away is invalid: no account has a limit by more than the day."""
 
 _SAME_CLOCK_S: Final = 2.0
-"""Up to here the two clocks are taken for one: a Date has whole seconds, and took its way."""
+"""Clocks that differ by no more count as the same: a Date has whole seconds, and answers take time to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The limit that the account counts by, by its own word; `reset_s` in seconds from now."""
+    """The limit that the account reports; `reset_s` in seconds from now."""
 
     limit: int
     remaining: int
@@ -38,18 +38,15 @@ class RateLimit:
 
 
 def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit | None:
-    """What the three headers say; None where one is missing or is nonsense.
+    """The limit in the three headers; None if one is missing or invalid.
 
-    A Reset that is a moment is taken against the server's own clock (`Date`) where that is not ours.
+    A Reset that is a moment is compared with the server's clock (`Date`) if that differs from ours.
 
     Example:
         >>> rate_limit({"X-Ratelimit-Limit": "300", "X-Ratelimit-Remaining": "12", "X-Ratelimit-Reset": "30"}, now)
         RateLimit(limit=300, remaining=12, reset_s=30.0)
     """
-    told = headers.get(LIMIT)
-    if told is None:
-        return None
-    limit, remaining = _count(told), _count(headers.get("X-Ratelimit-Remaining", ""))
+    limit, remaining = _count(headers.get(LIMIT, "")), _count(headers.get("X-Ratelimit-Remaining", ""))
     try:
         reset_s = float(headers.get("X-Ratelimit-Reset", ""))
     except ValueError:
@@ -57,7 +54,7 @@ def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit | None:
     if limit is None or remaining is None or not 1 <= limit >= remaining or not math.isfinite(reset_s):
         return None
     if reset_s >= _EPOCH_S:
-        # a moment that has just passed is now: the answer took its way, and clocks differ a little
+        # a moment that has just passed is now: the answer took time to arrive, and clocks differ a little
         reset_s -= _server_time(headers.get("Date"), now).timestamp()
         reset_s = 0.0 if -_SAME_CLOCK_S <= reset_s < 0 else reset_s
     return RateLimit(limit, remaining, reset_s) if 0 <= reset_s <= _FURTHEST_S else None
@@ -69,28 +66,25 @@ def _count(text: str) -> int | None:
 
 
 def _server_time(date: str | None, now: datetime) -> datetime:
-    if date is None:
-        return now
+    server = _parsed_date(date or "")
+    return now if server is None or abs((server - now).total_seconds()) <= _SAME_CLOCK_S else server
+
+
+def _parsed_date(text: str) -> datetime | None:
     try:
-        told = parsedate_to_datetime(date)
+        date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
-        return now
-    told = told if told.tzinfo is not None else told.replace(tzinfo=UTC)
-    return now if abs((told - now).total_seconds()) <= _SAME_CLOCK_S else told
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` asks to wait, from seconds or a date (RFC 9110, 10.2.3); None for nonsense."""
+    """Seconds that a `Retry-After` asks to wait, given as seconds or a date (RFC 9110, 10.2.3); None if invalid."""
     if value is None:
         return None
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            until = parsedate_to_datetime(value)
-        except (ValueError, TypeError, OverflowError):
-            return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        seconds = (until - now).total_seconds()
+        date = _parsed_date(value)
+        seconds = math.nan if date is None else (date - now).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None

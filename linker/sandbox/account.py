@@ -1,6 +1,6 @@
-"""The state of an Aha! account as far as links go: resources, custom tables, fields, and who links to what.
+"""The state of an Aha! account, as far as links go: resources, custom tables, fields, and who links to what.
 
-Nothing here knows HTTP. Ids are integers inside (as Aha!'s database has them) and strings of digits at the door.
+Nothing here knows HTTP. Ids are integers inside, as in Aha!'s database, and strings of digits in arguments and results.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LONGEST_ID: Final = 19  # the digits of the largest id in a database's 64-bit c
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A custom field. Where its type is a link, `table` is the custom table that it links to."""
+    """A custom field. If its type is a link, `table` is the custom table that it links to."""
 
     fieldable_type: str
     key: str
@@ -62,13 +62,13 @@ class Resource:
     links: dict[str, tuple[int, ...]] = field(default_factory=dict)
     updated_at: float = 0.0
     values: Mapping[str, str] = field(default_factory=dict)
-    """A record's own fields beside its name, by key."""
+    """A record's own fields besides its name, by key."""
     changed: int = 0
-    """The number of its last change among all the account's; 0 where it is as it was added."""
+    """The number of its last change among all changes of the account; 0 if it was never changed."""
 
 
 class Account:
-    """What one account holds. Tests act through it as an outside writer, and look past what answers show."""
+    """What one account holds. Tests use it to write as somebody else would, and to see what answers hide."""
 
     def __init__(self) -> None:
         self.tables: dict[str, str] = {}
@@ -82,11 +82,11 @@ class Account:
         self._linkers: defaultdict[int, dict[tuple[Resource, str], None]] = defaultdict(dict)
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{len(found)} {kind.plural}" for kind, found in self._by_id.items() if found)
-        return f"<Account {held}>"
+        counts = ", ".join(f"{len(found)} {kind.plural}" for kind, found in self._by_id.items() if found)
+        return f"<Account {counts}>"
 
     def define(self, definition: Definition) -> None:
-        """Adds a custom field."""
+        """Add a custom field."""
         self.definitions.append(definition)
         if definition.type in (LINK_MANY, LINK_ONE) and definition.table:
             for kind, fieldable_type in FIELDABLE_TYPES.items():
@@ -94,7 +94,7 @@ class Account:
                     self._link_fields[kind][definition.key] = definition
 
     def add(self, resource: Resource) -> None:
-        """Adds a resource, and its links to the index. What it links to may come later."""
+        """Add a resource and index its links. The records that it links to may be added later."""
         kind, id = resource.kind, resource.id
         self._by_id[kind][id] = resource
         if resource.reference:
@@ -112,12 +112,12 @@ class Account:
         if not listed or listed[-1].id < resource.id:
             listed.append(resource)
         else:
-            bisect.insort(listed, resource, key=lambda held: held.id)
+            bisect.insort(listed, resource, key=lambda resource: resource.id)
 
     def remove(self, kind: Kind, id: str | int) -> Resource:
-        """Takes a resource out, as somebody else would delete it; `add` puts it back.
+        """Remove and return a resource, as if somebody else deleted it; `add` puts it back.
 
-        A record goes out of the fields that hold it too, and does not come back into them.
+        A record is also removed from the fields that link to it, and `add` does not put it back there.
 
         Raises:
             LookupError: there is no such target.
@@ -132,13 +132,13 @@ class Account:
             for linked in ids:
                 self._linkers[linked].pop((resource, key), None)
         for holder, key in tuple(self.linkers(resource.id)) if kind is Kind.CUSTOM_OBJECT_RECORD else ():
-            self.apply(holder, {key: tuple(held for held in holder.links[key] if held != resource.id)})
+            self.apply(holder, {key: tuple(linked for linked in holder.links[key] if linked != resource.id)})
         return resource
 
     def create_record(
         self, product: Resource, table: str, name: str, values: Mapping[str, str] | None = None
     ) -> Resource:
-        """Adds a record to a custom table, with the next free id."""
+        """Add a record to a custom table, with the next free id."""
         record = Resource(
             Kind.CUSTOM_OBJECT_RECORD, self._next_record, "", name, product.id, table=table, values=values or {}
         )
@@ -151,7 +151,7 @@ class Account:
         return self._link_fields[kind]
 
     def find(self, kind: Kind, id: str) -> Resource | None:
-        """The resource that a numeric id or a reference number names. Records have a numeric id only."""
+        """The resource with a numeric id or a reference number. Records have a numeric id only."""
         if id.isascii() and id.isdigit():
             return self._by_id[kind].get(int(id)) if len(id) <= _LONGEST_ID else None
         return self._by_reference[kind].get(id.upper())
@@ -161,17 +161,17 @@ class Account:
         return self._by_id[kind].get(id)
 
     def listed(self, kind: Kind, within: Resource | None = None, table: str = "") -> Sequence[Resource]:
-        """All of a kind, or those of a product (and table), release or feature, in the order of their ids."""
+        """All resources of a kind, or those of a product (and table), release or feature, ordered by id."""
         scope = (kind,) if within is None else (kind, within.kind, within.id, table)
         return self._listed.get(scope, [])
 
     def apply(self, resource: Resource, links: Mapping[str, tuple[int, ...]], name: str | None = None) -> None:
-        """Replaces the list of each field given; the ids are checked before."""
+        """Replace the list of each given field. The caller has checked the ids."""
         for key, ids in links.items():
-            held = resource.links.get(key, ())
-            for gone in set(held).difference(ids):
-                del self._linkers[gone][resource, key]
-            for linked in set(ids).difference(held):
+            current = resource.links.get(key, ())
+            for removed in set(current).difference(ids):
+                del self._linkers[removed][resource, key]
+            for linked in set(ids).difference(current):
                 self._linkers[linked][resource, key] = None
             if ids:
                 resource.links[key] = ids
@@ -183,13 +183,13 @@ class Account:
         resource.changed = next(self._changes)
 
     def linkers(self, record: int) -> Iterator[tuple[Resource, str]]:
-        """Who links to a record, and through which field."""
+        """The resources that link to a record, each with the key of the field."""
         return iter(self._linkers.get(record, ()))
 
     def links(self, kind: Kind, id: str | int) -> defaultdict[str, list[str]]:
         """What a target links to, field by field, whether answers show it or not.
 
-        Fields without links are left out, and yet `links(kind, id)["customers"]` is `[]`.
+        Fields without links are not in it, but `links(kind, id)["customers"]` is `[]`.
 
         Raises:
             LookupError: there is no such target.
@@ -202,14 +202,16 @@ class Account:
     def all_links(self) -> dict[tuple[Kind, str], dict[str, list[str]]]:
         """The links of every target that has any, by kind and reference number (a record: its id)."""
         return {
-            (kind, held.reference or str(held.id)): {key: list(map(str, ids)) for key, ids in held.links.items()}
+            (kind, resource.reference or str(resource.id)): {
+                key: [str(linked) for linked in ids] for key, ids in resource.links.items()
+            }
             for kind, found in self._by_id.items()
-            for held in found.values()
-            if held.links
+            for resource in found.values()
+            if resource.links
         }
 
     def set_links(self, kind: Kind, id: str | int, field: str, ids: Iterable[str | int]) -> None:
-        """Writes as somebody else would, past the server: no request, no limit.
+        """Replace one field's list as somebody else would, without a request or a limit.
 
         Raises:
             LookupError: there is no such target, field or record.

@@ -1,4 +1,4 @@
-"""Reads the body of a PUT as the API does: strictly, and wholly before anything is changed."""
+"""Reads the body of a PUT or POST as the API does: strictly, and all of it before anything is changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 def attributes_of(kind: Kind, content_type: str, body: bytes) -> Mapping[str, Any]:
-    """What stands in the body's wrapper. Raises `Refused`."""
+    """The attributes in the body, without the object around them. Raises `Refused`."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, f"the content type {content_type!r} is not application/json")
     try:
@@ -42,12 +42,12 @@ def links_of(
 ) -> dict[str, tuple[int, ...]]:
     """The new list of each field that `custom_object_links` names. Raises `Refused`."""
     if not isinstance(wanted, dict):
-        raise Refused(422, f"custom_object_links is {_shown(wanted)}, not an object of lists by field key")
+        raise Refused(422, f"custom_object_links is {_shortened(wanted)}, not an object of lists by field key")
     fields = account.link_fields(resource.kind)
     links: dict[str, tuple[int, ...]] = {}
     for key, ids in wanted.items():
         if not isinstance(ids, list):
-            raise Refused(422, f"custom_object_links.{key} is {_shown(ids)}, not a list of record ids")
+            raise Refused(422, f"custom_object_links.{key} is {_shortened(ids)}, not a list of record ids")
         definition = fields.get(key)
         if definition is not None and (_prefix(account, resource), key) in options.off_layout:
             continue
@@ -59,7 +59,7 @@ def links_of(
 
 
 def fields_of(content_type: str, body: bytes) -> tuple[str, dict[str, str]]:
-    """The name that a new record is given, and its other fields. Raises `Refused`."""
+    """The name of a new record, and its other text fields. Raises `Refused`."""
     attributes = attributes_of(Kind.CUSTOM_OBJECT_RECORD, content_type, body)
     fields = attributes.get("custom_fields")
     fields = fields if isinstance(fields, dict) else {}
@@ -79,7 +79,7 @@ def _records(account: Account, definition: Definition, ids: list[Any], options: 
     for id in ids:
         digits = _digits(id)
         if digits is None:
-            raise Refused(422, f"custom_object_links.{definition.key}: {_shown(id)} is no record id")
+            raise Refused(422, f"custom_object_links.{definition.key}: {_shortened(id)} is no record id")
         record = account.find(Kind.CUSTOM_OBJECT_RECORD, digits)
         if digits in options.refused_records:
             named = f"the record {digits} is invalid" if options.refused_by_name else "is invalid"
@@ -88,7 +88,7 @@ def _records(account: Account, definition: Definition, ids: list[Any], options: 
             found.add(record.id)
         elif options.unknown_record == "error":
             where = f"is not in the table {definition.table}" if record is not None else "does not exist"
-            raise Refused(422, f"custom_object_links.{definition.key}: the record {_shown(digits)} {where}")
+            raise Refused(422, f"custom_object_links.{definition.key}: the record {_shortened(digits)} {where}")
     if definition.type == LINK_ONE and len(found) > 1:
         raise Refused(422, f"custom_object_links.{definition.key} takes one record, not {len(found)}")
     return tuple(sorted(found))
@@ -99,9 +99,9 @@ def _digits(id: object) -> str | None:
         return (id.lstrip("0") or "0") if id.isascii() and id.isdigit() else None
     if isinstance(id, int) and not isinstance(id, bool) and id >= 0:
         return str(id)
-    return None  # a float too: it is what an integer beyond 64 bits has become, its last digits gone
+    return None  # a float too: an integer beyond 64 bits becomes one and loses its last digits
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     return text if len(text) <= 80 else f"{text[:79]}…"

@@ -25,7 +25,7 @@ _FAULT = re.compile(r"\s*(?P<what>[A-Za-z_]+|[0-9]{3})\s*:\s*(?P<number>[0-9]*\.
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What befalls a request with this probability.
+    """What goes wrong with a request, with this probability.
 
     `what` is a status (400 to 599; the request is not applied) or one of `TROUBLES`.
 
@@ -38,8 +38,8 @@ class Fault:
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        known = 400 <= self.what <= 599 if isinstance(self.what, int) else self.what in TROUBLES
-        if not known:
+        is_known = 400 <= self.what <= 599 if isinstance(self.what, int) else self.what in TROUBLES
+        if not is_known:
             raise UsageError(f"fault {self.what!r} is neither a status from 400 to 599 nor {', '.join(TROUBLES)}")
         if not 0 <= self.probability <= 1:
             raise UsageError(f"fault {self.what}: the probability {self.probability:g} is not from 0 to 1")
@@ -49,10 +49,10 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """The fault that `503:0.01`, `503:1%` or `reset:0.01` says.
+        """Parse a fault such as `503:0.01`, `503:1%` or `reset:0.01`.
 
         Raises:
-            UsageError: it says none.
+            UsageError: the text is not a fault.
         """
         match = _FAULT.fullmatch(text)
         if match is None:

@@ -1,7 +1,7 @@
 """Counts requests as a server would, and refuses those over a limit.
 
-Aha! documents its limits (300 a minute, 20 a second, per account) but not how it counts them, so the sandbox
-knows the three ways that servers count. A refused request does not count. All limits admit, or none counts.
+Aha! documents its limits (300 a minute, 20 a second, per account) but not how it counts them, so the sandbox knows the
+three ways that servers count. A request counts against all limits if all admit it, otherwise against none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LIMIT = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{0,9}(?:\.[0-9]+)?)\s*s?")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many requests in so many seconds.
+    """At most so many requests in so many seconds.
 
     Example:
         >>> Limit.parse("300/60s")
@@ -42,10 +42,10 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """The limit that `300/60s` says.
+        """Parse a limit such as `300/60s`.
 
         Raises:
-            UsageError: it says none.
+            UsageError: the text is not a limit.
         """
         match = _LIMIT.fullmatch(text.strip())
         if match is None or match[2] == "":
@@ -54,19 +54,19 @@ class Limit:
 
 
 class Verdict(NamedTuple):
-    """What the limiter says of one request, and what the answer's headers tell."""
+    """The limiter's decision on one request, and what the answer's headers report."""
 
     wait_s: float
-    """0 where the request is admitted, else how long until it would be."""
+    """0 if the request is admitted, else seconds until it would be."""
     limit: int
-    """Of the limit that has the fewest requests left in proportion, like the next two."""
+    """The requests of the limit with the smallest share remaining, which the next two are about, too."""
     remaining: int
     frees_in_s: float
-    """Until `remaining` grows next, or would if it is full."""
+    """Seconds until `remaining` grows next; 0 if nothing is counted."""
 
 
 class _Window(Protocol):
-    """One limit, counted in one way. `now` never goes back."""
+    """One limit, counted in one way. `now`, in seconds, never goes back."""
 
     limit: Limit
 
@@ -77,7 +77,7 @@ class _Window(Protocol):
 
 
 class _Sliding:
-    """An exact log of arrivals: at no moment are there more than N in the last W seconds."""
+    """An exact log of arrivals: never more than N in the last W seconds."""
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
@@ -132,7 +132,7 @@ class _Fixed:
 class _Bucket:
     """A bucket of N tokens that refills at N/W: a burst of N, then the even pace."""
 
-    _ENOUGH: Final = 1 - 1e-9  # a token that is whole but for rounding is whole
+    _ENOUGH: Final = 1 - 1e-9  # a whole token may lose this much by rounding
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
@@ -173,7 +173,7 @@ class Limiter:
         self._clock = clock
 
     def admit(self) -> Verdict | None:
-        """Counts a request that arrives now, or refuses it. None where there is no limit."""
+        """Count a request that arrives now, or refuse it. None if there is no limit."""
         if not self._windows:
             return None
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Every option of a sandbox, its default, and why."""
+"""Every option of a sandbox, with its default and the reason for it."""
 
 from __future__ import annotations
 
@@ -16,94 +16,97 @@ __all__ = ["SandboxOptions"]
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """What a sandbox is told at its start.
+    """What a sandbox is started with.
 
     Raises:
-        UsageError: an option makes no sense; the message names it.
+        UsageError: an option is invalid; the message names it.
     """
 
     port: int = 0
-    """On 127.0.0.1; 0 takes any free one."""
+    """Port on 127.0.0.1; 0 takes any free one."""
 
     token: str = "sandbox"  # noqa: S105  no secret, see below
-    """The bearer token that is taken. No secret: nobody outside reaches the server."""
+    """The bearer token to accept. It is no secret: the server cannot be reached from outside."""
 
     limits: Sequence[Limit | tuple[int, float]] = (Limit(300, 60.0), Limit(20, 1.0))
-    """Requests in seconds, as Aha! documents its own. Empty: no limit, and no rate limit headers."""
+    """Requests in so many seconds, by default as Aha! documents. Empty: no limit, and no rate limit headers."""
 
     window: Literal["sliding", "fixed", "bucket"] = "sliding"
-    """How they are counted. Aha! does not say; an exact log is the strictest."""
+    """How requests are counted. Aha! does not document it; an exact log (sliding) is the strictest."""
 
     latency_ms: float = 0.0
-    """From a request's arrival to its answer; what it changes is changed at the end."""
+    """From a request's arrival to its answer. What it changes is changed at the end."""
 
     jitter_ms: float = 0.0
-    """By how much at most the latency is more or less, evenly."""
+    """The latency varies evenly by up to so much, up and down."""
 
     faults: Sequence[Fault] = ()
-    """What befalls requests that were admitted, drawn in the order of their arrival."""
+    """What goes wrong with requests that were admitted, drawn in the order of their arrival."""
 
     records: int = 0
-    """How many more customers there are than the document's."""
+    """How many customers to add to those of the API document."""
 
     features: int = 0
-    """How many more features product PRJ1 has than the document's."""
+    """How many features to add to PRJ1's of the API document."""
 
     releases: int = 0
-    """How many releases there are besides the document's, over PRJ1, PRJ2 and PRJ3 in turn."""
+    """How many releases to add to those of the API document, to PRJ1, PRJ2 and PRJ3 in turn."""
 
     linked: float = 0.0
-    """Share of those features and releases that hold a customer already."""
+    """Share of the added features and releases that link to a customer, from 0 to 1."""
 
     seed: int = 0
-    """Of all that is drawn: ids, names, jitter, faults."""
+    """Seed of everything random: ids, names, jitter, faults."""
 
     hidden: frozenset[Kind] = frozenset({Kind.PRODUCT})
-    """Kinds whose answers never show `custom_object_links`, as the document's product."""
+    """Kinds whose answers never show `custom_object_links`, such as the API document's product."""
 
     empty_fields: Literal["left_out", "shown", "no_key"] = "left_out"
-    """Fields without links in an answer: left out (`[]` where no field has links), shown with empty
-    `record_ids`, or left out and with them, where no field has links, the key. Records always show them."""
+    """How an answer shows fields without links. Records always show them, with empty `record_ids`.
+
+    `left_out`: not at all (`[]` if no field has links). `shown`: with empty `record_ids`. `no_key`: not at all, and
+    without the key `custom_object_links` if no field has links.
+    """
 
     unknown_record: Literal["error", "ignore"] = "error"
-    """A PUT with a record id that does not exist, or not in the field's table: 422, or dropped in silence."""
+    """A PUT with a record id that is not in the field's table: answer 422, or drop the id silently."""
 
     unknown_field: Literal["error", "ignore"] = "ignore"
-    """A PUT with a field key that the kind lacks: 422, or dropped in silence."""
+    """A PUT with a field key that the kind does not have: answer 422, or drop the field silently."""
 
     definitions: Literal["shown", "with_tables", "forbidden"] = "shown"
-    """Of the field definitions: as documented, with the table that a link leads to as well, or 403."""
+    """How field definitions are answered: as documented, with the table that a field links to, or with 403."""
 
     off_layout: frozenset[tuple[str, str]] = frozenset()
-    """Products and field keys, `("PRJ2", "customers")`, whose layouts lack the field: a PUT passes it by."""
+    """Products whose layout lacks a field, such as `("PRJ2", "customers")`: a PUT drops it silently."""
 
     refused_records: frozenset[str] = frozenset()
-    """Ids of records that a PUT may not give to a target, though they exist."""
+    """Ids of records that exist, but that a PUT may not link to."""
 
     refused_with: int = 422
     """The status of such a PUT, 422 or 400."""
 
     refused_by_name: bool = True
-    """Whether the answer names the id, or says no more than that something is invalid."""
+    """Whether the answer names the invalid id."""
 
     lists_without_links: frozenset[Kind] = frozenset()
-    """Kinds whose lists leave `custom_object_links` out whatever `fields=` says."""
+    """Kinds whose lists leave out `custom_object_links`, even if `fields=` asks for it."""
 
     ignore_fields: bool = False
-    """Take no notice of `fields=`: lists give their short form, single resources their whole one."""
+    """Ignore `fields=`: lists show their short form, single resources all fields."""
 
     list_order: Literal["id", "newest_first", "last_changed_first"] = "id"
-    """How lists are ordered. Aha! does not say; by the last change, each PUT moves its target to the first page."""
+    """How lists are ordered. Aha! does not document it. By last change, each PUT moves its target to the first page."""
 
     list_totals: Literal["right", "too_small", "too_large", "missing"] = "right"
-    """What a list's `pagination` says of its length."""
+    """Whether the length in a list's `pagination` is right."""
 
     keep_requests: bool = False
-    """Keep every request for `Sandbox.requests`; costs memory."""
+    """Keep every request in `Sandbox.requests`. It takes memory."""
 
     def __post_init__(self) -> None:
         put = cast("Any", object.__setattr__)
-        put(self, "limits", tuple(each if isinstance(each, Limit) else Limit(*each) for each in self.limits))
+        put(self, "limits", tuple(limit if isinstance(limit, Limit) else Limit(*limit) for limit in self.limits))
         put(self, "faults", tuple(self.faults))
         for name in ("hidden", "lists_without_links", "refused_records", "off_layout"):
             put(self, name, frozenset(getattr(self, name)))

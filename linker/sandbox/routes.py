@@ -45,7 +45,7 @@ _PROXY_ERRORS: Final = frozenset({502, 503, 504})
 
 
 class Answer(NamedTuple):
-    """What goes back."""
+    """A response: its status, body and content type."""
 
     status: int
     body: bytes
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
 
 
 def refusal(status: int, message: str) -> Answer:
-    """An error as the API, or the proxy before it, puts it."""
+    """An error as the API answers it, or the proxy in front of it."""
     if status in _PROXY_ERRORS:
         return Answer(status, _page(f"{status} {message}"), HTML)
     shape = _ERROR_BODIES.get(status)
@@ -80,9 +80,9 @@ def _whole_number(text: str | None, default: int) -> int:
 
 
 class Routes:
-    """Answers requests out of an account. No limits, no faults, no HTTP.
+    """Answers requests from an account. No limits, no faults, no HTTP.
 
-    It reads, links and creates records; what else the API does is a route that is not there.
+    It reads resources, links them and creates records. Everything else that the API can do is a missing route.
     """
 
     def __init__(self, account: Account, options: SandboxOptions, stats: Stats) -> None:
@@ -92,7 +92,7 @@ class Routes:
         self._shapes = Shapes(account, options.hidden, options.empty_fields)
 
     def target(self, path: str) -> Resource | None:
-        """The resource that the path of a single one names."""
+        """The resource that a path names; None if it names none or a list."""
         parts = path.removeprefix(_PREFIX).split("/")
         kind = _KINDS.get(parts[0])
         return self._account.find(kind, unquote(parts[1])) if kind is not None and len(parts) == 2 else None
@@ -107,7 +107,7 @@ class Routes:
         return _KINDS.get(parts[-1]), True
 
     def answer(self, method: str, path: str, query: str, content_type: str = "", body: bytes = b"") -> Answer:
-        """Does what the request says."""
+        """Do what the request asks, and return the answer."""
         if not path.startswith(_PREFIX):
             return _NO_ROUTE
         parts = path[len(_PREFIX) :].split("/")
@@ -121,8 +121,8 @@ class Routes:
                     self._put(resource, content_type, body)
             except Refused as refused:
                 return refusal(refused.status, refused.message)
-            shown = self._shapes.whole(resource, self._fields(_parameters(query)) if query else None)
-            return Answer(200, orjson.dumps({kind.value: shown}))
+            fields = self._fields(_parameters(query)) if query else None
+            return Answer(200, orjson.dumps({kind.value: self._shapes.whole(resource, fields)}))
         if method == "POST":
             return self._create(parts, content_type, body)
         if method != "GET":
@@ -164,14 +164,14 @@ class Routes:
         per_page = min(_whole_number(parameters.get("per_page"), _PER_PAGE), _MOST_PER_PAGE)
         fields = self._fields(parameters)
         found = self._ordered(found)
-        shown = [self._shapes.item(each, fields) for each in found[(page - 1) * per_page : page * per_page]]
+        items = [self._shapes.item(resource, fields) for resource in found[(page - 1) * per_page : page * per_page]]
         if kind in self._options.lists_without_links:
-            for each in shown:
-                each.pop("custom_object_links", None)
+            for item in items:
+                item.pop("custom_object_links", None)
         total = len(found) + {"too_small": -per_page, "too_large": per_page}.get(self._options.list_totals, 0)
         total = max(0, total)
         pagination = {"total_records": total, "total_pages": math.ceil(total / per_page), "current_page": page}
-        value = {kind.plural: shown}
+        value = {kind.plural: items}
         if self._options.list_totals != "missing":
             value["pagination"] = pagination  # type: ignore[assignment]
         return Answer(200, orjson.dumps(value))
@@ -181,7 +181,7 @@ class Routes:
             case "newest_first":
                 return found[::-1]
             case "last_changed_first":
-                return sorted(found, key=lambda held: held.changed, reverse=True)
+                return sorted(found, key=lambda resource: resource.changed, reverse=True)
         return found
 
     def _fields(self, parameters: Mapping[str, str]) -> str | None:
@@ -204,19 +204,19 @@ class Routes:
     def _definitions(self) -> list[dict[str, Any]]:
         return [
             {
-                "name": each.name,
-                "id": str(each.id),
-                "key": each.key,
-                "type": each.type,
-                "custom_fieldable_type": each.fieldable_type,
+                "name": definition.name,
+                "id": str(definition.id),
+                "key": definition.key,
+                "type": definition.type,
+                "custom_fieldable_type": definition.fieldable_type,
                 "internal_name": None,
-                **self._told_table(each),
+                **self._table_of(definition),
             }
-            for each in self._account.definitions
+            for definition in self._account.definitions
         ]
 
-    def _told_table(self, definition: Definition) -> dict[str, Any]:
-        """What no published answer has: where a link leads."""
+    def _table_of(self, definition: Definition) -> dict[str, Any]:
+        """The table that a field links to, which no documented answer shows."""
         if self._options.definitions != "with_tables" or not definition.table:
             return {}
         records = self._account.listed(Kind.CUSTOM_OBJECT_RECORD)
@@ -234,8 +234,8 @@ class Routes:
             "updated_at": "2019-01-01T00:00:00.000Z",
             "accessed_at": "2019-01-01T00:00:00.000Z",
             "product_roles": [
-                {"role": 20, "role_description": "Owner", "product_id": str(each.id), "product_name": each.name}
-                for each in products
+                {"role": 20, "role_description": "Owner", "product_id": str(product.id), "product_name": product.name}
+                for product in products
             ],
             "preferences": {"current_product_id": products[0].id},
             "accounts": [

@@ -1,4 +1,4 @@
-"""What a sandbox holds at its start: the API document's account, and as many more records and features as asked."""
+"""The account that a sandbox starts with: the API document's, with as many more records and features as asked for."""
 
 from __future__ import annotations
 
@@ -185,10 +185,13 @@ _ENDINGS: Final = ("Inc", "Ltd", "GmbH", "Corp", "LLC", "AG", "SA", "Group", "& 
 def seeded_account(
     records: int = 0, features: int = 0, seed: int = 0, *, releases: int = 0, linked: float = 0.0
 ) -> Account:
-    """The document's account with `records` more customers, `features` more features of PRJ1, and `releases` more
-    releases of PRJ1, PRJ2 and PRJ3 in turn; a share of `linked` of these holds a customer already.
+    """Make the API document's account, with more resources in it. The same arguments make the same account.
 
-    The same arguments make the same account.
+    Args:
+        records: how many customers to add.
+        features: how many features to add to PRJ1.
+        releases: how many releases to add to PRJ1, PRJ2 and PRJ3 in turn.
+        linked: share of the added features and releases that link to a customer, from 0 to 1.
     """
     account = Account()
     account.tables.update(_TABLES)
@@ -204,7 +207,7 @@ def seeded_account(
         links = dict(_LINKS.get((Kind.CUSTOM_OBJECT_RECORD, str(id)), {}))
         account.add(Resource(Kind.CUSTOM_OBJECT_RECORD, id, "", name, _PRJ1, table=table, links=links))
     _add_records(account, records, seed)
-    customers = [held.id for held in account.listed(Kind.CUSTOM_OBJECT_RECORD) if held.table == "customers"]
+    customers = [record.id for record in account.listed(Kind.CUSTOM_OBJECT_RECORD) if record.table == "customers"]
     linking = _Linking(customers, linked, seed)
     _add_features(account, features, seed, linking)
     _add_releases(account, releases, seed, linking)
@@ -212,7 +215,7 @@ def seeded_account(
 
 
 class _Linking:
-    """Draws what a generated resource holds already."""
+    """Draws the links that a generated resource starts with."""
 
     def __init__(self, customers: list[int], share: float, seed: int) -> None:
         self._customers = customers
@@ -242,7 +245,7 @@ def _add_records(account: Account, count: int, seed: int) -> None:
     draw = random.Random(f"records {seed}")  # noqa: S311  the same seed, the same account
     firsts, seconds = _FIRST_WORDS.split(), _SECOND_WORDS.split()
     id = _FIRST_RECORD
-    names: list[str] = []  # some customers are called as others are
+    names: list[str] = []  # some customers share a name
     for number in range(count):
         id += draw.randrange(1, 100_000_000_000)
         second, first = divmod(number, len(firsts))
@@ -257,7 +260,7 @@ def _add_records(account: Account, count: int, seed: int) -> None:
 
 
 def _further(first: str, second: str, town: str, number: int, draw: random.Random) -> str:
-    """A name with a town in it, some as a comma or a quote has them."""
+    """A name with a town in it; some have a comma or quotes."""
     ending = draw.choice(_ENDINGS)
     if number % 19 == 0:
         return f"{first} {second} {town}, {ending}."
@@ -267,15 +270,14 @@ def _further(first: str, second: str, town: str, number: int, draw: random.Rando
 
 
 def _salesforce_id(number: int) -> str:
-    """The 18 characters that Salesforce knows an account by: 15 that differ by case too, and three for those that
-    cannot tell (Salesforce's own checksum)."""
+    """A Salesforce id of 18 characters: 15 whose case matters, and Salesforce's checksum of their case in three."""
     digits, rest = "", number * 7919 + 62**6
     for _ in range(7):
         rest, digit = divmod(rest, 62)
         digits = _BASE_62[digit] + digits
     id = f"0015g000{digits}"
     bits = [sum(char.isupper() << place for place, char in enumerate(id[part : part + 5])) for part in (0, 5, 10)]
-    return id + "".join(_BASE_32[each] for each in bits)
+    return id + "".join(_BASE_32[five] for five in bits)
 
 
 def _add_features(account: Account, count: int, seed: int, linking: _Linking) -> None:

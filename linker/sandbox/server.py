@@ -8,11 +8,11 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from aiohttp import web
 
@@ -30,21 +30,21 @@ __all__ = ["Sandbox"]
 
 _HOST: Final = "127.0.0.1"
 _LARGEST_BODY: Final = 64 * 2**20
-_SHUTDOWN_S: Final = 0.1  # a rehearsal that is over waits for nobody
+_SHUTDOWN_S: Final = 0.1  # connections that are still open then are closed
 _UNAUTHORIZED: Final = refusal(401, "unauthorized")
 _REFUSED: Final = refusal(429, "Rate limit exceeded. Try again later.")
 
 
 class Sandbox:
-    """An Aha!-shaped server on the loopback, for rehearsals and tests. Right about the API, not lenient.
+    """An Aha!-shaped server on the loopback, for rehearsals and tests. It is as strict as the API.
 
-    A request with the right token counts against the limits when it arrives, unless it is refused; then what
-    is to befall it is drawn; then comes the latency; then it is done and answered. One without the token is
-    answered 401 and counts nowhere.
+    A request with the right token counts against the limits when it arrives, unless it is refused. Then the sandbox
+    decides whether a fault occurs, waits for the latency, and does and answers the request. A request without the
+    token is answered 401 and does not count.
 
     Example:
-        async with Sandbox(latency_ms=50, faults=[Fault(503, 0.01)]) as sandbox:
-            print(sandbox.url)
+        >>> async with Sandbox(latency_ms=50, faults=[Fault(503, 0.01)]) as sandbox:
+        ...     print(sandbox.url)
     """
 
     def __init__(
@@ -71,8 +71,7 @@ class Sandbox:
         self._clock = clock
         self._epoch = time.time() - clock()
         self._random = random.Random(seed)  # noqa: S311  a rehearsal is to be repeatable
-        limits = [each if isinstance(each, Limit) else Limit(*each) for each in self.options.limits]
-        self._limiter = Limiter(limits, self.options.window, clock)
+        self._limiter = Limiter(cast("Sequence[Limit]", self.options.limits), self.options.window, clock)
         self._routes = Routes(self.account, self.options, self.stats)
         self._authorization = f"Bearer {self.options.token}"
         self._not_before = -math.inf
@@ -85,21 +84,21 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The account's base: requests go to `{url}/api/v1/…`."""
+        """The account's base URL: requests go to `{url}/api/v1/…`."""
         if self._runner is None:
             raise RuntimeError("the sandbox is not running")
         return f"http://{_HOST}:{self._port}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request must carry to be let in."""
+        """The headers that a request needs to be accepted."""
         return {"Authorization": self._authorization}
 
     async def start(self) -> None:
-        """Listens.
+        """Start to listen.
 
         Raises:
-            UsageError: the port cannot be had.
+            UsageError: the port is not available.
         """
         server = web.Server(self._handle, access_log=None, request_factory=_request)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
@@ -113,7 +112,7 @@ class Sandbox:
         self._runner = runner
 
     async def stop(self) -> None:
-        """Closes every connection, busy or not. What is stopped may be started again."""
+        """Close all connections, busy or not. The sandbox may be started again."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -150,7 +149,7 @@ class Sandbox:
             if self.options.latency_ms or self.options.jitter_ms:
                 await asyncio.sleep(self._latency_s())
             if answer is None:
-                answer = _befallen(fault)
+                answer = _error_answer(fault)
             if answer is None:
                 answer = self._done(method, path, query, request.headers.get("Content-Type", ""), body)
         unanswered = fault is not None and fault.what in ("reset", "reset_after")
@@ -206,13 +205,13 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
 
 
-def _befallen(fault: Fault | None) -> Answer | None:
-    """The answer to a request that the fault keeps from being done; None where it is done."""
+def _error_answer(fault: Fault | None) -> Answer | None:
+    """The answer to a request that is not done because of a fault; None if it is done."""
     if fault is None or fault.what in ("cut", "reset_after"):
         return None
     if isinstance(fault.what, int):
-        known = fault.what in HTTPStatus.__members__.values()
-        return refusal(fault.what, HTTPStatus(fault.what).phrase if known else "Error")
+        is_standard = fault.what in HTTPStatus.__members__.values()
+        return refusal(fault.what, HTTPStatus(fault.what).phrase if is_standard else "Error")
     return LOGIN_PAGE
 
 

@@ -1,7 +1,7 @@
 """What the resources of each kind look like in answers.
 
-The keys are the API's; the values around name, ids and links are made up, the same for each resource, and as
-many as to make an answer as large as a real one.
+The keys are the API's. The values besides name, ids and links are made up and the same for each resource; there are as
+many as make an answer as large as a real one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TRACKER: Final = [
     for number, (name, value) in enumerate((("id", "10777"), ("key", "SBX-777")))
 ]
 
-# list items show these where the request names no fields
+# list items show these if the request names no fields
 _SHORT: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.PRODUCT: ("id", "reference_prefix", "name", "product_line", "created_at", "workspace_type", "url"),
     Kind.FEATURE: ("id", "reference_num", "name", "created_at", "url", "resource", "product_id"),
@@ -63,7 +63,7 @@ _SHORT: Final[Mapping[Kind, tuple[str, ...]]] = {
     ),
 }
 
-# what the documented answers of most kinds have, these lack
+# keys that these kinds lack in the documented answers, unlike most
 _LACKING: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.RELEASE: frozenset({"description"}),
     Kind.REQUIREMENT: frozenset({"product_id", "progress", "progress_source", "project"}),
@@ -108,15 +108,15 @@ class Shapes:
         self.picked = lru_cache(maxsize=256)(self._picked)
 
     def whole(self, resource: Resource, fields: str | None = None) -> dict[str, Any]:
-        """A resource as a request for it is answered."""
+        """A resource in the answer to a request for it alone."""
         shape = self._whole[resource.kind] if fields is None else self.picked(resource.kind, fields)
-        shown = {key: show(resource) for key, show in shape.items()}
-        if self._empty_fields == "no_key" and not shown.get("custom_object_links", True):
-            del shown["custom_object_links"]
-        return shown
+        values = {key: show(resource) for key, show in shape.items()}
+        if self._empty_fields == "no_key" and not values.get("custom_object_links", True):
+            del values["custom_object_links"]
+        return values
 
     def item(self, resource: Resource, fields: str | None = None) -> dict[str, Any]:
-        """A resource as one of a list: its short form, with links only where asked for, except for records."""
+        """A resource in a list: its short form, with links only if `fields` names them, except for records."""
         if fields is not None or resource.kind is Kind.CUSTOM_OBJECT_RECORD:
             return self.whole(resource, fields)
         short = _SHORT.get(resource.kind)
@@ -194,7 +194,7 @@ class Shapes:
             "assigned_to_user": _same(_OWNER),
             "workflow_kind": _same({"id": "1049377090", "name": "New"}),
             "requirements": lambda resource: [
-                self.item(each) for each in account.listed(Kind.REQUIREMENT, resource)[:_MOST_LINKERS]
+                self.item(requirement) for requirement in account.listed(Kind.REQUIREMENT, resource)[:_MOST_LINKERS]
             ],
             "goals": _same([]),
             "score_facts": _same([{"id": str(number), "value": 1, "name": f"Fact {number}"} for number in range(8)]),
@@ -253,23 +253,23 @@ class Shapes:
                 "screenable_type": fieldable_type,
                 "name": f"Screen Definition {number}",
                 "custom_field_definitions": [
-                    {"id": each.id, "key": each.key, "position": 1, "name": each.name, "type": each.type}
-                    for each in self._account.definitions
-                    if each.fieldable_type == fieldable_type
+                    {"id": field.id, "key": field.key, "position": 1, "name": field.name, "type": field.type}
+                    for field in self._account.definitions
+                    if field.fieldable_type == fieldable_type
                 ],
             }
             for number, fieldable_type in enumerate(FIELDABLE_TYPES.values())
         ]
 
     def _links(self, resource: Resource) -> list[dict[str, Any]]:
-        held = resource.links
-        everything = self._empty_fields == "shown" or resource.kind is Kind.CUSTOM_OBJECT_RECORD
-        if not held and not everything:
+        links = resource.links
+        shows_all = self._empty_fields == "shown" or resource.kind is Kind.CUSTOM_OBJECT_RECORD
+        if not links and not shows_all:
             return []
         return [
-            {"key": key, "name": definition.name, "record_type": "CustomObjectRecord", "record_ids": held.get(key, ())}
+            {"key": key, "name": definition.name, "record_type": "CustomObjectRecord", "record_ids": links.get(key, ())}
             for key, definition in self._account.link_fields(resource.kind).items()
-            if everything or key in held
+            if shows_all or key in links
         ]
 
     def _linked_records(self, resource: Resource) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a sandbox has seen, counted as it happened."""
+"""Counts what a sandbox has seen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Seen", "Stats"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as it arrived (`at` on the monotonic clock) and its answer's status; 0 where it got none."""
+    """One request as it arrived (`at` in monotonic seconds) and the status of its answer; 0 if it got none."""
 
     at: float
     method: str
@@ -27,19 +27,19 @@ class Seen:
 
 @dataclass(slots=True)
 class Stats:
-    """Counters. Tests and the end of a rehearsal look here."""
+    """Counters, for tests and for the end of a rehearsal."""
 
     methods: Counter[str] = field(default_factory=Counter)
-    """Requests by method, whatever became of them."""
+    """Requests by method, whether or not they were done."""
 
     statuses: Counter[int] = field(default_factory=Counter)
-    """Answers by status; 0 counts the requests that got none."""
+    """Answers by status; 0 counts requests without an answer."""
 
     faults: Counter[int | str] = field(default_factory=Counter)
-    """What was made to go wrong."""
+    """Faults, by what went wrong."""
 
     lists: Counter[Kind] = field(default_factory=Counter)
-    """Pages of lists that were asked for, by what they list."""
+    """Pages of lists, by the kind that they list."""
 
     reads: Counter[Kind] = field(default_factory=Counter)
     """GETs of single resources, by kind."""
@@ -51,13 +51,13 @@ class Stats:
     """Records that were created, by custom table."""
 
     too_early: int = 0
-    """Requests that arrived before a `Retry-After` told earlier had passed."""
+    """Requests that arrived before the `Retry-After` of an earlier answer had passed."""
 
     most_at_once: int = 0
-    """The most requests in work at one moment."""
+    """The most requests at work at one moment."""
 
     most_puts_at_once_on_a_target: int = 0
-    """The most PUTs in work at one moment on one target, however it was named. More than 1 is a race."""
+    """The most PUTs at work at one moment on one target, by whichever name. More than 1 is a race."""
 
     _at_once: int = 0
     _puts: Counter[object] = field(default_factory=Counter)
@@ -69,18 +69,18 @@ class Stats:
 
     @property
     def refused(self) -> int:
-        """Those answered 429: hits while over the limit."""
+        """Requests answered 429: over the limit, or by a fault."""
         return self.statuses[429]
 
     def count(self, method: str, kind: Kind | None, listed: bool) -> None:
-        """Count a request that is let through by what it asks for."""
+        """Count a request that is done, by what it asks for."""
         if kind is not None and method in ("GET", "PUT"):
             counter = self.lists if listed else self.reads if method == "GET" else self.writes
             counter[kind] += 1
 
     @contextmanager
     def at_work(self, put_on: object | None) -> Iterator[None]:
-        """Around one request's work, to know how many there are at once."""
+        """Count one request, and the target of a PUT, as at work within this context."""
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         if put_on is not None:
