@@ -1,4 +1,4 @@
-"""The quota on a virtual clock, against an account that counts: hours of traffic in milliseconds."""
+"""The rate limiter on a virtual clock, against an account that counts: hours of traffic in milliseconds."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_account_never_counts_more_than_the_rates_allow(
         assert client.account.refusals == []
         assert [client.account.over(rate) for rate in rates] == [[]] * len(rates)
         assert client.limiter.turns == len(client.turns) == len(client.account.arrivals)
-        await asyncio.sleep(max(rate.seconds for rate in rates) + 1)  # then no place is lost
+        await asyncio.sleep(max(rate.seconds for rate in rates) + 1)  # then no permit is lost
         free = ", ".join(f"{rate} {rate.requests} free" for rate in rates)
         assert repr(client.limiter) == f"<RateLimiter {free}, 0 waiting>"
 
@@ -112,7 +112,7 @@ def test_the_account_never_counts_more_than_the_rates_allow(
 def test_the_shortest_rate_is_spread_evenly() -> None:
     """20/1s is one each 30 ms, not twenty at once; of two rates of one length the lower sets the pace.
 
-    Faster than it would be for ever: what turns lose by waiting for places is made up, and the places keep the rate.
+    Faster than it would be for ever: what turns lose by waiting for permits is made up, and the permits keep the rate.
     """
 
     async def gaps(*rates: Rate) -> list[float]:
@@ -125,7 +125,7 @@ def test_the_shortest_rate_is_spread_evenly() -> None:
 
 
 def test_who_comes_first_goes_first() -> None:
-    """Nobody overtakes, whether the wait is for the pace, for a place or for the end of a pause."""
+    """Nobody overtakes, whether the wait is for the pace, for a permit or for the end of a pause."""
 
     async def order() -> list[int]:
         limiter, went = RateLimiter([Rate(3, 10)], clock=asyncio.get_running_loop().time), []
@@ -173,7 +173,7 @@ def test_without_rates_nobody_waits() -> None:
 
 
 def test_aiolimiter_alone_would_let_near_600_into_the_first_minute_and_the_log_lets_300() -> None:
-    """Why the exact log of places exists: a leaky bucket starts empty and drains while it fills."""
+    """Why the exact log of permits exists: a leaky bucket starts empty and drains while it fills."""
 
     async def bucket() -> int:
         limiter = AsyncLimiter(300, 60)
@@ -197,7 +197,7 @@ def test_aiolimiter_alone_would_let_near_600_into_the_first_minute_and_the_log_l
 
 @pytest.mark.parametrize(("latency_s", "seconds"), [(0.0, 134.57), (0.2, 137.94), (2.0, 168.54)])
 def test_900_requests_at_ahas_own_rates_take_about_the_bound(latency_s: float, seconds: float) -> None:
-    """Three minutes' worth leave in two windows and a third minute's burst; each answer's latency holds its place."""
+    """Three minutes' worth leave in two windows and a third minute's burst; each answer's latency holds its permit."""
 
     async def whole() -> float:
         client = Client(DEFAULT_RATES)
@@ -231,8 +231,8 @@ def test_one_request_is_under_way_until_the_account_has_answered() -> None:
     assert run(turns()) == [0.0, 3.0, *[7.0] * 5]
 
 
-def test_a_pause_stops_all_and_nobody_holds_a_place_through_it() -> None:
-    """Pause and place are one await: after the pause the pace is even, from those that waited and those that came."""
+def test_a_pause_stops_all_and_nobody_holds_a_permit_through_it() -> None:
+    """Pause and permit are one await: after the pause the pace is even, from those that waited and those that came."""
 
     async def turns() -> list[float]:
         client = Client([Rate(20, 1)])
@@ -250,7 +250,7 @@ def test_a_pause_stops_all_and_nobody_holds_a_place_through_it() -> None:
     assert run(turns()) == pytest.approx([0.0, 100.0, 100.05, 100.1, 100.15, 100.2], abs=1e-3)
 
 
-def test_a_pause_that_comes_while_someone_waits_for_a_place_is_waited_for_too() -> None:
+def test_a_pause_that_comes_while_someone_waits_for_a_permit_is_waited_for_too() -> None:
     """It lengthens a wait that has begun, at whatever moment it comes."""
 
     async def second_turn(paused_at: float) -> float:
@@ -266,12 +266,12 @@ def test_a_pause_that_comes_while_someone_waits_for_a_place_is_waited_for_too() 
         assert run(second_turn(paused_at), start=12_345.678) == pytest.approx(12_405.678, abs=1e-3)
 
 
-@pytest.mark.parametrize("held_by", ["pause", "pace", "place", "first answer"])
+@pytest.mark.parametrize("held_by", ["pause", "pace", "permit", "first answer"])
 def test_a_stop_ends_all_waiting_at_once(held_by: str) -> None:
     """Whoever waits raises Closed at that moment: in a long pause, a slow pace, a full window, behind the first."""
 
     async def stopped() -> None:
-        rates = {"pace": [Rate(1, 60)], "place": [Rate(1, 3600), Rate(20, 1)]}.get(held_by, [])
+        rates = {"pace": [Rate(1, 60)], "permit": [Rate(1, 3600), Rate(20, 1)]}.get(held_by, [])
         client = Client(rates)
         if held_by == "first answer":
             first = asyncio.create_task(client.send(1000.0))
@@ -297,7 +297,7 @@ def test_a_stop_ends_all_waiting_at_once(held_by: str) -> None:
 
 
 def test_a_stopped_run_leaves_the_line_at_once_and_the_other_run_keeps_its_place() -> None:
-    """Two runs share an account's quota: one that is stopped does not wait for the other's turns."""
+    """Two runs share an account's rate limit: one that is stopped does not wait for the other's turns."""
 
     async def shared() -> list[float]:
         client = Client([Rate(1, 60)])
@@ -341,8 +341,8 @@ def test_who_is_cancelled_while_waiting_takes_nothing_and_holds_nobody_up() -> N
     assert run(turns()) == pytest.approx([0, 10, 20], abs=0.01)
 
 
-def test_a_request_cancelled_under_way_holds_its_place_until_it_can_no_longer_be_counted() -> None:
-    """Its place is free a whole window after its connection was closed, not at once, and not never."""
+def test_a_request_cancelled_under_way_holds_its_permit_until_it_can_no_longer_be_counted() -> None:
+    """Its permit is free a whole window after its connection was closed, not at once, and not never."""
 
     async def turns() -> list[float]:
         client = Client([Rate(1, 10)])

@@ -24,8 +24,8 @@ def bound_s(requests: int, rates: Sequence[Rate], round_trip_s: float = 0.0) -> 
     """When the last of so many requests can leave at the earliest, with W + round trip for each W."""
     at: list[float] = []
     for number in range(requests):
-        places = (at[number - rate.requests] + rate.seconds for rate in rates if number >= rate.requests)
-        at.append(max((each + round_trip_s for each in places), default=0.0))
+        permits = (at[number - rate.requests] + rate.seconds for rate in rates if number >= rate.requests)
+        at.append(max((each + round_trip_s for each in permits), default=0.0))
     return at[-1]
 
 
@@ -97,7 +97,7 @@ def test_a_share_is_all_that_is_taken(share: float) -> None:
     assert max(sum(first <= each < first + 12 for each in at) for first in at) == part
 
 
-def test_the_quota_of_a_share_tells_what_is_left_of_both() -> None:
+def test_the_repr_of_a_share_shows_what_is_free_of_both() -> None:
     """What it may take, and what the account allows."""
     text = repr(RateLimiter([Rate(300, 60)], share=0.5))
     assert text == "<RateLimiter 150/60s 150 free, 300/60s 300 free, 0 waiting>"

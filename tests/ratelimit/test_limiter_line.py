@@ -1,4 +1,4 @@
-"""The line before the quota: first come, first served, and what is tried again ahead of what is new."""
+"""The line of waiters: first come, first served, and retries ahead of new requests."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_who_goes_first_is_served_before_all_others_that_wait(cancelled: list[st
     assert run(served()) == ["open", *(name for name in line if name not in cancelled), "after"]
 
 
-def test_a_place_that_was_not_used_is_free_again_at_once() -> None:
-    """Whoever finds at its turn that there is nothing to send takes nothing from the account's quota."""
+def test_a_permit_that_was_not_used_is_free_again_at_once() -> None:
+    """A turn that finds nothing to send costs nothing of the account's rate limit."""
 
     async def given_back() -> float:
         limiter, stop = (

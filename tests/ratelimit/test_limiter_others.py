@@ -57,7 +57,7 @@ def test_next_to_others_what_is_left_is_used_and_a_429_is_not_followed_by_a_burs
     """Ten minutes next to a client that asks for half, a fifth or little of 300/60s and is refused at times.
 
     Whoever comes between an answer and the request that it let go may be one too many: one request finds that out,
-    seldom more, where the other takes each place that comes free, and never all that wait.
+    seldom more, where the other takes each permit that comes free, and never all that wait.
     """
 
     async def traffic() -> tuple[Account, int]:

@@ -1,4 +1,4 @@
-"""The quota's promise where it counts: real requests to a real server that counts them, in small windows."""
+"""The rate limiter's promise where it counts: real requests to a real server that counts them, in small windows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_server_that_counts_like_this_never_refuses(
 
 
 async def test_requests_that_are_cut_off_or_time_out_break_no_promise() -> None:
-    """Their places are held until they can no longer count: the account refuses nobody after them."""
+    """Their permits are held until they can no longer count: the account refuses nobody after them."""
     async with (
         Sandbox(limits=LIMITS, latency_ms=40, jitter_ms=40, keep_requests=True) as sandbox,
         opened(sandbox.url, token="sandbox", limiter=RateLimiter(RATES), concurrency=20, timeout_s=0.06) as pool,

@@ -47,7 +47,7 @@ class Page:
 
 
 class Machine:
-    """Processes that share an account's quota, started and killed at will."""
+    """Processes that share an account's rate limit, started and killed at will."""
 
     def __init__(self, account: Account, rates: list[Rate]) -> None:
         self._state = Page().state
@@ -177,7 +177,7 @@ def test_the_window_is_used_and_nobody_starves(window: str, seed: int) -> None:
 
 
 def test_who_comes_late_gets_its_part_within_a_window() -> None:
-    """One linker has all places; a second one is let in as they come free, and both go on with half."""
+    """One linker has all permits; a second one is let in as they come free, and both go on with half."""
 
     async def traffic() -> list[int]:
         rates = [Rate(60, 12.0), Rate(20, 1.0)]
@@ -245,7 +245,7 @@ def test_a_lock_that_another_holds_is_waited_for_and_nothing_is_lost() -> None:
 
 
 def test_what_a_dead_process_held_is_free_again_a_window_later_and_a_stuck_one_s_after_its_timeout() -> None:
-    """Its requests may have been sent at the last moment: their places are held as long as they can count."""
+    """Its requests may have been sent at the last moment: their permits are held as long as they can count."""
 
     async def free_after(alive: bool) -> float:
         loop, page = asyncio.get_running_loop(), Page()
@@ -254,7 +254,7 @@ def test_what_a_dead_process_held_is_free_again_a_window_later_and_a_stuck_one_s
         other = PermitLedger(rates, page, timeout_s=30.0, clock=loop.time, pid=2, is_alive=lambda _: alive)
         dead.take()
         dead.take()
-        while isinstance(wait := other.take(), Wait):  # noqa: ASYNC110  what the quota does
+        while isinstance(wait := other.take(), Wait):  # noqa: ASYNC110  what the rate limiter does
             await asyncio.sleep(wait.seconds)
         return loop.time()
 
@@ -262,10 +262,10 @@ def test_what_a_dead_process_held_is_free_again_a_window_later_and_a_stuck_one_s
     assert 40.9 < run(free_after(alive=True)) < 41.5
 
 
-def test_a_row_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
-    """Quotas come and go in a long-lived process; more of them than there are rows lose no place."""
+def test_an_entry_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
+    """Limiters come and go in a long-lived process; more of them than there are entries lose no permit."""
 
-    async def rows() -> tuple[int, int]:
+    async def entries() -> tuple[int, int]:
         loop, page = asyncio.get_running_loop(), Page()
         ledgers = [PermitLedger([Rate(60, 5.0)], page, clock=loop.time) for _ in range(3 * PARTICIPANTS)]
         for ledger in ledgers:
@@ -276,10 +276,10 @@ def test_a_row_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
         assert isinstance(ledgers[0].take(), Permit)
         return sum(entry.id > 0 for entry in page.state.participants), PARTICIPANTS
 
-    assert run(rows())[0] <= PARTICIPANTS
+    assert run(entries())[0] <= PARTICIPANTS
 
 
-def test_the_answer_of_a_place_that_was_swept_away_frees_no_other() -> None:
+def test_the_answer_of_a_permit_that_was_swept_away_frees_no_other() -> None:
     """Who was taken for dead (stopped for longer than its timeout, say) comes back with requests under way."""
 
     async def free() -> list[int]:
@@ -324,7 +324,7 @@ def test_two_ledgers_on_one_file_share_their_places(path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 70_000, b"nonsense" * 9_000, os.urandom(71_000)])
 def test_a_file_that_is_none_of_ours_is_begun_anew(path: Path, content: bytes) -> None:
-    """Cut off, grown, garbled: a quota that is not known is as one that was not used here."""
+    """Cut off, grown, garbled: the ledger starts as if no request had been sent."""
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     ledger = PermitLedger([Rate(5, 60.0)], SharedFile(path))
@@ -356,8 +356,8 @@ def test_after_a_boot_the_clock_starts_anew_and_so_does_the_file(path: Path) -> 
     assert isinstance(PermitLedger([Rate(1, 60.0)], SharedFile(path)).take(), Permit)
 
 
-def test_where_the_file_cannot_be_the_quota_goes_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A line says so, and that is all."""
+def test_without_a_file_the_rate_limiter_is_not_shared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It logs one line about it and goes on."""
     (tmp_path / "file").touch()
     limiter = RateLimiter.of(Settings(base_url="https://h", state_dir=tmp_path / "file"))
     assert repr(limiter) == "<RateLimiter 300/60s 300 free, 20/1s 20 free, 0 waiting>"

@@ -101,7 +101,7 @@ def test_two_requests_a_second_in_each_window(window: str, arrivals: list[float]
 
 
 def test_a_request_that_one_limit_refuses_counts_in_none() -> None:
-    """A refusal by the second limit takes no place in the minute."""
+    """A refusal by the second limit does not count in the minute."""
     clock = Clock()
     limiter = Limiter([Limit(3, 60.0), Limit(1, 1.0)], "sliding", clock)
     assert admitted(limiter, clock, [0, 0, 0, 1, 0, 1, 1]) == [1000.0, 1001.0, 1002.0]

@@ -211,7 +211,7 @@ async def test_no_such_record_is_json_and_no_such_route_is_html() -> None:
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", "Basic sandbox", "sandbox"])
 async def test_without_the_token_nothing_is_answered_and_nothing_counts(authorization: str) -> None:
-    """401 with a JSON body, whatever the path, and no place in the limit is taken."""
+    """401 with a JSON body, whatever the path, and it does not count against the limit."""
     async with (
         Sandbox(limits=[(1, 60.0)]) as sandbox,
         aiohttp.ClientSession(sandbox.url) as session,

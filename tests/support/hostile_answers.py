@@ -165,7 +165,7 @@ def headers(data: bytes, rng: random.Random, _: Path) -> None:
 
 
 async def limits(data: bytes, rng: random.Random, folder: Path) -> None:
-    """A quota that hears them gives the next turn after a time that ends."""
+    """A rate limiter that reads them gives the next turn after a time that ends."""
     headers(data, rng, folder)
     lines = data.decode("latin-1").splitlines()
     told = CIMultiDict((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))

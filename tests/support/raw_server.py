@@ -129,7 +129,7 @@ async def opened(
     stop: asyncio.Event | None = None,
     **options: Any,
 ) -> AsyncIterator[SessionPool]:
-    """A pool of connections to `url`; without a limit, unless it is given a quota."""
+    """A pool of connections to `url`; without a limit, unless it is given a limiter."""
     async with SessionPool(
         Settings(base_url=url, **options), Token(token), limiter or RateLimiter([]), stop or asyncio.Event()
     ) as pool:

@@ -1,7 +1,7 @@
 """An account and linkers on it without a network: everything waits on the virtual clock, nothing on a socket.
 
-What counts, refuses and tells is the sandbox's own limiter; what waits, sends and tries again is linker's own quota
-and retry stage. Only the pool between them is ours: a request takes so long to get there, and so long back.
+What counts, refuses and tells is the sandbox's own limiter; what waits, sends and tries again is linker's own rate
+limiter and retry stage. Only the pool between them is ours: a request takes so long to get there, and so long back.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Pool:
 
 
 class Client:
-    """One linker: its quota, and a retry stage that sends until there is an answer that counts."""
+    """One linker: its rate limiter, and a retry stage that sends until there is an answer that counts."""
 
     def __init__(
         self,
