@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from mmap import mmap
 from typing import Final, TypeVar
 
 from linker.settings import Rate
@@ -103,26 +102,26 @@ class LedgerState:
     oldest ones.
     """
 
-    __slots__ = ("_log", "_log_size", "_reports", "_under_way", "head", "numbers", "participants")
+    __slots__ = ("_owners", "_reports", "_times", "_under_way", "head", "numbers", "participants")
 
-    def __init__(self, numbers: array[float] | memoryview[float], participants: int) -> None:
-        self.numbers = numbers
+    def __init__(self, buffer: bytearray | mmap, participants: int) -> None:
+        self.numbers = memoryview(buffer).cast("d")
         first = _HEAD + _RATES * _REPORT
-        self._log = first + participants * _PARTICIPANT
-        self._log_size = (len(numbers) - self._log) // 2
-        self._under_way = slice(first + _UNDER_WAY, self._log, _PARTICIPANT)
-        self.head = Head.from_buffer(numbers)
-        self._reports = [RateReport.from_buffer(numbers, 8 * at) for at in range(_HEAD, first, _REPORT)]
-        self.participants = [Participant.from_buffer(numbers, 8 * at) for at in range(first, self._log, _PARTICIPANT)]
+        log = first + participants * _PARTICIPANT
+        self.head = Head.from_buffer(buffer)
+        self._reports = [RateReport.from_buffer(buffer, 8 * at) for at in range(_HEAD, first, _REPORT)]
+        self.participants = [Participant.from_buffer(buffer, 8 * at) for at in range(first, log, _PARTICIPANT)]
+        self._under_way = self.numbers[first + _UNDER_WAY : log : _PARTICIPANT]
+        self._times, self._owners = self.numbers[log::2], self.numbers[log + 1 :: 2]
 
     @staticmethod
-    def length(participants: int, log: int) -> int:
-        """How many numbers a buffer for so many participants and log entries has."""
-        return _HEAD + _RATES * _REPORT + participants * _PARTICIPANT + 2 * log
+    def size(participants: int, log: int) -> int:
+        """Bytes of a buffer for so many participants and log entries."""
+        return 8 * (_HEAD + _RATES * _REPORT + participants * _PARTICIPANT + 2 * log)
 
     def under_way(self) -> int:
         """Requests under way of all participants. A stored total would stay wrong if a process died while writing."""
-        return int(sum(self.numbers[self._under_way]))
+        return int(sum(self._under_way))
 
     def report(self, rate: Rate, now: float) -> RateReport:
         """The report of a rate. A new rate replaces the one that was used longest ago."""
@@ -138,32 +137,27 @@ class LedgerState:
 
     def log(self, at: float, owner: float) -> None:
         """Write down that a request of a participant ended. Times never go back: the loops' clocks differ a little."""
-        numbers, end = self.numbers, int(self.head.answered)
-        if end:
-            at = max(at, numbers[self._log + 2 * ((end - 1) % self._log_size)])
-        entry = self._log + 2 * (end % self._log_size)
-        numbers[entry] = at
-        numbers[entry + 1] = owner
+        times, end = self._times, int(self.head.answered)
+        index = end % len(times)
+        times[index] = max(at, times[index - 1]) if end else at
+        self._owners[index] = owner
         self.head.answered = end + 1
 
     def ended_at(self, number: int) -> float:
         """When the `number`-th latest request ended (from 1); minus infinity if there were fewer."""
-        end = int(self.head.answered)
-        if number > min(end, self._log_size):
-            return -math.inf
-        return self.numbers[self._log + 2 * ((end - number) % self._log_size)]
+        times, end = self._times, int(self.head.answered)
+        return times[(end - number) % len(times)] if number <= min(end, len(times)) else -math.inf
 
     def ended_since(self, at: float) -> int:
         """How many requests ended after a moment, as far as the log goes back."""
         return int(self.head.answered) - self._first_since(at)
 
-    def owners_since(self, at: float) -> Iterator[float]:
+    def owners_since(self, at: float) -> list[float]:
         """The participants whose requests ended after a moment, one entry for each request."""
-        for index in range(self._first_since(at), int(self.head.answered)):
-            yield self.numbers[self._log + 2 * (index % self._log_size) + 1]
+        owners = self._owners
+        return [owners[index % len(owners)] for index in range(self._first_since(at), int(self.head.answered))]
 
     def _first_since(self, at: float) -> int:
-        end = int(self.head.answered)
-        kept = range(max(0, end - self._log_size), end)
-        time_of = self.numbers.__getitem__
-        return kept.start + bisect_right(kept, at, key=lambda index: time_of(self._log + 2 * (index % self._log_size)))
+        times, end = self._times, int(self.head.answered)
+        kept = range(max(0, end - len(times)), end)
+        return kept.start + bisect_right(kept, at, key=lambda index: times[index % len(times)])

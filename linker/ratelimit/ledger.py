@@ -38,7 +38,7 @@ _REFRESH_S: Final = 0.2
 
 
 class PermitLedger:
-    """A ledger in this process's memory, or in a storage that processes share.
+    """A ledger in this process's memory, or in a storage that processes share. No method waits.
 
     Args:
         storage: shared storage; without one, the ledger is this process's own.
@@ -68,7 +68,7 @@ class PermitLedger:
         self._postponed: list[Callable[[float], None]] = []
 
     def take(self) -> Permit | Wait:
-        """See `Ledger`."""
+        """Return a permit within every rate, or how long to wait before asking again."""
         if not self._storage.lock():
             return Wait(_BUSY_S)
         try:
@@ -100,7 +100,7 @@ class PermitLedger:
             self._storage.unlock()
 
     def give_back(self, permit: Permit) -> None:
-        """See `Ledger`."""
+        """Return a permit that was not used: nothing was sent."""
 
         def write(_: float) -> None:
             self._state.head.sent -= 1
@@ -109,7 +109,7 @@ class PermitLedger:
         self._write(write)
 
     def finish(self, permit: Permit, feedback: Feedback) -> None:
-        """See `Ledger`."""
+        """Return a permit whose request has ended, with or without an answer."""
 
         def write(now: float) -> None:
             self._account.read(permit, feedback, now)
@@ -121,20 +121,20 @@ class PermitLedger:
         self._write(write)
 
     def pause(self, seconds: float) -> None:
-        """See `Ledger`."""
+        """Let nobody take a permit for so long, as a 429 asks."""
         until = self._clock() + seconds
         self._write(lambda _: self._account.pause(until))
 
     def paused_s(self) -> float:
-        """See `Ledger`."""
+        """Seconds for which nobody gets a permit; 0 if there is no pause."""
         return max(0.0, self._state.head.paused_until - self._clock())
 
     def has_others(self) -> bool:
-        """See `Ledger`."""
+        """Whether other programs use the account, by its last reports or because it refused a request lately."""
         return self._account.has_others(self._clock())
 
     def free(self) -> list[tuple[Rate, int]]:
-        """See `Ledger`."""
+        """How many permits of each rate are free."""
         now, under_way, ended_since = self._clock(), self._state.under_way(), self._state.ended_since
         return [(rate, max(0, rate.requests - under_way - ended_since(now - rate.seconds))) for rate in self._rates]
 

@@ -29,7 +29,7 @@ from aiolimiter import AsyncLimiter
 from linker import log
 from linker.api.headers import LIMIT, rate_limit
 from linker.ratelimit.ledger import PermitLedger
-from linker.ratelimit.permit import ANSWER, NO_ANSWER, Feedback, Ledger, Permit, Wait
+from linker.ratelimit.permit import ANSWER, NO_ANSWER, Feedback, Permit, Wait
 from linker.ratelimit.storage import MOST_SHARED, SharedFile
 from linker.ratelimit.waiters import Waiters
 from linker.settings import PACE_ALONE, Rate, Settings
@@ -101,12 +101,12 @@ class RateLimiter:
         *,
         share: float = 1.0,
         even: bool = False,
-        ledger: Ledger | None = None,
+        ledger: PermitLedger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         ours = [rate.part(share) for rate in rates]
         self._account = ledger or PermitLedger(rates, clock=clock)
-        self._ledgers: list[Ledger] = [self._account]
+        self._ledgers: list[PermitLedger] = [self._account]
         if share < 1:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
         self._pace_s = _pace_s(ours, even=even)

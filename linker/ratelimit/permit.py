@@ -1,15 +1,14 @@
-"""Permits to send a request, and what a ledger of them can do."""
+"""What passes between the rate limiter and its ledger."""
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from linker.api.headers import RateLimit
-from linker.settings import Rate
 
-__all__ = ["ANSWER", "NO_ANSWER", "Feedback", "Ledger", "Permit", "Wait"]
+__all__ = ["ANSWER", "NO_ANSWER", "Feedback", "Permit", "Wait"]
 
 
 class Permit(msgspec.Struct, frozen=True, gc=False):
@@ -38,28 +37,3 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     """No permit is free. Ask again after so many seconds; infinity means when something has changed."""
 
     seconds: float
-
-
-class Ledger(Protocol):
-    """What the rate limiter needs of a ledger. No method waits."""
-
-    def take(self) -> Permit | Wait:
-        """Return a permit within every rate, or how long to wait before asking again."""
-
-    def give_back(self, permit: Permit) -> None:
-        """Return a permit that was not used: nothing was sent."""
-
-    def finish(self, permit: Permit, feedback: Feedback) -> None:
-        """Return a permit whose request has ended, with or without an answer."""
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody take a permit for so long, as a 429 asks."""
-
-    def paused_s(self) -> float:
-        """Seconds for which nobody gets a permit; 0 if there is no pause."""
-
-    def has_others(self) -> bool:
-        """Whether other programs use the account, by its last reports or because it refused a request lately."""
-
-    def free(self) -> list[tuple[Rate, int]]:
-        """How many permits of each rate are free."""

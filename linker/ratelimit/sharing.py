@@ -97,7 +97,7 @@ class Sharing:
         if not wanting:
             return True
         part = longest.requests / (1 + sum(other.seen_at > now - _TAKES_PART_S for other in others))
-        owners = list(self._state.owners_since(now - longest.seconds))
+        owners = self._state.owners_since(now - longest.seconds)
 
         def permits(participant: Participant) -> float:
             return owners.count(participant.id) + participant.under_way

@@ -9,7 +9,6 @@ import mmap
 import os
 import time
 import weakref
-from array import array
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -44,7 +43,7 @@ class Memory:
     """State of one process alone. `log` is how many ended requests it remembers."""
 
     def __init__(self, log: int) -> None:
-        self.state = LedgerState(array("d", bytes(8 * LedgerState.length(1, log))), 1)
+        self.state = LedgerState(bytearray(LedgerState.size(1, log)), 1)
 
     def lock(self) -> bool:
         """Return True: there is nobody else."""
@@ -67,7 +66,7 @@ class SharedFile:
         weakref.finalize(self, os.close, self._file)
         if os.fstat(self._file).st_uid not in (os.geteuid(), 0):  # its owner could cut it short under the mapping
             raise PermissionError(errno.EPERM, "it is somebody else's")
-        size = 8 * LedgerState.length(_PARTICIPANTS, MOST_SHARED)
+        size = LedgerState.size(_PARTICIPANTS, MOST_SHARED)
         for _ in range(_OPEN_TRIES):
             if self.lock():
                 break
@@ -77,7 +76,7 @@ class SharedFile:
         try:
             if os.fstat(self._file).st_size != size:
                 self._clear(size)
-            self.state = LedgerState(memoryview(mmap.mmap(self._file, size)).cast("d"), _PARTICIPANTS)
+            self.state = LedgerState(mmap.mmap(self._file, size), _PARTICIPANTS)
             if not self._is_sound(time.monotonic()):
                 self._clear(size)
             self.state.head.mark = _MARK

@@ -34,7 +34,7 @@ class Page:
     """A file that processes share, without the file: its lock is free, or another's so many times."""
 
     def __init__(self, state: LedgerState | None = None) -> None:
-        self.state = state or LedgerState(array("d", bytes(8 * LedgerState.length(PARTICIPANTS, 256))), PARTICIPANTS)
+        self.state = state or LedgerState(bytearray(LedgerState.size(PARTICIPANTS, 256)), PARTICIPANTS)
         self.busy = 0.0
 
     def lock(self) -> bool:

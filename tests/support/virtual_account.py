@@ -17,8 +17,8 @@ import orjson
 from linker.api.answers import Answer, HttpAnswer
 from linker.api.requests import Request
 from linker.model.target import Kind, Target
+from linker.ratelimit.ledger import PermitLedger
 from linker.ratelimit.limiter import RateLimiter
-from linker.ratelimit.permit import Ledger
 from linker.retry.sender import Sender
 from linker.sandbox import Limit
 from linker.sandbox.limits import Limiter
@@ -109,7 +109,7 @@ class Client:
         concurrency: int = 40,
         share: float = 1.0,
         even: bool = False,
-        ledger: Ledger | None = None,
+        ledger: PermitLedger | None = None,
         number: int = 0,
     ) -> None:
         clock = asyncio.get_running_loop().time
