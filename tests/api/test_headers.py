@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
 
 
-def told(limit: str, remaining: str, reset: str, **others: str) -> RateLimit | None:
+def limit_of(limit: str, remaining: str, reset: str, **others: str) -> RateLimit | None:
     """What headers of these values say, `NOW`."""
     named = {"x-ratelimit-limit": limit, "X-RATELIMIT-REMAINING": remaining, "X-Ratelimit-Reset": reset}
     return rate_limit(CIMultiDict({**named, **others}), NOW)
@@ -37,21 +37,21 @@ def told(limit: str, remaining: str, reset: str, **others: str) -> RateLimit | N
 )
 def test_a_reset_is_a_moment_or_a_time_from_now(reset: str, seconds: float) -> None:
     """Epoch seconds, as Aha! documents it, or seconds from now: they are told apart by size."""
-    said = told("300", "12", reset)
-    assert said == RateLimit(300, 12, seconds)
+    reported = limit_of("300", "12", reset)
+    assert reported == RateLimit(300, 12, seconds)
 
 
 @pytest.mark.parametrize("off_s", [-3600, -5, 5, 3600])
 def test_where_the_server_s_clock_is_not_ours_its_own_counts(off_s: int) -> None:
     """A moment means the server's clock, which `Date` tells."""
     date = format_datetime(NOW + timedelta(seconds=off_s), usegmt=True)
-    assert told("300", "12", str(EPOCH + off_s + 30), Date=date) == RateLimit(300, 12, 30.0)
+    assert limit_of("300", "12", str(EPOCH + off_s + 30), Date=date) == RateLimit(300, 12, 30.0)
 
 
 @pytest.mark.parametrize("date", ["today", "", "Tue, 99 Nov 2026 12:00:00 GMT", format_datetime(NOW, usegmt=True)])
 def test_a_date_that_says_nothing_changes_nothing(date: str) -> None:
     """Then our own clock will do."""
-    assert told("300", "12", str(EPOCH + 30), Date=date) == RateLimit(300, 12, 30.0)
+    assert limit_of("300", "12", str(EPOCH + 30), Date=date) == RateLimit(300, 12, 30.0)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_date_that_says_nothing_changes_nothing(date: str) -> None:
 )
 def test_nonsense_says_nothing(limit: str, remaining: str, reset: str) -> None:
     """A word that cannot be meant is as none."""
-    assert told(limit, remaining, reset) is None
+    assert limit_of(limit, remaining, reset) is None
 
 
 @given(
@@ -87,5 +87,5 @@ def test_nonsense_says_nothing(limit: str, remaining: str, reset: str) -> None:
 )
 def test_whatever_the_headers_hold_it_is_a_limit_or_nothing(headers: dict[str, str]) -> None:
     """Never an error, and never a limit that allows nothing or ends before it starts."""
-    said = rate_limit(headers, NOW)
-    assert said is None or (1 <= said.limit >= said.remaining >= 0 and said.reset_s >= 0)
+    reported = rate_limit(headers, NOW)
+    assert reported is None or (1 <= reported.limit >= reported.remaining >= 0 and reported.reset_s >= 0)

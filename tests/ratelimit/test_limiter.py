@@ -184,12 +184,12 @@ def test_aiolimiter_alone_would_let_near_600_into_the_first_minute_and_the_log_l
                 at.append(asyncio.get_running_loop().time())
 
         await asyncio.gather(*(one() for _ in range(900)))
-        return sum(each < 60 for each in at)
+        return sum(moment < 60 for moment in at)
 
     async def ours() -> int:
         client = Client([Rate(300, 60)])
         await asyncio.gather(*(client.send() for _ in range(900)))
-        return sum(each < 60 for each in client.turns)
+        return sum(moment < 60 for moment in client.turns)
 
     assert run(bucket()) > 590
     assert run(ours()) == 300

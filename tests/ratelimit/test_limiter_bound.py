@@ -25,7 +25,7 @@ def bound_s(requests: int, rates: Sequence[Rate], round_trip_s: float = 0.0) -> 
     at: list[float] = []
     for number in range(requests):
         permits = (at[number - rate.requests] + rate.seconds for rate in rates if number >= rate.requests)
-        at.append(max((each + round_trip_s for each in permits), default=0.0))
+        at.append(max((ended_at + round_trip_s for ended_at in permits), default=0.0))
     return at[-1]
 
 
@@ -94,7 +94,7 @@ def test_a_share_is_all_that_is_taken(share: float) -> None:
     at, refused = arrivals(90 if share > 0.1 else 3, RATES, "sliding", repeat((0.0, 0.0)), share=share)
     part = max(1, round(60 * share - 0.49))
     assert refused == 0
-    assert max(sum(first <= each < first + 12 for each in at) for first in at) == part
+    assert max(sum(first <= moment < first + 12 for moment in at) for first in at) == part
 
 
 def test_the_repr_of_a_share_shows_what_is_free_of_both() -> None:

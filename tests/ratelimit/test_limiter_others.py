@@ -80,8 +80,8 @@ def test_next_to_others_what_is_left_is_used_and_a_429_is_not_followed_by_a_burs
         return account, theirs
 
     account, theirs = run(traffic())
-    left = 600 * (300 / 60) - theirs
-    assert len(account.served) >= 0.95 * left
+    remaining = 600 * (300 / 60) - theirs
+    assert len(account.served) >= 0.95 * remaining
     assert len(account.refused) <= 0.04 * len(account.arrivals)
     refused = set(account.refused)
     further = []  # in each episode, of those that left when the first had been refused
@@ -108,15 +108,15 @@ def test_no_more_leave_than_are_left_until_the_reset(
             async with leases, limiter.turn(asyncio.Event()) as turn:
                 at.append(turn.at)
                 await asyncio.sleep(way_s)
-                told = (100, remaining, reset_s) if len(at) == 1 else None
+                limit = (100, remaining, reset_s) if len(at) == 1 else None
                 names = ("X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset")
-                turn.record_answer(200, dict(zip(names, map(str, told), strict=True)) if told else {})
+                turn.record_answer(200, dict(zip(names, map(str, limit), strict=True)) if limit else {})
 
         await asyncio.gather(*(send() for _ in range(24)))
-        return [each - way_s for each in at]  # from the first answer on
+        return [moment - way_s for moment in at]  # from the first answer on
 
     _, *others = run(turns())
-    assert sum(each < reset_s - 1e-6 for each in others) <= remaining
+    assert sum(moment < reset_s - 1e-6 for moment in others) <= remaining
     look, *rest = others[remaining:]
     assert look >= reset_s - 1e-6
     assert min(rest) >= look + way_s - 1e-6

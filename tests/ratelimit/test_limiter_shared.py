@@ -100,7 +100,7 @@ class Machine:
 
 
 RATES = st.lists(st.builds(Rate, st.integers(3, 60), st.sampled_from([0.5, 1.0, 4.0, 12.0])), min_size=1, max_size=2)
-DEEDS = st.lists(
+STARTS_AND_KILLS = st.lists(
     st.tuples(st.floats(0.0, 8.0), st.integers(1, 8), st.sampled_from([0.0, 0.02, 0.3]), st.integers(1, 8)),
     min_size=1,
     max_size=14,
@@ -108,10 +108,10 @@ DEEDS = st.lists(
 
 
 @settings(max_examples=60)
-@given(RATES, st.sampled_from(sorted(WINDOWS)), DEEDS)
+@given(RATES, st.sampled_from(sorted(WINDOWS)), STARTS_AND_KILLS)
 @example([Rate(60, 12.0), Rate(20, 1.0)], "fixed", [(0.0, n, 0.02, 4) for n in range(1, 9)] + [(5.0, 3, 0.3, 8)])
 def test_processes_that_come_and_are_killed_never_exceed_the_rates_together(
-    rates: list[Rate], window: str, deeds: list[tuple[float, int, float, int]]
+    rates: list[Rate], window: str, starts_and_kills: list[tuple[float, int, float, int]]
 ) -> None:
     """Eight linkers start and are killed at any moment: the account refuses none of their requests."""
 
@@ -119,7 +119,7 @@ def test_processes_that_come_and_are_killed_never_exceed_the_rates_together(
         account = Account(rates, window)
         machine = Machine(account, rates)
         running: set[int] = set()
-        for after_s, pid, way_s, concurrency in deeds:
+        for after_s, pid, way_s, concurrency in starts_and_kills:
             await asyncio.sleep(after_s)
             if pid in running:
                 await machine.kill(pid)
@@ -369,7 +369,7 @@ def test_the_file_is_named_by_a_hash_of_the_account(tmp_path: Path) -> None:
     """One file an account, whatever the case of its name; nothing in it or its name tells which."""
     for url in ("https://company.aha.io", "https://Company.aha.io", "https://other.aha.io"):
         RateLimiter.of(Settings(base_url=url, state_dir=tmp_path / "linker"))
-    names = [each.name for each in (tmp_path / "linker").iterdir()]
+    names = [file.name for file in (tmp_path / "linker").iterdir()]
     assert len(names) == 2
     assert not any("company" in name or "other" in name for name in names)
 

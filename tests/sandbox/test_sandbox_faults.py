@@ -119,7 +119,7 @@ def test_a_fault_is_read_from_text(text: str, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("503", "for example 503:0.01"),
         ("503:x", "for example 503:0.01"),
@@ -128,9 +128,9 @@ def test_a_fault_is_read_from_text(text: str, fault: Fault) -> None:
         ("503:1.5", "not from 0 to 1"),
     ],
 )
-def test_text_that_is_no_fault_is_refused_with_what_would_do(text: str, said: str) -> None:
+def test_text_that_is_no_fault_is_refused_with_what_would_do(text: str, message: str) -> None:
     """A UsageError with an example or the choices."""
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         Fault.parse(text)
 
 

@@ -29,7 +29,7 @@ async def test_pages_together_are_the_whole_list_once() -> None:
             answer = await get(session, f"products/prj1/features?page={page}&per_page=200&fields=id")
             pages = answer["pagination"]["total_pages"]
             assert answer["pagination"] == {"total_records": 455, "total_pages": 3, "current_page": page}
-            ids += [each["id"] for each in answer["features"]]
+            ids += [item["id"] for item in answer["features"]]
             page += 1
         assert (await get(session, "features?page=99"))["features"] == []
     assert len(ids) == len(set(ids)) == 455
@@ -131,7 +131,7 @@ def test_the_same_seed_makes_the_same_account() -> None:
     def drawn(seed: int) -> list[tuple[int, str]]:
         account = seeded_account(records=50, features=50, seed=seed)
         kinds = (Kind.CUSTOM_OBJECT_RECORD, Kind.FEATURE)
-        return [(each.id, each.name) for kind in kinds for each in account.listed(kind)]
+        return [(resource.id, resource.name) for kind in kinds for resource in account.listed(kind)]
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)

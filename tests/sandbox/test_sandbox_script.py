@@ -29,21 +29,23 @@ def put(*ids: str) -> dict[str, Any]:
 
 
 async def test_somebody_else_writes_right_before_a_request() -> None:
-    """A deed before the n-th request that matches is seen by that request, and done once."""
+    """An action before the n-th request that matches is seen by that request, and done once."""
     async with Sandbox(limits=[]) as sandbox:
         sandbox.script.before(
             r"GET .*/PRJ1-1\b",
             lambda account: account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME]),
             nth=2,
         )
-        shown = [(await ask(sandbox, "GET", "features/PRJ1-1"))[1]["feature"]["custom_object_links"] for _ in range(2)]
-        assert [bool(links) for links in shown] == [False, True]
+        observed = [
+            (await ask(sandbox, "GET", "features/PRJ1-1"))[1]["feature"]["custom_object_links"] for _ in range(2)
+        ]
+        assert [bool(links) for links in observed] == [False, True]
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [])
         assert not (await ask(sandbox, "GET", "features/PRJ1-1"))[1]["feature"]["custom_object_links"]
 
 
 async def test_somebody_else_writes_right_after_a_request() -> None:
-    """A deed after a request is not in its answer, and stays."""
+    """An action after a request is not in its answer, and stays."""
     async with Sandbox(limits=[]) as sandbox:
         sandbox.script.after(
             r"PUT .*/PRJ1-1\b", lambda account: account.set_links(Kind.FEATURE, "PRJ1-1", "customers", ["8397122"])
@@ -106,7 +108,7 @@ async def test_lists_may_be_ordered_by_the_last_change_so_that_a_put_moves_its_t
         assert await listed(sandbox, 1) == [second[3], *first[:-1]]
 
 
-async def test_a_deed_may_come_at_several_requests() -> None:
+async def test_an_action_may_come_at_several_requests() -> None:
     """It is done from the n-th on, as many times as told; None is for ever."""
     done: list[str] = []
     async with Sandbox(limits=[]) as sandbox:
@@ -117,7 +119,7 @@ async def test_a_deed_may_come_at_several_requests() -> None:
     assert done == ["always", "twice", "always", "twice", "always", "always", "always"]
 
 
-async def test_a_deed_that_cannot_be_done_fails_the_test_that_asked_for_it() -> None:
+async def test_an_action_that_cannot_be_done_fails_the_test_that_asked_for_it() -> None:
     """Its request is answered as if nothing were, and the sandbox raises the error when it ends."""
 
     async def rehearse() -> None:
