@@ -1,14 +1,15 @@
-"""What a results file says of earlier runs, by target: which need not be done again.
+"""What a results file tells of the runs that wrote it, by target: which targets need not be done again.
 
-A target is always done as a whole, so the lines of the last run that had it are its jobs: where they are just the
-jobs that it has now, and all of them are linked or unchanged, it is done. A job is known by its content, not by its
-number or line: a file with lines added, moved, mended or taken out since resumes rightly. Two jobs of one content are
-two jobs.
+A target is always done as a whole, so the lines of the last run that had it are all of its jobs. It is done if these
+are the jobs that it has now, and each ended as linked or unchanged. A job is recognized by its content, not by its
+number or line, so a file whose lines were added, moved, corrected or removed since resumes correctly. Two jobs of the
+same content are two jobs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,11 +22,8 @@ from linker.model.target import Target
 
 __all__ = ["EarlierRuns", "read_done"]
 
-_WELL: Final = frozenset({"linked", "unchanged"})
-_64: Final = 2**64 - 1
-_COUNT: Final = 64  # where the count of lines starts in what is kept of a target, above the sum of their contents
-_RUN: Final = 96
-_ILL: Final = 128
+_GOOD: Final = frozenset({"linked", "unchanged"})
+_HASH_BITS: Final = 2**60 - 1  # the largest number that CPython keeps in 32 bytes
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -39,80 +37,101 @@ class _Line(msgspec.Struct, gc=False):
     run: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
 
 
+class _Ending(msgspec.Struct, frozen=True, gc=False):
+    """How the last run that had a target ended for it."""
+
+    run: int
+    is_good: bool = True
+    """Each of its lines is linked or unchanged."""
+
+
+class _LastLines(msgspec.Struct, gc=False):
+    """The lines of one target in the last run that had it."""
+
+    ending: _Ending
+    contents: int = 0
+    """The sum of its jobs' contents: equal for the same jobs in any order."""
+
+
 _decode = msgspec.json.Decoder(_Line).decode
+_ending = cache(_Ending)  # targets share the few that there are
 
 
 class EarlierRuns:
-    """What is kept of each target is one number: the sum of its lines' contents, their count, their run, and whether
-    one of them is neither linked nor unchanged."""
+    """What a results file tells of each target, in some 200 bytes a target."""
 
     def __init__(self) -> None:
-        self._targets: dict[int, int] = {}
+        self._targets: dict[int, _LastLines] = {}
         self.lines = 0
         self.last_run = 0
         self.next_change = 0
-        """Free for the next PUT."""
+        """The number that the next PUT gets."""
 
     def __repr__(self) -> str:
         return f"<EarlierRuns {len(self._targets):,} targets in {self.lines:,} lines>"
 
-    def add(self, line: bytes) -> None:
-        """Count a line in. Raises `msgspec.MsgspecError` where it is none of a results file."""
-        told = _decode(line)
+    def add(self, text: bytes) -> None:
+        """Take in a line. Raises `msgspec.MsgspecError` if it is not a line of a results file."""
+        line = _decode(text)
         self.lines += 1
-        self.last_run = max(self.last_run, told.run)
-        if told.change is not None and told.change >= self.next_change:
-            self.next_change = told.change + 1
-        if told.kind is None or told.id is None:
+        self.last_run = max(self.last_run, line.run)
+        if line.change is not None and line.change >= self.next_change:
+            self.next_change = line.change + 1
+        if line.kind is None or line.id is None:
             return
-        target = hash((told.kind, told.id))
-        kept = self._targets.get(target, 0)
-        if not kept or (kept >> _RUN) & 0xFFFFFFFF != told.run:
-            kept = told.run << _RUN
-        kept = _with(kept, _content(told.kind, told.id, told.mode, bytes(told.links), bytes(told.key)))
-        self._targets[target] = kept if told.status in _WELL else kept | 1 << _ILL
+        target = _hash(line.kind, line.id)
+        last = self._targets.get(target)
+        if last is None or last.ending.run != line.run:
+            last = self._targets[target] = _LastLines(_ending(line.run))
+        content = _content(line.kind, line.id, line.mode, bytes(line.links), bytes(line.key))
+        last.contents = last.contents + content & _HASH_BITS
+        if line.status not in _GOOD:
+            last.ending = _ending(line.run, False)
 
     def holds(self, target: Target, jobs: Iterable[Job]) -> bool:
-        """Whether just these jobs were a target's when it was last done, and all of them ended well."""
-        known = self._targets.get(hash((str(target.kind), target.id)))
-        if known is None:
+        """Whether exactly these jobs were a target's when it was last done, and all of them ended well."""
+        last = self._find(target)
+        if last is None or not last.ending.is_good:
             return False
-        kept = known & 0xFFFFFFFF << _RUN
+        contents = 0
         for job in jobs:
             links, key = orjson.dumps(job.links), orjson.dumps(job.key)
-            kept = _with(kept, _content(str(target.kind), target.id, str(job.mode), links, key))
-        return kept == known
+            contents += _content(str(target.kind), target.id, str(job.mode), links, key)
+        return contents & _HASH_BITS == last.contents
 
     def failed(self, target: Target) -> bool:
         """Whether one of a target's jobs failed or was rejected when it was last done."""
-        return bool(self._targets.get(hash((str(target.kind), target.id)), 0) >> _ILL)
+        last = self._find(target)
+        return last is not None and not last.ending.is_good
+
+    def _find(self, target: Target) -> _LastLines | None:
+        return self._targets.get(_hash(str(target.kind), target.id))
 
 
-def _with(kept: int, content: int) -> int:
-    """One line more."""
-    return (kept & ~_64 | (kept & _64) + content & _64) + (1 << _COUNT)
+def _hash(*parts: str | bytes | None) -> int:
+    return hash(parts) & _HASH_BITS
 
 
 def _content(kind: str, id: str, mode: str | None, links: bytes, key: bytes) -> int:
-    """What a job is known by, as a number of 64 bits."""
+    """The content of a job as one number: the same for the same job, whatever the order of its keys."""
     if links.count(b"[") > 1 or b"\\" in links:
         links = _sorted(links)
     if key[:1] in b"{[" or b"\\" in key:
         key = _sorted(key)
-    return hash((kind, id, mode, links, key)) & _64
+    return _hash(kind, id, mode, links, key)
 
 
 def _sorted(value: bytes) -> bytes:
-    """The same JSON, whatever the order of its keys, and what of it is escaped."""
+    """The same JSON with its keys sorted and its escapes written in one way."""
     whole: Any = orjson.loads(value)
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
 
 
 def read_done(path: Path) -> EarlierRuns:
-    """What a results file says of each target; some 200 bytes a target.
+    """What a results file tells of each target; some 200 bytes a target.
 
     Raises:
-        UsageError: it cannot be read, or a line of it is broken.
+        UsageError: the file cannot be read, or a line of it is broken.
     """
     done = EarlierRuns()
     try:
