@@ -7,6 +7,7 @@ Each round has a sandbox of its own behind a proxy that breaks a share of the re
 as a process and killed, again and again, until it ends by itself. Then, without exception:
 
 * each job has exactly one last line, and none that the batch did not ask for;
+* no target whose jobs all had a good line when a run was killed was sent again by a later run;
 * the account holds what the formula says, but for what outside writers did;
 * the account's limits were never broken, and no target had two PUTs at once;
 * each name that the account did not have is one record by then, whatever was killed or lost while it was made;
@@ -63,6 +64,10 @@ class Totals:
     faults: Counter[str] = field(default_factory=Counter)
     in_doubt: int = 0
     """PUTs that the account had taken, and whose results were not on disk, when their process was killed."""
+    complete_and_open: int = 0
+    """Targets that had all their lines, and whose PUT was still open in the journal, when their process was killed."""
+    sent_again: int = 0
+    """Targets that had all their lines when a process was killed, and that a later run sent again."""
 
     def told(self) -> dict[str, Any]:
         return {
@@ -75,6 +80,8 @@ class Totals:
             "faults": sum(self.faults.values()),
             "kinds_of_faults": len(self.faults),
             "puts_killed_before_their_line": self.in_doubt,
+            "complete_but_open_when_killed": self.complete_and_open,
+            "complete_but_sent_again": self.sent_again,
         }
 
 
@@ -90,6 +97,8 @@ class Round:
         self.folder = folder
         self.results = folder / "links.results.jsonl"
         self.kills = 0
+        self.complete: dict[str, int] = {}
+        """The run that wrote all lines of a target, for those that had them when a process was killed."""
 
     def state(self, sandbox: Sandbox) -> State:
         return {
@@ -145,6 +154,7 @@ class Round:
                 totals.created += made.total()
                 known = {each.name: str(each.id) for each in customers(sandbox) if each.name in newcomers}
                 jobs = [job | {"links": by_id(job["links"], known)} for job in jobs]
+                self.check_sent_once(totals)
                 self.check(sandbox, jobs, before)
                 await self.undo(proxy)
                 self.check_undone(sandbox, before)
@@ -212,12 +222,33 @@ class Round:
             assert b"Traceback" not in stderr, stderr.decode()
             if process.returncode == 0:
                 return
-            for intent in left_open(journal_of(self.results)).values():
+            left = left_open(journal_of(self.results))
+            self.note_complete(Counter(map(id_of, whole_lines(self.folder / "links.jsonl"))))
+            totals.complete_and_open += len(self.complete.keys() & {target.id for target in left})
+            for intent in (each.intent for each in left.values()):
                 held = {
                     name: frozenset(sandbox.account.links(Kind.FEATURE, intent.target.id)[name]) for name in intent.put
                 }
                 totals.in_doubt += held == dict(intent.put)
             assert process.returncode in (-signal.SIGKILL, -signal.SIGTERM, 143), (process.returncode, stderr.decode())
+
+    def note_complete(self, jobs: Counter[str]) -> None:
+        """Note the targets that have a good line for each of their jobs, all of one run."""
+        lines = whole_lines(self.results)
+        good = Counter((id_of(line), line.get("run", 0)) for line in lines if line["status"] in ("linked", "unchanged"))
+        for (id, run), count in good.items():
+            if count == jobs[id]:
+                self.complete.setdefault(id, run)
+
+    def check_sent_once(self, totals: Totals) -> None:
+        """No target that was complete when a process was killed has lines of a later run."""
+        again = {
+            id_of(line)
+            for line in whole_lines(self.results)
+            if line.get("run", 0) > self.complete.get(id_of(line), line.get("run", 0))
+        }
+        totals.sent_again += len(again)
+        assert not again, again
 
     async def instant(self, process: asyncio.subprocess.Process) -> float:
         """When to kill: some time after the results have grown, for a process takes its time to start."""
@@ -260,6 +291,17 @@ class Round:
     def check_undone(self, sandbox: Sandbox, before: State) -> None:
         now = self.state(sandbox)
         assert now == before, {part: (now[part], before[part]) for part in before if now[part] != before[part]}
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a JSONL file, none if it does not exist."""
+    data = path.read_bytes() if path.exists() else b""
+    return [orjson.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
+
+
+def id_of(job: dict[str, Any]) -> str:
+    """The id of a job's target."""
+    return str(job["id"])
 
 
 def content_of(job: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from linker.results.result import Outcome
 from linker.results.writer import ResultsWriter
 from linker.retry.sender import Fetch
 from linker.work.attempts import PageSeen, Step
-from linker.work.steps import Work
+from linker.work.work import Work
 
 __all__ = ["PageRefresh"]
 

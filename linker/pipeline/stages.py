@@ -29,6 +29,7 @@ from linker.records.create import RecordCreator
 from linker.records.names import NameResolver
 from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
+from linker.results.journal import OpenIntent
 from linker.results.result import Outcome, Result
 from linker.results.resume import EarlierRuns, read_done
 from linker.results.summary import Summary
@@ -89,7 +90,8 @@ class Pipeline:
         self._dry = dry
         self._mirrored = (Listing.parse(settings.mirror[0]), settings.mirror[1]) if settings.mirror else None
         self._failed_only = failed_only
-        self._left: dict[Target, Intent] = {}
+        self._left: dict[Target, OpenIntent] = {}
+        self._settled: set[Target] = set()  # of these, the targets whose results are in the file after all
         self._done = EarlierRuns()
         self._change_numbers = count()
         self._blind = settings.blind and not dry  # a plan is what is read
@@ -274,7 +276,13 @@ class Pipeline:
     def _is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
         if self._failed_only:
             return not self._done.failed(target)
-        return target not in self._left and self._done.holds(target, jobs)
+        if not self._done.holds(target, jobs):
+            return False
+        if (left := self._left.get(target)) is not None:
+            if not self._done.wrote(target, left.run):
+                return False
+            self._settled.add(target)
+        return True
 
     async def _mirror(self, scope: Listing, field: str) -> None:
         """Add a clear for each target of the scope that the file does not name."""
@@ -298,6 +306,8 @@ class Pipeline:
                 await self._take_in(group)
                 if self._admission.full:
                     break
+        if self._file is not None and not self._admission.full:  # now no target comes back by its other name
+            self._file.journal.settle(self._settled)
         self._queue.close()
 
     async def _take_in(self, group: list[Snapshot]) -> None:
@@ -340,4 +350,8 @@ class Pipeline:
         if not self._left:
             return None
         names = {desired.target, *(job.target for job in desired.jobs)}
-        return next((intent for target, intent in reversed(self._left.items()) if target in names), None)
+        name = next((name for name in reversed(self._left) if name in names), None)
+        if name is None:
+            return None
+        self._settled.discard(name)
+        return self._left[name].intent

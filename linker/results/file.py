@@ -11,12 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from linker import log
-from linker.batch.change import Intent
 from linker.disk.lines import DISK, Disk, Durability, LineFile, Locked
 from linker.disk.private import make_folder
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.model.target import Target
-from linker.results.journal import Journal, by_process, journal_of
+from linker.results.journal import Journal, OpenIntent, by_process, journal_of
 from linker.results.result import Result
 
 __all__ = ["ResultsFile"]
@@ -54,10 +53,8 @@ class ResultsFile:
         self.path = path
         self.resume = resume
         self.journal = Journal(journal_of(path), disk, durability)
-        self.left: Mapping[Target, Intent] = {}
+        self.left: Mapping[Target, OpenIntent] = {}
         """PUTs of earlier runs whose results are not all in the file."""
-        self.run = 0
-        """Which run of the file this is; lines of all but the first say so in their key `run`."""
         self._overwrite = overwrite
         self._durability: Durability = durability
         self._disk = disk
@@ -68,6 +65,15 @@ class ResultsFile:
 
     def __repr__(self) -> str:
         return f"<ResultsFile {self.path}, {self._lines.size if self._lines is not None else 0:,} bytes>"
+
+    @property
+    def run(self) -> int:
+        """The number of this run of the file, from 0. Lines of all runs but the first have it in their key `run`."""
+        return self.journal.run
+
+    @run.setter
+    def run(self, number: int) -> None:
+        self.journal.run = number
 
     def __enter__(self) -> Self:
         """Make the file and its folder, or open it where this is a resume; nobody else can write to it then.

@@ -23,7 +23,7 @@ from linker.errors import ResultsUnwritable
 from linker.model.target import Target
 from linker.text import harmless_json
 
-__all__ = ["Journal", "by_process", "journal_of", "left_open"]
+__all__ = ["Journal", "OpenIntent", "by_process", "journal_of", "left_open"]
 
 _NONE: Final[_Ids] = frozenset()
 
@@ -31,7 +31,15 @@ _NONE: Final[_Ids] = frozenset()
 class _Line(msgspec.Struct, omit_defaults=True):
     process: int | None = None
     intent: Intent | None = None
+    run: int | None = None
     done: tuple[Target, ...] = ()
+
+
+class OpenIntent(msgspec.Struct, frozen=True):
+    """A PUT whose results may be missing from the file, and the run that noted it (None: before linker noted runs)."""
+
+    intent: Intent
+    run: int | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -50,6 +58,8 @@ class Journal:
 
     def __init__(self, path: Path, disk: Disk, durability: Durability) -> None:
         self.path = path
+        self.run = 0
+        """The number of the run that notes intents; the results file sets it."""
         self._disk = disk
         self._durability = durability
         self._lines: LineFile | None = None
@@ -58,7 +68,7 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal {self.path}, {len(self._open)} open>"
 
-    def open(self, *, anew: bool) -> dict[Target, Intent]:
+    def open(self, *, anew: bool) -> dict[Target, OpenIntent]:
         """Begin one, or go on with the one that is there: what earlier runs have left open.
 
         Raises:
@@ -78,7 +88,7 @@ class Journal:
         self._open.update(left)
         return left
 
-    def _begin(self, lines: LineFile) -> dict[Target, Intent]:
+    def _begin(self, lines: LineFile) -> dict[Target, OpenIntent]:
         lines.mend(b'{"')
         left = left_open(self.path)
         if not left and lines.size:
@@ -96,7 +106,7 @@ class Journal:
         assert self._lines is not None
         self._open.add(intent.target)
         try:
-            self._append(_Line(intent=intent))
+            self._append(_Line(intent=intent, run=self.run))
             await self._lines.sync()
         except OSError as error:
             message = f"journal {self.path}: {error.strerror}; nothing more is sent"
@@ -135,13 +145,13 @@ def journal_of(results: Path) -> Path:
     return results.with_name(f"{results.name}.journal")
 
 
-def left_open(path: Path) -> dict[Target, Intent]:
+def left_open(path: Path) -> dict[Target, OpenIntent]:
     """The last PUT of each target whose results are not all on disk, in the order in which they were noted."""
-    left: dict[Target, Intent] = {}
+    left: dict[Target, OpenIntent] = {}
     for line in _read(path):
         if line.intent is not None:
             left.pop(line.intent.target, None)
-            left[line.intent.target] = line.intent
+            left[line.intent.target] = OpenIntent(line.intent, line.run)
         for target in line.done:
             left.pop(target, None)
     return left

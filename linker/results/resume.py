@@ -43,6 +43,8 @@ class _Ending(msgspec.Struct, frozen=True, gc=False):
     run: int
     is_good: bool = True
     """Each of its lines is linked or unchanged."""
+    has_put: bool = False
+    """One of its lines tells of a PUT."""
 
 
 class _LastLines(msgspec.Struct, gc=False):
@@ -85,8 +87,9 @@ class EarlierRuns:
             last = self._targets[target] = _LastLines(_ending(line.run))
         content = _content(line.kind, line.id, line.mode, bytes(line.links), bytes(line.key))
         last.contents = last.contents + content & _HASH_BITS
-        if line.status not in _GOOD:
-            last.ending = _ending(line.run, False)
+        last.ending = _ending(
+            line.run, last.ending.is_good and line.status in _GOOD, last.ending.has_put or line.change is not None
+        )
 
     def holds(self, target: Target, jobs: Iterable[Job]) -> bool:
         """Whether exactly these jobs were a target's when it was last done, and all of them ended well."""
@@ -98,6 +101,14 @@ class EarlierRuns:
             links, key = orjson.dumps(job.links), orjson.dumps(job.key)
             contents += _content(str(target.kind), target.id, str(job.mode), links, key)
         return contents & _HASH_BITS == last.contents
+
+    def wrote(self, target: Target, run: int | None) -> bool:
+        """Whether the lines of a target tell of the last PUT to it, which this run noted (None: unknown).
+
+        A line of a PUT is written after its answer was checked, and by a later run after it looked at what the PUT did.
+        """
+        last = self._find(target)
+        return last is not None and last.ending.has_put and run is not None and last.ending.run >= run
 
     def failed(self, target: Target) -> bool:
         """Whether one of a target's jobs failed or was rejected when it was last done."""

@@ -84,8 +84,8 @@ class UndoFile:
             raise UsageError(f"{self.name}: {error.strerror}") from None
         journal = journal_of(self._path)
         try:
-            for intent in left_open(journal).values():
-                self._take_back(intent, was_there)
+            for left in left_open(journal).values():
+                self._take_back(left.intent, was_there)
         except InvalidJob as error:
             raise UsageError(f"{journal}: this is no journal of a run: {error}") from None
         except OSError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
-from support.runs import ACME, ZANE, eager, features, lines_of, names, results_of, write_jobs
+from support.command import Command
+from support.runs import ACME, ZANE, eager, features, lines_of, names, results_of, write_jobs, written
 
 import linker
 from linker import Kind, Status
@@ -299,6 +302,94 @@ async def test_a_blind_put_that_arrived_is_linked_with_nothing_known(sandbox: Sa
     await run(sandbox, features(1), path)
     (line,) = lines_of(path)
     assert (line["status"], line["before"], line["changes"]) == ("linked", None, None)
+
+
+KILLED: Final = """
+import os, pathlib, signal, sys
+import linker
+from linker.disk.lines import Disk
+
+write = Disk.write
+
+def write_or_die(disk, fd, data):
+    if pathlib.Path(f"/proc/self/fd/{fd}").readlink().suffix == ".journal" and b'"done"' in bytes(data):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write(disk, fd, data)
+
+Disk.write = write_or_die
+linker.link("links.jsonl", url=sys.argv[1], token="sandbox", results="links.results.jsonl", resume=True, rate=())
+"""
+"""A run that is killed when its first result lines are on disk, and the journal is about to be told so."""
+
+
+async def test_a_target_whose_lines_are_in_the_file_is_not_sent_again_after_a_kill(
+    sandbox: Sandbox, path: Path, command: Command
+) -> None:
+    """Killed after the result lines and before the journal's entry: a resume neither reads nor writes these targets."""
+    jobs = features(30)
+    write_jobs(path.with_name("links.jsonl"), jobs)
+    killed = await command.program(sys.executable, "-c", KILLED, sandbox.url)
+    assert (killed.code, killed.stderr) == (-signal.SIGKILL, "")
+    done = last_lines(path)
+    assert set(done.values()) == {Status.LINKED}
+    assert done.keys() <= {target.id for target in left_open(journal_of(path))}
+    resumed = await run(sandbox, [job for job in jobs if job["id"] in done], path)
+    assert (resumed.passed_over, resumed.requests) == (len(done), 0)
+    assert not done.keys() & {target.id for target in left_open(journal_of(path))}
+    asked = len(sandbox.requests)
+    assert (await run(sandbox, jobs, path)).ok
+    assert not done.keys() & {seen.path.rpartition("/")[2] for seen in sandbox.requests[asked:]}
+    assert last_lines(path) == {job["id"]: Status.LINKED for job in jobs}
+    assert not journal_of(path).exists()
+    async with eager(sandbox) as aha:
+        await results_of(aha.run(linker.UndoFile(path)))
+    assert written(sandbox) == set()
+
+
+async def test_an_open_put_whose_lines_are_in_the_file_is_undone_once(
+    sandbox: Sandbox, path: Path, command: Command
+) -> None:
+    """The results and the journal both tell of it; what was there comes back, by one PUT a target."""
+    write_jobs(path.with_name("links.jsonl"), features(3))
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", CUSTOMERS, [ZANE])
+    await command.program(sys.executable, "-c", KILLED, sandbox.url)
+    assert last_lines(path).keys() & {target.id for target in left_open(journal_of(path))}
+    puts = sandbox.stats.methods["PUT"]
+    async with eager(sandbox) as aha:
+        await results_of(aha.run(linker.UndoFile(path)))
+    assert held(sandbox, "PRJ1-1") == [ZANE]
+    assert written(sandbox) == {"PRJ1-1"}
+    assert sandbox.stats.methods["PUT"] == 2 * puts
+
+
+@pytest.mark.parametrize("noted_in", [None, 1])
+async def test_lines_of_an_earlier_run_than_the_open_put_settle_nothing(
+    sandbox: Sandbox, path: Path, noted_in: int | None
+) -> None:
+    """Noted by a later run, or by a linker that did not note its run: the target is looked at again, its line stays."""
+    await run(sandbox, features(1), path)
+    open_put = {
+        "target": {"kind": "feature", "id": "PRJ1-1"},
+        "put": {CUSTOMERS: [ZANE]},
+        "before": {CUSTOMERS: [ACME]},
+    }
+    line = {"intent": open_put} | ({} if noted_in is None else {"run": noted_in})
+    journal_of(path).write_bytes(orjson.dumps(line) + b"\n")
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", CUSTOMERS, [ZANE])
+    summary = await run(sandbox, features(1), path)
+    assert (summary.passed_over, summary.linked) == (0, 1)
+    assert held(sandbox, "PRJ1-1") == [ACME]
+    assert not journal_of(path).exists()
+
+
+async def test_a_line_that_was_written_before_the_put_does_not_settle_it(sandbox: Sandbox, path: Path) -> None:
+    """The job of the PUT was taken out of the file since; the one that was in place already says nothing of it."""
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", CUSTOMERS, [ACME])
+    await run(sandbox, features(1), path)
+    assert last_lines(path) == {"PRJ1-1": Status.UNCHANGED}
+    open_put = {"target": {"kind": "feature", "id": "PRJ1-1"}, "put": {"contracts": []}, "before": {"contracts": []}}
+    journal_of(path).write_bytes(orjson.dumps({"intent": open_put, "run": 0}) + b"\n")
+    assert (await run(sandbox, features(1), path)).passed_over == 0
 
 
 async def test_resume_and_overwrite_exclude_each_other(sandbox: Sandbox, path: Path) -> None:
