@@ -1,18 +1,19 @@
-"""A results file, read backwards: the jobs that take back what its run changed.
+"""The undo of a run: a results file, read as the jobs that take back what the run changed.
 
-What is taken back is the *delta* of each write, newest first: of an id that several writes touched, the oldest
-write tells whether it was there before. What others have written since stays.
+Each write's *delta* is taken back. If several writes touched an id, the oldest one tells whether it was there before.
+What others have written since stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import orjson
 
-from linker.batch.change import Intent
 from linker.disk.lines import is_locked
 from linker.errors import InvalidJob, UsageError
 from linker.model.job import LinkJob, Mode, check_key, parse_links, parse_mode, record_id
@@ -23,19 +24,21 @@ from linker.text import encodable
 
 __all__ = ["UndoFile"]
 
+_CHUNK: Final = 256
+
 
 class UndoFile:
     """The undo of a run, as a source of jobs: for each target what to add again and what to remove again.
 
-    A line whose PUT left no delta (blind, or the target shows no links), or of which nobody knows whether it arrived,
-    is an entry that is rejected, and so named.
+    A line is rejected if its PUT left no delta (blind, or the target shows no links), or if nobody knows whether the
+    PUT arrived.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.name = encodable(str(path))
         self._path = Path(path)
         self.before: dict[Target, dict[str, frozenset[str]]] = {}
-        """What each target held in the fields that are taken back, before the run: to tell others' work by."""
+        """What each target held before the run in the fields that are taken back; it shows what others wrote since."""
         self.created: set[str] = set()
         """Records that the run has created. They stay: others may link to them by now."""
 
@@ -44,11 +47,11 @@ class UndoFile:
 
     @property
     def stem(self) -> str:
-        """What the results file of the undo is named after."""
+        """The results file of the undo is named after this."""
         return f"{self._path.name.removesuffix('.jsonl').removesuffix('.results')}.undo"
 
     def check(self) -> None:
-        """Notice beforehand that the file cannot be read. Raises `UsageError` where it is so."""
+        """Raise `UsageError` if the file does not exist, cannot be read, or a run is writing to it."""
         if not self._path.is_file():
             raise UsageError(f"{self.name}: no such results file")
         try:
@@ -59,85 +62,77 @@ class UndoFile:
             raise UsageError(f"{self.name}: a run is writing to it{by_process(self._path)}; wait for its end")
 
     def changed(self) -> bool:
-        """A results file grows, and what it said stays."""
+        """Always False: a results file only grows."""
         return False
 
     async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
-        """The jobs of the undo, and rejections of the lines that cannot be undone.
+        """The jobs of the undo, and rejections of the lines that cannot be undone, some hundred at a time.
 
         Raises:
             UsageError: the file cannot be read, or is no results file.
         """
         del reading  # its lines are linker's own
-        entries: list[Entry] = []
-        was_there: dict[Target, dict[str, dict[str, bool]]] = {}
-        lines: dict[Target, int] = {}
+        entries = self._entries()
+        while chunk := await asyncio.to_thread(lambda: list(islice(entries, _CHUNK))):
+            yield chunk
+
+    def _entries(self) -> Iterator[Entry]:
+        deltas: _Deltas = {}
+        yield from self._read_results(deltas)
+        self._read_journal(deltas)
+        for target, delta in deltas.items():
+            for mode, links in delta.inverse():
+                yield Entry(*self._place(delta.line), LinkJob(target.id, links, kind=target.kind, mode=mode))
+
+    def _place(self, line: int | None) -> tuple[str, int]:
+        """The file and line that tell of a change: those of the results, or else of the journal."""
+        return (self.name, line) if line is not None else (encodable(str(journal_of(self._path))), 1)
+
+    def _read_results(self, deltas: _Deltas) -> list[Entry]:
+        """Take in what each line changed; the rejections of those lines that do not tell."""
+        rejections: list[Entry] = []
         try:
             with self._path.open("rb") as stream:
                 for number, line in enumerate(stream, start=1):  # however long: a target's links may be many
-                    if line.isspace():
-                        continue
-                    entry = self._read(number, line, was_there, lines)
-                    if entry is not None:
-                        entries.append(entry)
+                    if not line.isspace() and (rejection := self._read_line(number, line, deltas)) is not None:
+                        rejections.append(Entry(self.name, number, rejection))
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
+        return rejections
+
+    def _read_journal(self, deltas: _Deltas) -> None:
+        """Take in the PUTs of a killed run: whether they arrived is unknown, so what is there of them is taken back."""
         journal = journal_of(self._path)
         try:
             for left in left_open(journal).values():
-                self._take_back(left.intent, was_there)
+                target = left.intent.target
+                for field, (before, after) in (left.intent.asked or {}).items():
+                    _check(target, field, *before, *after)
+                    self.before.setdefault(target, {}).setdefault(field, before)
+                    deltas.setdefault(target, _Delta()).add(field, added=after - before, removed=before - after)
         except InvalidJob as error:
             raise UsageError(f"{journal}: this is no journal of a run: {error}") from None
         except OSError as error:
             raise UsageError(f"{journal}: {error.strerror}") from None
-        if entries:
-            yield entries
-        for target, fields in was_there.items():
-            undone = [
-                Entry(*self._place(lines.get(target)), LinkJob(target.id, links, kind=target.kind, mode=mode))
-                for mode, links in _links(fields)
-            ]
-            if undone:
-                yield undone
 
-    def _place(self, line: int | None) -> tuple[str, int]:
-        """Where it stands what a target is undone by: a line of the results, or the journal."""
-        return (self.name, line) if line is not None else (encodable(str(journal_of(self._path))), 1)
-
-    def _take_back(self, intent: Intent, was_there: dict[Target, dict[str, dict[str, bool]]]) -> None:
-        """A PUT of a run that was cut off: whether it arrived is not known, and what is there of it is taken back."""
-        for field, (before, after) in (intent.asked or {}).items():
-            _check(intent.target, field, *before, *after)
-            self.before.setdefault(intent.target, {}).setdefault(field, before)
-            touched = was_there.setdefault(intent.target, {}).setdefault(field, {})
-            for id in before ^ after:
-                touched.setdefault(id, id in before)
-
-    def _read(
-        self, number: int, line: bytes, was_there: dict[Target, dict[str, dict[str, bool]]], lines: dict[Target, int]
-    ) -> Entry | None:
+    def _read_line(self, number: int, line: bytes, deltas: _Deltas) -> Rejection | None:
         try:
             result = orjson.loads(line)
             status, change, changes = result["status"], result["change"], result["changes"]
-            doubtful = status == "linked" or (result.get("error") or {}).get("retryable")  # it may have arrived
-            if change is None or (changes is None and not doubtful):
+            may_have_arrived = status == "linked" or (result.get("error") or {}).get("retryable")
+            if change is None or (changes is None and not may_have_arrived):
                 return None
             target = Target.parse(result["id"], result["kind"])
             if changes is None:
-                return Entry(self.name, number, _left(target, result))
-            lines.setdefault(target, number)
+                return _unknown(target, result)
             self.created.update(id for made in (result.get("created") or {}).values() for id in made.values())
-            held = was_there.setdefault(target, {})
+            delta = deltas.setdefault(target, _Delta(number))
             before = self.before.setdefault(target, {})
-            for field, delta in changes.items():
+            for field, ids in changes.items():
                 _check(target, field)
                 if result.get("before"):
                     before.setdefault(field, frozenset(result["before"][field]))
-                touched = held.setdefault(field, {})
-                for id in map(record_id, delta["added"]):
-                    touched.setdefault(id, False)
-                for id in map(record_id, delta["removed"]):
-                    touched.setdefault(id, True)
+                delta.add(field, added=map(record_id, ids["added"]), removed=map(record_id, ids["removed"]))
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, InvalidJob) as error:
             match error:
                 case KeyError():
@@ -150,20 +145,45 @@ class UndoFile:
         return None
 
 
+class _Delta:
+    """What the writes to one target changed, from the oldest to the newest.
+
+    Args:
+        line: the first line of the results that tells of one; None if only the journal does.
+    """
+
+    __slots__ = ("_fields", "line")
+
+    def __init__(self, line: int | None = None) -> None:
+        self.line = line
+        self._fields: dict[str, dict[str, bool]] = {}  # by field and id, whether the id was there before
+
+    def add(self, field: str, *, added: Iterable[str], removed: Iterable[str]) -> None:
+        """Take in a write. Of an id that several writes touched, the first one counts."""
+        was_there = self._fields.setdefault(field, {})
+        for id in added:
+            was_there.setdefault(id, False)
+        for id in removed:
+            was_there.setdefault(id, True)
+
+    def inverse(self) -> Iterator[tuple[Mode, dict[str, list[str]]]]:
+        """What to add again and what to remove again, by field."""
+        for mode, was_there in ((Mode.ADD, True), (Mode.REMOVE, False)):
+            links = {field: [id for id, was in ids.items() if was is was_there] for field, ids in self._fields.items()}
+            if links := {field: ids for field, ids in links.items() if ids}:
+                yield mode, links
+
+
+_Deltas: TypeAlias = dict[Target, _Delta]
+
+
 def _check(target: Target, field: str, *ids: str) -> None:
     """Raise `InvalidJob` where a file that somebody has touched asks what no job can."""
     LinkJob(target.id, {field: ids}, kind=target.kind)
 
 
-def _links(fields: Mapping[str, Mapping[str, bool]]) -> list[tuple[Mode, dict[str, list[str]]]]:
-    add = {field: [id for id, was in ids.items() if was] for field, ids in fields.items()}
-    remove = {field: [id for id, was in ids.items() if not was] for field, ids in fields.items()}
-    asked = [(Mode.ADD, add), (Mode.REMOVE, remove)]
-    trimmed = [(mode, {field: ids for field, ids in links.items() if ids}) for mode, links in asked]
-    return [(mode, links) for mode, links in trimmed if links]
-
-
-def _left(target: Target, result: Mapping[str, Any]) -> Rejection:
+def _unknown(target: Target, result: Mapping[str, Any]) -> Rejection:
+    """The rejection of a line whose PUT changed something that no answer showed."""
     check_key(result["key"])
     return Rejection(
         "what this PUT changed is not known (blind, no answer, or the target shows no links), so it cannot be undone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from support.runs import ACME, ZANE, eager, features, lines_of, read_into, resul
 from linker import ErrorType, Kind, Result, Status, TooManyRemovals, UndoFile, UsageError
 from linker.batch.change import FieldChange, Planned
 from linker.sandbox import Sandbox
+from linker.sources import Reading
 
 CONTRACT = "7036045937940700101"
 
@@ -263,6 +265,16 @@ async def test_a_line_may_be_long(sandbox: Sandbox, path: Path) -> None:
     (result,) = await undo(sandbox, path)
     assert result.status is Status.LINKED
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ZANE]
+
+
+async def test_reading_a_file_lets_everything_else_go_on(sandbox: Sandbox, path: Path) -> None:
+    """However large it is: signals and progress are dealt with while it is read."""
+    await run(sandbox, features(3), path)
+    went_on = asyncio.Event()
+    asyncio.get_running_loop().call_soon(went_on.set)
+    async for entries in UndoFile(path).entries(Reading()):
+        assert entries
+        assert went_on.is_set()
 
 
 async def test_there_must_be_a_results_file(sandbox: Sandbox, tmp_path: Path) -> None:
