@@ -71,15 +71,31 @@ def command(
     A run of it finds everything so already, and writes nothing.
     """
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
+    by_name = _DELIMITERS.get(output.suffix.lower()) if output is not None else None
+    delimiter = by_name if format is None else "," if format == "csv" else None
+
+    def export(write: Callable[[bytes], object]) -> tuple[int, int]:
+        return run_in_loop(_until_signal(_write(access, listing, field, names, write, delimiter)))
+
     if output is None:
-        delimiter = "," if format == "csv" else None
-        written = _write(access, listing, field, names, sys.stdout.buffer.write, delimiter)
-        _, caught = run_in_loop(_to_its_end(written))
+        _, caught = export(sys.stdout.buffer.write)
         sys.stdout.buffer.flush()
         return _interrupted("this is not all there is", caught) if caught else 0
+    count, caught = _write_file(output, export)
+    if caught:
+        return _interrupted("what was exported by then is not kept", caught)
+    log.tell("exported", f"{counted(count, 'target')} in {output}")
+    return 0
+
+
+def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tuple[int, int]]) -> tuple[int, int]:
+    """Export into a file that appears when it is whole; what `export` returns.
+
+    Raises:
+        UsageError: the file exists, or another export is writing it.
+    """
     if os.path.lexists(output):
         raise UsageError(f"{output} exists; name another file, or move it away")
-    delimiter = _DELIMITERS.get(output.suffix.lower()) if format is None else "," if format == "csv" else None
     part = output.with_name(f"{output.name}.part")
     try:
         lines = LineFile(part, DISK, "fsync", os.O_CREAT)
@@ -87,34 +103,44 @@ def command(
         raise UsageError(f"{output}: another export is writing it; wait for its end, or name another file") from None
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
-    is_whole = False
     try:
         lines.clear()  # of what an export that was killed has left
-        count, caught = run_in_loop(_to_its_end(_write(access, listing, field, names, lines.append, delimiter)))
-        if caught:
-            return _interrupted("what was exported by then is not kept", caught)
-        lines.sync_now()
-        if os.path.lexists(output):
-            raise UsageError(f"{output} exists by now, and is left as it is")
-        part.rename(output)
-        is_whole = True
+        count, caught = export(lines.append)
+        if not caught:
+            lines.sync_now()
+            _put_in_place(part, output)
+        return count, caught
+    except FileExistsError:
+        raise UsageError(f"{output} exists by now, and is left as it is") from None
     except OSError as error:
         raise OSError(error.errno, f"{output}: {error.strerror}") from None
     finally:
-        if not is_whole:
-            part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         lines.close()
-    log.tell("exported", f"{counted(count, 'target')} in {output}")
-    return 0
 
 
-def _interrupted(so: str, number: int) -> int:
-    log.tell("interrupted", f"linker: interrupted; {so}", "error")
+def _put_in_place(part: Path, output: Path) -> None:
+    """Give a whole file its name. Raises `FileExistsError` if there is a file of that name by now.
+
+    A link and not a rename, which replaces a file that appeared since the last look.
+    """
+    try:
+        os.link(part, output, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(output):
+            raise FileExistsError from None
+        part.rename(output)
+
+
+def _interrupted(consequence: str, number: int) -> int:
+    log.tell("interrupted", f"linker: interrupted; {consequence}", "error")
     return 128 + number
 
 
-async def _to_its_end(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
-    """What was counted, and the signal that ended it early: 0 where none did."""
+async def _until_signal(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
+    """What `writing` counted, and the signal that ended it early (0 if none did)."""
     task = asyncio.get_running_loop().create_task(writing)
     caught = 0
 
@@ -141,16 +167,16 @@ async def _write(
     write: Callable[[bytes], object],
     delimiter: str | None,
 ) -> int:
-    """Write the jobs of a list, as a table where there is a delimiter; how many they are."""
+    """Write the jobs of a list, as a table if there is a delimiter, and return how many they are."""
     count = 0
-    named = [*_COLUMNS, "record_names"] if names else _COLUMNS
+    columns = [*_COLUMNS, "record_names"] if names else _COLUMNS
     if delimiter is not None:
-        write(_row(named, delimiter))
-    will_do = names if delimiter is None else names and _fits_a_cell
+        write(_row(columns, delimiter))
+    names_to_write = names if delimiter is None else names and _fits_a_cell
     async with Linker(token=access.token, settings=access.settings) as aha:
-        async for job in aha.export(str(listing), field, names=will_do):
+        async for job in aha.export(str(listing), field, names=names_to_write):
             count += 1
-            write(_line(job) if delimiter is None else _rows(job, delimiter, len(named)))
+            write(_line(job) if delimiter is None else _rows(job, delimiter, len(columns)))
     return count
 
 
@@ -165,13 +191,13 @@ def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:
 
 
 def _cells(records: Sequence[str | Name]) -> tuple[str, str]:
-    """What stands in `record_ids` and in `record_names`: no name, first or not, is a formula in any spreadsheet."""
-    names = (as_text(str(each)) for each in records if isinstance(each, Name))
-    return ";".join(each for each in records if isinstance(each, str)), ";".join(names)
+    """The cells `record_ids` and `record_names`, in which no spreadsheet takes a name for a formula."""
+    names = (as_text(str(record)) for record in records if isinstance(record, Name))
+    return ";".join(record for record in records if isinstance(record, str)), ";".join(names)
 
 
 def _fits_a_cell(name: str) -> bool:
-    """Whether a name can stand among others in a cell of a table: an id does for what no table should hold."""
+    """Whether a name can be written into a cell with others. A record whose name cannot is written by its id."""
     return ";" not in name and all(char.isprintable() or unicodedata.category(char) == "Zs" for char in name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 
 import pytest
 from support.command import Command
@@ -120,6 +121,48 @@ async def test_a_file_that_exists_is_refused(command: Command, sandbox: Sandbox)
     assert (command.folder / "links.jsonl").read_text() == "mine\n"
     assert names(command.folder) == ["links.jsonl"]
     assert sandbox.stats.requests == 0
+
+
+THEIRS = """
+import os, pathlib, sys
+from linker.cli import main
+
+link, rename, links = os.link, pathlib.Path.rename, os.environ["LINKS"]
+
+def late_link(*names, **options):
+    if links == "no links":
+        raise PermissionError(1, "Operation not permitted")
+    pathlib.Path("links.jsonl").write_text("theirs")
+    return link(*names, **options)
+
+def late_rename(*names):
+    if links == "links":
+        pathlib.Path("links.jsonl").write_text("theirs")
+    return rename(*names)
+
+os.link, pathlib.Path.rename = late_link, late_rename
+main()
+"""
+"""An export during which a file of its name appears at the last moment; or one on a file system without links."""
+
+
+@pytest.mark.usefixtures("held")
+async def test_a_file_that_appears_at_the_last_moment_is_left_as_it_is(command: Command) -> None:
+    """Exit 2, and the export's own file is gone."""
+    command.environment["LINKS"] = "links"
+    refused = await command.program(sys.executable, "-c", THEIRS, "export", "--kind", "feature", "-o", "links.jsonl")
+    assert (refused.code, refused.stderr) == (2, "linker: links.jsonl exists by now, and is left as it is\n")
+    assert (command.folder / "links.jsonl").read_text() == "theirs"
+    assert names(command.folder) == ["links.jsonl"]
+
+
+@pytest.mark.usefixtures("held")
+async def test_a_file_system_without_links_is_exported_to(command: Command) -> None:
+    """The file gets its name by a rename there."""
+    command.environment["LINKS"] = "no links"
+    exported = await command.program(sys.executable, "-c", THEIRS, "export", "--kind", "feature", "-o", "links.jsonl")
+    assert exported.code == 0, exported.stderr
+    assert names(command.folder) == ["links.jsonl"]
 
 
 @pytest.mark.usefixtures("held")
