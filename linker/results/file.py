@@ -123,11 +123,8 @@ class ResultsFile:
             ResultsUnwritable: not all of it could be written; what was is cut back to whole lines.
         """
         assert self._lines is not None
-        end = b"\n" if not self.run else b',"run":%d}\n' % self.run
-        whole = None if not self.run else -1
-        data = b"".join([part for result in results for part in (result.to_json()[:whole], end)])
         try:
-            self._lines.append(data)
+            self._lines.append(b"".join([result.to_json(self.run) + b"\n" for result in results]))
         except OSError as error:
             raise self._unwritable(error) from None
 

@@ -109,9 +109,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """Linked by the account's word alone: no answer showed the links."""
         return self.status is Status.LINKED and self.after is None
 
-    def to_json(self) -> bytes:
-        """The result's line, without its end; all of it can be printed."""
-        return harmless_json(orjson.dumps(self, default=_plain))
+    def to_json(self, run: int = 0) -> bytes:
+        """The result's line, without its newline; all of it can be printed. It names its run, if not the first."""
+        line = msgspec.structs.asdict(self)
+        if self.created is None:
+            del line["created"]
+        if run:
+            line["run"] = run
+        return harmless_json(orjson.dumps(line, default=_plain))
 
 
 Outcome: TypeAlias = Result | Planned
@@ -122,10 +127,7 @@ def _plain(value: object) -> dict[str, Any]:
     if isinstance(value, Name):
         return value.written
     assert isinstance(value, msgspec.Struct)
-    told = msgspec.structs.asdict(value)
-    if isinstance(value, Result) and value.created is None:
-        del told["created"]
-    return told
+    return msgspec.structs.asdict(value)
 
 
 def _now() -> str:
