@@ -1,7 +1,7 @@
-"""Many jobs become one wish a target: pure, and the one place whose memory grows with the input.
+"""All jobs of a run, gathered by target: the one place whose memory grows with the input.
 
-For each target and field, `after = (union of the replace lists, or else what it holds now) ∪ adds − removes`;
-the order of the jobs means nothing.
+For each target and field, `after = (union of the replace lists, or the current list if there are none) ∪ adds −
+removes`. The order of the jobs has no meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from linker.batch.merge import DesiredState, Dropped, Job, settle
+from linker.batch.merge import DesiredState, Dropped, Job, merge_jobs
 from linker.errors import Error, ErrorType
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Kind, Target
@@ -21,7 +21,7 @@ __all__ = ["Batch"]
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    """A job as the batch keeps it; MessagePack takes the fewest bytes (orjson's own results keep 4 KB each)."""
+    """A job as the batch keeps it, in MessagePack: bytes from orjson would keep 4 KB of memory each."""
 
     number: int
     source: int
@@ -36,32 +36,32 @@ _decode = msgspec.msgpack.Decoder(_Packed).decode
 
 
 class Batch:
-    """The jobs of one run by target, each packed: some 380 bytes a job where each has its own target."""
+    """The jobs of one run by target, packed: about 380 bytes a job if each has a target of its own."""
 
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self._jobs: dict[Target, list[bytes]] = {}
-        self._lost: dict[Target, list[Dropped]] = {}
-        self._aside: dict[Target, list[bytes]] = {}  # passed over
-        self._forms_aside: set[tuple[Kind, bool]] = set()
+        self._dropped: dict[Target, list[Dropped]] = {}
+        self._skipped: dict[Target, list[bytes]] = {}  # those that may be another name of a pending target
+        self._skipped_forms: set[tuple[Kind, bool]] = set()
         self._sources: list[str] = []
         self.jobs = 0
         """Jobs that were added."""
         self.targets = 0
-        """Names of targets among them, those included that were taken out since."""
+        """How many targets they name, including targets that were taken out since."""
 
     def __repr__(self) -> str:
-        return f"<Batch of {self.jobs} jobs on {self.targets} targets, {len(self._jobs)} of them to come>"
+        return f"<Batch of {self.jobs} jobs on {self.targets} targets, {len(self._jobs)} of them pending>"
 
     def __contains__(self, target: Target) -> bool:
         return target in self._jobs
 
     def add(self, number: int, source: str, line: int | None, job: LinkJob) -> None:
-        """Take a job in, whose records are told by their ids."""
+        """Add a job; all of its records are given by id."""
         if not self._sources or self._sources[-1] != source:
             self._sources.append(source)
         links = job.by_id
-        assert links is not None, f"{job.id}: names are resolved before"
+        assert links is not None, f"{job.id}: names must be resolved first"
         packed = _Packed(number, len(self._sources) - 1, line, Mode(job.mode or self._mode), links, job.key)
         target = job.target
         if target not in self._jobs:
@@ -70,55 +70,53 @@ class Batch:
         self._jobs[target].append(_encode(packed))
         self.jobs += 1
 
-    def lose(self, target: Target, lost: Dropped) -> None:
-        """Note a rejected line of a target: where it had a part in a list, that list is not sent."""
-        self._lost.setdefault(target, []).append(lost)
+    def add_dropped(self, target: Target, dropped: Dropped) -> None:
+        """Note a rejected line of a target: a `replace` list that it belongs to will not be sent."""
+        self._dropped.setdefault(target, []).append(dropped)
 
-    def names(self, target: Target) -> bool:
-        """Whether any line names a target, a rejected one included."""
-        return target in self._jobs or target in self._lost
+    def mentions(self, target: Target) -> bool:
+        """Whether a pending job or a rejected line names this target."""
+        return target in self._jobs or target in self._dropped
 
-    def all_names(self) -> set[Target]:
-        """All targets that any line names."""
-        return self._jobs.keys() | self._lost.keys()
+    def all_targets(self) -> set[Target]:
+        """The targets of all pending jobs and rejected lines."""
+        return self._jobs.keys() | self._dropped.keys()
 
-    def lost_names(self) -> list[Target]:
-        """The targets of rejected lines that are still to come."""
-        return list(self._lost)
+    def dropped_targets(self) -> list[Target]:
+        """The targets of rejected lines that were not taken out yet."""
+        return list(self._dropped)
 
     def by_kind(self) -> dict[Kind, list[Target]]:
-        """The targets of each kind, in the order in which they were first named."""
+        """The pending targets of each kind, in the order in which they were first named."""
         grouped: dict[Kind, list[Target]] = {}
         for target in self._jobs:
             grouped.setdefault(target.kind, []).append(target)
         return grouped
 
-    def pass_over(self, done: Callable[[Target, Sequence[Job]], bool]) -> int:
-        """Take out the targets that need not be done, and tell how many jobs that were.
+    def skip(self, is_done: Callable[[Target, Sequence[Job]], bool]) -> int:
+        """Take out the targets that are done already, and return how many jobs these had.
 
-        One that may be another name of a target that is left (a number, where that goes by its reference) comes back
-        when the account says that it is.
+        A skipped target may be another name of a pending one: its numeric id, if that is named by its reference
+        number. `take` brings it back if the account says so.
         """
-        forms = {(name.kind, name.id.isdigit()) for name in chain(self._jobs, self._lost)}
-        passed = 0
-        for target in list(self._jobs):
+        skipped = 0
+        for target in [target for target in self._jobs if target not in self._dropped]:
             packed = self._jobs[target]
-            if target in self._lost or not done(target, [self._unpack(target, each) for each in packed]):
-                continue
-            del self._jobs[target]
-            self.targets -= 1
-            passed += len(packed)
-            if (target.kind, not target.id.isdigit()) in forms:
-                self._aside[target] = packed
-        left = {(name.kind, name.id.isdigit()) for name in chain(self._jobs, self._lost)}
-        self._aside = {
-            name: packed for name, packed in self._aside.items() if (name.kind, not name.id.isdigit()) in left
-        }
-        self._forms_aside = {(name.kind, name.id.isdigit()) for name in self._aside}
-        return passed
+            if is_done(target, [self._unpack(target, job) for job in packed]):
+                self._skipped[target] = self._jobs.pop(target)
+                self.targets -= 1
+                skipped += len(packed)
+        pending = set(map(_form, chain(self._jobs, self._dropped)))
+        self._skipped = {name: packed for name, packed in self._skipped.items() if _other_form(name) in pending}
+        self._skipped_forms = set(map(_form, self._skipped))
+        return skipped
 
     def reject(self, faults: Mapping[tuple[Kind, str], str]) -> Iterator[tuple[Job, Error]]:
-        """Take out the jobs on fields that are none of their kind's, each with the reason."""
+        """Take out the jobs that name one of these fields, each with its error.
+
+        Args:
+            faults: kind and field → why no job can link records there.
+        """
         for target in list(self._jobs):
             jobs = [self._unpack(target, packed) for packed in self._jobs[target]]
             kept: list[bytes] = []
@@ -127,7 +125,7 @@ class Batch:
                 if not named:
                     kept.append(packed)
                     continue
-                self.lose(target, Dropped(job.place, tuple(job.links)))
+                self.add_dropped(target, Dropped(job.place, tuple(job.links)))
                 yield job, Error(ErrorType.UNKNOWN_FIELD, faults[named[0]])
             if not kept:
                 del self._jobs[target]
@@ -135,29 +133,41 @@ class Batch:
             else:
                 self._jobs[target] = kept
 
-    def may_be_aside(self, target: Target) -> bool:
-        """Whether a target that was passed over may be this one by its other name."""
-        return (target.kind, not target.id.isdigit()) in self._forms_aside
+    def may_be_skipped(self, target: Target) -> bool:
+        """Whether a skipped target may be this one by its other name."""
+        return _other_form(target) in self._skipped_forms
 
     def desired_states(self) -> Iterator[tuple[DesiredState | None, list[tuple[Job, Error]]]]:
-        """Take out all targets, each by its one name, in the order in which they were first named."""
+        """Take out all targets, each by one name, in the order in which they were first named."""
         for target in list(self._jobs):
             yield self.take(target)
 
     def take(self, *names: Target) -> tuple[DesiredState | None, list[tuple[Job, Error]]]:
-        """Take out the jobs of one target, by all of its names: its wish and its rejected jobs.
+        """Take out the jobs of one target: its desired state, and its jobs that must not be sent with the reasons.
+
+        Args:
+            names: all names of the target.
 
         Raises:
-            KeyError: the batch has none of them.
+            KeyError: no pending job has any of these names.
         """
-        held = [(name, self._jobs.pop(name)) for name in names if name in self._jobs]
-        if not held:
+        found = [(name, self._jobs.pop(name)) for name in names if name in self._jobs]
+        if not found:
             raise KeyError(names)
-        held += [(name, self._aside.pop(name)) for name in names if name in self._aside]
-        jobs = [self._unpack(name, packed) for name, each in held for packed in each]
-        lost = [loss for name in names for loss in self._lost.pop(name, ())]
-        return settle(held[0][0], jobs, lost)
+        found += [(name, self._skipped.pop(name)) for name in names if name in self._skipped]
+        jobs = [self._unpack(name, job) for name, packed in found for job in packed]
+        dropped = [drop for name in names for drop in self._dropped.pop(name, ())]
+        return merge_jobs(found[0][0], jobs, dropped)
 
     def _unpack(self, target: Target, packed: bytes) -> Job:
         job = _decode(packed)
         return Job(job.number, self._sources[job.source], job.line, target, job.mode, job.links, job.key)
+
+
+def _form(target: Target) -> tuple[Kind, bool]:
+    """How a target is named: its kind, and whether by its numeric id instead of its reference number."""
+    return target.kind, target.id.isdigit()
+
+
+def _other_form(target: Target) -> tuple[Kind, bool]:
+    return target.kind, not target.id.isdigit()

@@ -1,4 +1,4 @@
-"""From what a target is wished to hold and what it holds now to the change that makes it so."""
+"""From a target's desired state and its current links to the change that leads from one to the other."""
 
 from __future__ import annotations
 
@@ -10,64 +10,64 @@ from linker.batch.merge import DesiredState, Job
 from linker.model.job import Links, sorted_ids
 from linker.model.target import Target
 
-__all__ = ["Change", "FieldChange", "Intent", "Planned", "arrived", "plan"]
-
-_Ids = frozenset[str]
+__all__ = ["Change", "FieldChange", "Intent", "Planned", "applied_change", "plan"]
 
 _NONE: frozenset[str] = frozenset()
 
 
 class FieldChange(msgspec.Struct, frozen=True):
-    """What one PUT does to one field; ids sorted as numbers."""
+    """What one PUT does to one field: record ids, sorted as numbers."""
 
     added: list[str]
     removed: list[str]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a batch comes to for one target, field by field. `before` None: not known.
+    """The links of one target before and after a run, field by field. `before` is None if unknown.
 
-    `held` is what the target holds now, where that is not `before`: a PUT of ours that was sent before, and whose
-    answer was lost, may have changed it meanwhile.
+    `current` is what the target holds now if that differs from `before`: an earlier PUT of this run may have changed
+    it although its answer was lost. None if it does not differ.
     """
 
     target: Target
     before: Links | None
     after: Links
-    held: Links | None = None
+    current: Links | None = None
+
+    @property
+    def _now(self) -> Links | None:
+        return self.before if self.current is None else self.current
 
     @property
     def put(self) -> Links:
-        """What the one PUT says: the fields that are not so already, none where nothing is to do."""
-        now = self.before if self.held is None else self.held
-        if now is None:
-            return self.after
-        return {field: ids for field, ids in self.after.items() if ids != now[field]}
+        """The links that the one PUT sends: the fields that differ from `after` now, or all if that is unknown."""
+        now = self._now
+        return self.after if now is None else {field: ids for field, ids in self.after.items() if ids != now[field]}
 
     @property
     def removals(self) -> int:
-        """How many links the PUT takes away, as far as that is known."""
-        now = self.before if self.held is None else self.held
+        """How many links the PUT removes; 0 if the current links are unknown."""
+        now = self._now
         return 0 if now is None else sum(len(now[field] - ids) for field, ids in self.after.items())
 
-    def since(self, held: Links, sent: Collection[str]) -> Links:
-        """What the target held before this change, as far as can be told by what it holds now.
+    def infer_before(self, current: Links, sent: Collection[str]) -> Links:
+        """Tell what the target held before this change from what it holds now.
 
-        Of the fields that were sent, with an answer that was lost: what it was to add and is there, or to take away
-        and is gone, is taken for its doing; all else that differs, for somebody else's.
+        In the fields that were `sent` without an answer, an id counts as changed by this PUT if the PUT was to add it
+        and it is there, or was to remove it and it is gone. Every other difference is somebody else's.
         """
         if self.before is None:
-            return held
-        told = dict(held)
+            return current
+        inferred = dict(current)
         for field in sent:
-            before, after, now = self.before[field], self.after[field], held[field]
-            told[field] = (now - (after - before)) | ((before - after) - now)
-        return told
+            before, after, now = self.before[field], self.after[field], current[field]
+            inferred[field] = (now - (after - before)) | ((before - after) - now)
+        return inferred
 
     def assuming(self, put: Links) -> Change:
-        """The same change, as if a PUT of these had arrived."""
-        held = self.before if self.held is None else self.held
-        return Change(self.target, self.before, self.after, {**held, **put}) if held is not None and put else self
+        """The same change, as if a PUT of these links had been applied."""
+        now = self._now
+        return Change(self.target, self.before, self.after, {**now, **put}) if now is not None and put else self
 
     def only(self, fields: Collection[str]) -> Change:
         """The same change for some of its fields."""
@@ -77,89 +77,87 @@ class Change(msgspec.Struct, frozen=True):
             {field: self.after[field] for field in fields},
         )
 
-    def diff(self, field: str, shown: frozenset[str] | None = None) -> FieldChange | None:
-        """What the PUT does to a field, or did to one that holds `shown` now; None where that is not known.
+    def diff(self, field: str, observed: frozenset[str] | None = None) -> FieldChange | None:
+        """What the PUT does to a field, or has done to one that holds `observed` now; None if `before` is unknown.
 
-        Only what the change asked for counts: what somebody else wrote in between is not its doing.
+        Only ids that the change asked for count: what somebody else wrote in between is left out.
         """
         if self.before is None:
             return None
         before, after = self.before[field], self.after[field]
-        shown = after if shown is None else shown
-        return FieldChange(sorted_ids((after - before) & shown), sorted_ids((before - after) - shown))
+        observed = after if observed is None else observed
+        return FieldChange(sorted_ids((after - before) & observed), sorted_ids((before - after) - observed))
 
-    def done(self) -> Mapping[str, FieldChange] | None:
-        """What PUTs of this change have done by now; None where that is not known, or nothing."""
-        if self.before is None or self.held is None or self.held == self.before:
+    def applied(self) -> Mapping[str, FieldChange] | None:
+        """What earlier PUTs of this change have done by now; None if nothing, or if it is unknown."""
+        if self.before is None or self.current is None or self.current == self.before:
             return None
         return {
-            field: FieldChange(sorted_ids(held - self.before[field]), sorted_ids(self.before[field] - held))
-            for field, held in self.held.items()
+            field: FieldChange(sorted_ids(ids - self.before[field]), sorted_ids(self.before[field] - ids))
+            for field, ids in self.current.items()
         }
 
 
-def arrived(intent: Intent, now: Links) -> Change | None:
-    """What a run has changed by a PUT and by those before it, where the target shows `now`; None: nothing.
+def applied_change(intent: Intent, observed: Links) -> Change | None:
+    """What a run had changed when it sent its last PUT, judged by the links `observed` since; None if nothing.
 
-    The PUT has arrived where all is there that it was to add, and nothing of what it was to take away: others may
-    have been at work since. `before` of the change is None where that is not known.
+    The PUT counts as applied if all ids that it was to add are there and all that it was to remove are gone: others
+    may have written to the target since. `before` of the change is None if it is unknown.
     """
     if intent.before is None:
-        there = all(now.get(field, _NONE) == ids for field, ids in intent.put.items())
-        return Change(intent.target, None, intent.put) if there else None
-    held = intent.held or intent.before
-    steps = ((held.get(field, _NONE), ids, now.get(field, _NONE)) for field, ids in intent.put.items())
-    there = all(shown.issuperset(ids - had) and shown.isdisjoint(had - ids) for had, ids, shown in steps)
-    after = {**held, **intent.put} if there else held
+        is_there = all(observed.get(field, _NONE) == ids for field, ids in intent.put.items())
+        return Change(intent.target, None, intent.put) if is_there else None
+    current = intent.current or intent.before
+    steps = ((current.get(field, _NONE), ids, observed.get(field, _NONE)) for field, ids in intent.put.items())
+    is_there = all(now.issuperset(ids - had) and now.isdisjoint(had - ids) for had, ids, now in steps)
+    after = {**current, **intent.put} if is_there else current
     before = {field: intent.before.get(field, _NONE) for field in after}
     fields = [field for field, ids in after.items() if ids != before[field]]
     return Change(intent.target, before, after).only(fields) if fields else None
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What a run would do to one target, and the jobs that ask it. Nothing was written."""
+    """What a run would do to one target, and the jobs that ask for it. Nothing was written."""
 
     change: Change
     jobs: tuple[Job, ...]
 
     @property
     def unseen(self) -> bool:
-        """The target's answers show no links, so that what it holds is not known."""
+        """Whether the target's current links are unknown, because no answer shows them."""
         return self.change.before is None
 
 
-def plan(desired: DesiredState, before: Links | None, held: Links | None = None) -> Change:
-    """The change of one target that holds `held`, or else `before`.
+def plan(desired: DesiredState, before: Links | None, current: Links | None = None) -> Change:
+    """The change that leads from `current`, or else from `before`, to the desired state of one target.
 
-    `before` holds every field of the wish; it may be None only where no field needs it (`DesiredState.needs_before`).
+    `before` has every field of the desired state. It may be None only if no field needs it
+    (`DesiredState.needs_before`).
     """
     after: dict[str, frozenset[str]] = {}
     for field, links in desired.fields.items():
         ids = links.after(before[field] if before is not None else None)
         assert ids is not None, f"{desired.target}: {field} needs what it holds now"
         after[field] = ids
-    return Change(desired.target, before, after, held)
+    return Change(desired.target, before, after, current)
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A PUT that is about to leave, and what the target held.
+    """A PUT that is about to leave, as the journal keeps it.
 
-    `before` is what it held before this run's first PUT to it, None where that is not known; `held` is what it held
-    since then, where that differs: earlier PUTs of the run, which were answered.
+    `before` is what the target held before this run's first PUT to it, None if unknown. `current` is what it has
+    held since the run's earlier PUTs were answered, None if that is the same.
     """
 
     target: Target
-    put: Mapping[str, _Ids]
-    before: Mapping[str, _Ids] | None = None
-    held: Mapping[str, _Ids] | None = None
+    put: Links
+    before: Links | None = None
+    current: Links | None = msgspec.field(default=None, name="held")  # the key in journals that exist already
 
     @property
-    def asked(self) -> dict[str, tuple[_Ids, _Ids]] | None:
-        """Per field what was held at first and what is to be held, this PUT and those before it counted together.
-
-        None where what was held is not known.
-        """
+    def before_and_after(self) -> dict[str, tuple[frozenset[str], frozenset[str]]] | None:
+        """Per field, the ids before the run's first PUT and those after this one; None if `before` is unknown."""
         if self.before is None:
             return None
-        after = {**(self.held or self.before), **self.put}
+        after = {**(self.current or self.before), **self.put}
         return {field: (self.before.get(field, _NONE), ids) for field, ids in after.items()}

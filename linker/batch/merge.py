@@ -1,4 +1,4 @@
-"""The jobs of one target become one wish: conflicts, and lists that are not whole."""
+"""The jobs of one target become its desired state; jobs that conflict or belong to an incomplete list are rejected."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from linker.errors import Error, ErrorType
 from linker.model.job import Mode
 from linker.model.target import Target
 
-__all__ = ["DesiredLinks", "DesiredState", "Dropped", "Job", "desired_links", "settle"]
+__all__ = ["DesiredLinks", "DesiredState", "Dropped", "Job", "desired_links", "merge_jobs"]
 
 _NONE: frozenset[str] = frozenset()
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A link job in its place in the batch: `number` from 0, and where its line stands."""
+    """A link job with its `number` in the batch, from 0, and the source and line that it was read from."""
 
     number: int
     source: str
@@ -29,32 +29,32 @@ class Job(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Where its line stands, for people."""
+        """Its source and line, as messages name it."""
         return self.source if self.line is None else f"{self.source} line {self.line}"
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """A job that will not be sent, as far as its siblings care. `fields` None: it may have been any of them."""
+    """A rejected job or line, as far as the other jobs of its target care. `fields` is None if they are unknown."""
 
     place: str
     fields: Collection[str] | None
 
 
 class DesiredLinks(msgspec.Struct, frozen=True):
-    """What all jobs of one target ask of one field. `replace` None: no job says the whole list."""
+    """What all jobs of one target ask of one field. `replace` is None if no job gives the whole list."""
 
     replace: frozenset[str] | None = None
     add: frozenset[str] = _NONE
     remove: frozenset[str] = _NONE
 
     def after(self, before: frozenset[str] | None) -> frozenset[str] | None:
-        """What the field is to hold; None where that takes knowing what it holds now, and `before` is None."""
+        """The ids that the field is to hold; None if that depends on its current links and `before` is None."""
         base = self.replace if self.replace is not None else before
         return None if base is None else (base | self.add) - self.remove
 
 
 class DesiredState(msgspec.Struct, frozen=True):
-    """What the batch asks of one target, and the jobs that ask it."""
+    """What the batch wants one target to hold, and the jobs that ask for it."""
 
     target: Target
     jobs: tuple[Job, ...]
@@ -62,25 +62,28 @@ class DesiredState(msgspec.Struct, frozen=True):
 
     @property
     def needs_before(self) -> frozenset[str]:
-        """The fields whose list cannot be said without knowing what they hold now."""
+        """The fields whose new list depends on their current links."""
         return frozenset(field for field, links in self.fields.items() if links.replace is None)
 
 
-def settle(
-    target: Target, jobs: Sequence[Job], lost: Sequence[Dropped] = ()
+def merge_jobs(
+    target: Target, jobs: Sequence[Job], dropped: Sequence[Dropped] = ()
 ) -> tuple[DesiredState | None, list[tuple[Job, Error]]]:
-    """What the jobs of one target come to, and those that must not be sent with the reason for each.
+    """The desired state of one target (None if no job is left), and the jobs that must not be sent with the reasons.
 
-    `lost` are further jobs of the target that are rejected already or have failed. Half a list never becomes
-    the list: a lost job takes the `replace` jobs of its fields with it, and those take others likewise.
+    An incomplete list never replaces a list: a dropped job takes the `replace` jobs on its fields with it, and
+    these take others on their own fields with them.
+
+    Args:
+        dropped: further jobs of the target that were rejected or have failed before.
     """
-    if len(jobs) == 1 and not lost:  # the common case: nothing that it could clash with
+    if len(jobs) == 1 and not dropped:  # the common case: nothing to conflict with
         return DesiredState(target, tuple(jobs), desired_links(jobs)), []
     rejected = dict(_conflicts(jobs))
-    broken: dict[str, str] = {}  # field -> the place of a lost job that had a part in it
-    broken_all = next((loss.place for loss in lost if loss.fields is None), None)
-    for loss in lost:
-        broken |= dict.fromkeys(loss.fields or (), loss.place)
+    broken: dict[str, str] = {}  # field -> the place of a dropped job that had a part in it
+    broken_all = next((drop.place for drop in dropped if drop.fields is None), None)
+    for drop in dropped:
+        broken |= dict.fromkeys(drop.fields or (), drop.place)
     for job in jobs:
         if job.number in rejected:
             broken |= dict.fromkeys(job.links, job.place)
@@ -102,27 +105,27 @@ def settle(
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
-    """Jobs that give an id to a field from which another takes it, and those others."""
+    """The numbers of jobs that add an id which another job of the target removes, and of those others."""
     if all(job.mode is not Mode.REMOVE for job in jobs) or all(job.mode is Mode.REMOVE for job in jobs):
         return
-    gives: dict[tuple[str, str], Job] = {}
-    takes: dict[tuple[str, str], Job] = {}
+    adds: dict[tuple[str, str], Job] = {}
+    removes: dict[tuple[str, str], Job] = {}
     for job in jobs:
-        side = takes if job.mode is Mode.REMOVE else gives
+        side = removes if job.mode is Mode.REMOVE else adds
         for field, ids in job.links.items():
             for id in ids:
                 side.setdefault((field, id), job)
-    both = gives.keys() & takes.keys()
+    both = adds.keys() & removes.keys()
     for job in jobs:
         clash = next(((field, id) for field, ids in job.links.items() for id in ids if (field, id) in both), None)
         if clash is not None:
             field, id = clash
-            other, verb = (gives[clash], "gives") if job.mode is Mode.REMOVE else (takes[clash], "removes")
+            other, verb = (adds[clash], "gives") if job.mode is Mode.REMOVE else (removes[clash], "removes")
             yield job.number, Error(ErrorType.CONFLICT, f"links.{field}: {other.place} {verb} {id} at the same time")
 
 
 def desired_links(jobs: Sequence[Job]) -> dict[str, DesiredLinks]:
-    """What jobs of one target ask of each field."""
+    """What the jobs of one target ask of each field together."""
     if len(jobs) == 1:  # the common case, without the sets in between
         job = jobs[0]
         return {field: DesiredLinks(**{str(job.mode): frozenset(ids)}) for field, ids in job.links.items()}

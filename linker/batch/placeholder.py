@@ -1,6 +1,6 @@
-"""Records that are still to be created: each stands by its name, `+Acme Corp`, in the place of its id.
+"""Records that are still to be created: until a record has an id, a placeholder such as `+Acme Corp` stands for it.
 
-So a target can be read, planned and counted before any record is made, and a run that the guard stops makes none.
+This lets a run read, plan and count all changes before it creates any record; if the guard stops it, it creates none.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from linker.model.job import Links, Name, sorted_ids
 
 __all__ = ["Created", "filled", "is_new", "name_of", "new_in", "place_of", "shown"]
 
-_NEW: Final = "+"  # no id begins so
+_NEW: Final = "+"  # no id begins with it
 
 Created: TypeAlias = Mapping[str, Mapping[str, str]]
-"""Field → name → id of the record that was made for it."""
+"""Field → name → id of the record that was created for it."""
 
 
 def place_of(name: str) -> str:
-    """What stands for a record of that name."""
+    """The placeholder of a record of that name."""
     return _NEW + name
 
 
 def is_new(id: str) -> bool:
-    """Whether that is the place of a record which is still to be created."""
+    """Whether this is the placeholder of a record that is still to be created."""
     return id.startswith(_NEW)
 
 
 def name_of(place: str) -> str:
-    """The name of the record that is to be created."""
+    """The name in a placeholder."""
     return place.removeprefix(_NEW)
 
 
 def new_in(links: Links) -> dict[str, list[str]]:
-    """The names of the records that are to be created before these links can be written, by field."""
+    """By field, the names of the records that must be created before these links can be written."""
     return {field: names for field, ids in links.items() if (names := sorted(map(name_of, filter(is_new, ids))))}
 
 
 def filled(jobs: Sequence[Job], created: Created) -> list[Job]:
-    """The same jobs with the ids of the records that are there by now."""
+    """The same jobs with ids in place of the records that were created."""
     return [msgspec.structs.replace(job, links=_filled(job.links, created)) for job in jobs]
 
 
@@ -54,7 +54,7 @@ def _filled(links: Mapping[str, Sequence[str]], created: Created) -> dict[str, l
 
 
 def shown(links: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str | Name]]:
-    """Links as a result shows them: what is still to be created by its name, as the job has it."""
+    """The links as a result shows them: a record that is still to be created appears as the job names it."""
     if not any(is_new(id) for ids in links.values() for id in ids):
         return links
     return {field: [Name("name", name_of(id)) if is_new(id) else id for id in ids] for field, ids in links.items()}

@@ -173,7 +173,7 @@ async def _read_files(settings: Settings, read: Read, sources: Sequence[Source],
                 else:
                     rejected.add(Result.unread(jobs, entry, value))
                     if value.target is not None:
-                        batch.lose(value.target, Dropped(f"{entry.source} line {entry.line}", value.fields))
+                        batch.add_dropped(value.target, Dropped(f"{entry.source} line {entry.line}", value.fields))
                 jobs += 1
     for job, error in batch.reject(await preflight.faults()):
         rejected.add(Result.rejected(job, error))

@@ -38,7 +38,7 @@ async def clears(
         UsageError: the scope or a target that the batch names cannot be read, so nothing may be cleared.
     """
     unnamed: dict[str, str] = {}  # numeric id -> the name to write it by
-    unseen = {target for target in batch.all_names() if target.kind is scope.kind and _may_be_in(scope, target)}
+    unseen = {target for target in batch.all_targets() if target.kind is scope.kind and _may_be_in(scope, target)}
     async with aclosing(pages(fetch, scope.page)) as answers:
         async for _, answer in answers:
             if isinstance(answer, GiveUp) or answer.page is None:
@@ -49,7 +49,7 @@ async def clears(
                     raise UsageError(f"--mirror: the list of {scope} shows no {what}; nothing is cleared")
                 names = {Target(scope.kind, name) for name in (item.reference, item.id) if name}
                 unseen -= names
-                if (item.links.get(field) or any(map(is_open, names))) and not any(map(batch.names, names)):
+                if (item.links.get(field) or any(map(is_open, names))) and not any(map(batch.mentions, names)):
                     unnamed[item.id] = item.reference or item.id
     for target in unseen:
         answer = await fetch(Request(target))

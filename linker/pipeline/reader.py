@@ -166,11 +166,11 @@ class StateReader:
         A rejected line counts with its name: it holds back the list that it has a part in by whichever name. Where an
         earlier run has done what may be one of them by its other name, all are settled.
         """
-        lost = [target for target in self._batch.lost_names() if target.kind is kind and target not in self._batch]
+        lost = [target for target in self._batch.dropped_targets() if target.kind is kind and target not in self._batch]
         numbered = [target for target in (*targets, *lost) if target.id.isdigit()]
         others = [target for target in (*targets, *lost) if not target.id.isdigit()]
         fewer, more = sorted((numbered, others), key=len)
-        resumed = any(map(self._batch.may_be_aside, targets))
+        resumed = any(map(self._batch.may_be_skipped, targets))
         if resumed:
             fewer, more = [*fewer, *more], []
         if targets and fewer and (more or resumed):

@@ -246,14 +246,14 @@ class Pipeline:
                     unread.append(Result.unread(number, entry, entry.value))
                     if entry.value.target is not None:
                         place = f"{entry.source} line {entry.line}"
-                        self._batch.lose(entry.value.target, Dropped(place, entry.value.fields))
+                        self._batch.add_dropped(entry.value.target, Dropped(place, entry.value.fields))
                     else:
                         self._untold += 1
                 await self._writer.take(unread)
         if self._mirrored is not None:
             await self._mirror(*self._mirrored)
         if self._done.lines:
-            self.summary.passed_over = await asyncio.to_thread(self._batch.pass_over, self._is_done)
+            self.summary.passed_over = await asyncio.to_thread(self._batch.skip, self._is_done)
             self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
         if self._batch.targets and (faults := await self._preflight.faults()):
             await self._writer.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])

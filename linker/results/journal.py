@@ -11,12 +11,11 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from linker import log
-from linker.batch.change import Intent, _Ids
+from linker.batch.change import Intent
 from linker.disk.lines import Disk, Durability, LineFile
 from linker.disk.private import open_private
 from linker.errors import ResultsUnwritable
@@ -24,8 +23,6 @@ from linker.model.target import Target
 from linker.text import harmless_json
 
 __all__ = ["Journal", "OpenIntent", "by_process", "journal_of", "left_open"]
-
-_NONE: Final[_Ids] = frozenset()
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

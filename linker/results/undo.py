@@ -106,7 +106,7 @@ class UndoFile:
         try:
             for left in left_open(journal).values():
                 target = left.intent.target
-                for field, (before, after) in (left.intent.asked or {}).items():
+                for field, (before, after) in (left.intent.before_and_after or {}).items():
                     _check(target, field, *before, *after)
                     self.before.setdefault(target, {}).setdefault(field, before)
                     deltas.setdefault(target, _Delta()).add(field, added=after - before, removed=before - after)

@@ -53,7 +53,7 @@ class BlameSearch:
         self._is_known = change.before is not None
         self.before: dict[str, frozenset[str]] = dict(change.before or {})
         """What the target would hold without these PUTs; empty if unknown."""
-        self.current: dict[str, frozenset[str]] = dict(change.held or change.before or {})
+        self.current: dict[str, frozenset[str]] = dict(change.current or change.before or {})
         """What the target holds now, as far as that is known."""
         self.observed: dict[str, frozenset[str]] = {}
         """Each field by the answer to its last PUT: a later edit by others is no failure of ours."""

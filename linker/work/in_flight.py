@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from linker.api.answers import Answer
-from linker.batch.change import Change, Intent, arrived
+from linker.batch.change import Change, Intent, applied_change
 from linker.batch.merge import DesiredState
 from linker.model.job import Links
 from linker.work.blame import BlameSearch
@@ -60,7 +60,7 @@ class InFlight:
     def intent(self, change: Change, search: BlameSearch | None, put: Links) -> Intent:
         """The PUT that is about to leave, as the journal notes it."""
         self._noted = search.put if search is not None else change
-        before, current = (change.before, change.held) if search is None else (search.before, search.current)
+        before, current = (change.before, change.current) if search is None else (search.before, search.current)
         if change.before is None or before is None:
             return Intent(change.target, put)
         fields = put.keys() | self.fields
@@ -77,14 +77,14 @@ class InFlight:
         """
         if self.left is None:
             return current
-        done, self.left = arrived(self.left, links), None
+        done, self.left = applied_change(self.left, links), None
         fields = done.after.keys() & desired.fields.keys() if done is not None else set()
         if done is None or not fields or (done.before is None and desired.needs_before):
             return current
         self.fields = set(fields)
         self.attempts = 1
         self.count()
-        return done.since(current, fields) if done.before is not None else None
+        return done.infer_before(current, fields) if done.before is not None else None
 
 
 def _only(fields: Collection[str], links: Links | None) -> Links | None:

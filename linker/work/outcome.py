@@ -79,7 +79,7 @@ def unchanged(job: Job, context: ResultContext) -> Result:
 def failure(job: Job, error: Error, context: ResultContext) -> Result:
     """The result of a job that failed; `changes` holds what is known to be written nevertheless."""
     before = context.change.before if context.change is not None else None
-    done = context.change.done() if context.change is not None else None
+    done = context.change.applied() if context.change is not None else None
     changes = {name: done[name] for name in job.links} if done is not None else None
     return _result(job, Status.FAILED, context, before=_listed(job, before), changes=changes, error=error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from linker.batch.change import Change, plan
-from linker.batch.merge import DesiredState, Dropped, Job, desired_links, settle
+from linker.batch.merge import DesiredState, Dropped, Job, desired_links, merge_jobs
 from linker.batch.placeholder import Created, filled, new_in
 from linker.errors import Error
 from linker.model.job import Links
@@ -71,7 +71,7 @@ class Pending:
         """Take out jobs. Returns the siblings of their lists, which go with them, each with the reason."""
         numbers = {job.number for job in jobs}
         kept = [job for job in self.jobs if job.number not in numbers]
-        desired, rejected = settle(self.desired.target, kept, [Dropped(job.place, job.links) for job in jobs])
+        desired, rejected = merge_jobs(self.desired.target, kept, [Dropped(job.place, job.links) for job in jobs])
         self.jobs = desired.jobs if desired is not None else ()
         self.desired = desired or self.desired
         return rejected
@@ -89,4 +89,4 @@ class Pending:
         by_number = {job.number: job for job in jobs}
         self.jobs = [by_number[job.number] for job in self.jobs]
         self.desired = DesiredState(self.desired.target, tuple(jobs), desired_links(jobs))
-        self.plan(self.change.before, self.change.held)
+        self.plan(self.change.before, self.change.current)

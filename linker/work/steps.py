@@ -210,7 +210,7 @@ class Steps:
             if in_flight.left is not None:
                 before = in_flight.resumed(pending.desired, current, answer.links)
             elif pending.change is not None:
-                before = pending.change.since(current, in_flight.fields)
+                before = pending.change.infer_before(current, in_flight.fields)
         change = pending.plan(before, current)
         self.read_at = answer.sent_at if before is not None else None
         if self._dry:
@@ -228,7 +228,7 @@ class Steps:
         """Work out the change of the jobs that remain, from what was read before."""
         change = self.pending.change
         if self.pending.jobs and change is not None:
-            self.pending.plan(change.before, change.held)
+            self.pending.plan(change.before, change.current)
             self._leave_idle(self.put)
         return bool(self.pending.jobs)
 

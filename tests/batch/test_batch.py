@@ -106,7 +106,7 @@ def batch_of(lines: Iterable[Line]) -> Batch:
     for line in lines:
         source, number = place(line).split(" line ")
         if line.mode is None:
-            batch.lose(line.target, Dropped(place(line), line.links))
+            batch.add_dropped(line.target, Dropped(place(line), line.links))
         else:
             assert line.links is not None
             job = LinkJob(line.target.id, line.links, line.target.kind, line.mode, key=line.number)
@@ -195,7 +195,7 @@ def settled(
     for number, job in enumerate(jobs):
         batch.add(number, "f", number + 1, job)
     for loss in lost:
-        batch.lose(jobs[0].target, loss)
+        batch.add_dropped(jobs[0].target, loss)
     [(desired, rejected)] = batch.desired_states()
     return desired, [f"{job.number} {error.type}" for job, error in rejected]
 
@@ -277,7 +277,7 @@ def test_a_rejected_line_of_another_target_costs_nothing() -> None:
     """Targets have nothing to do with each other."""
     batch = Batch(Mode.REPLACE)
     batch.add(0, "f", 1, job("replace", a="1"))
-    batch.lose(Target.parse("PRJ1-2"), Dropped("f line 2", None))
+    batch.add_dropped(Target.parse("PRJ1-2"), Dropped("f line 2", None))
     [(desired, rejected)] = batch.desired_states()
     assert desired is not None
     assert rejected == []

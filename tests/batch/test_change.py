@@ -77,8 +77,8 @@ def test_a_put_whose_answer_was_lost_is_told_from_what_others_did() -> None:
     before = {"a": frozenset("12"), "b": frozenset("1")}
     links = DesiredLinks(add=frozenset("3"), remove=frozenset("1"))
     change = plan(desired(a=links, b=links), before)
-    assert change.since({"a": frozenset("239"), "b": frozenset("3")}, {"a"}) == {"a": set("129"), "b": set("3")}
-    assert change.since(before, {"a", "b"}) == before
+    assert change.infer_before({"a": frozenset("239"), "b": frozenset("3")}, {"a"}) == {"a": set("129"), "b": set("3")}
+    assert change.infer_before(before, {"a", "b"}) == before
 
 
 def test_a_plan_goes_by_what_is_held_where_a_put_of_its_own_has_arrived() -> None:
@@ -86,8 +86,8 @@ def test_a_plan_goes_by_what_is_held_where_a_put_of_its_own_has_arrived() -> Non
     before, held = {"a": frozenset("89"), "b": frozenset("8")}, {"a": frozenset("128"), "b": frozenset("8")}
     change = plan(desired(a=DesiredLinks(frozenset("12")), b=DesiredLinks(add=frozenset("8"))), before, held)
     assert (change.put, change.removals) == ({"a": frozenset("12")}, 1)
-    assert change.done() == {"a": FieldChange(["1", "2"], ["9"]), "b": FieldChange([], [])}
-    assert plan(desired(a=DesiredLinks(frozenset("12"))), {"a": frozenset("8")}).done() is None
+    assert change.applied() == {"a": FieldChange(["1", "2"], ["9"]), "b": FieldChange([], [])}
+    assert plan(desired(a=DesiredLinks(frozenset("12"))), {"a": frozenset("8")}).applied() is None
 
 
 WISHED = st.builds(DesiredLinks, st.one_of(st.none(), IDS), IDS, IDS)

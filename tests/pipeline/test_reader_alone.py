@@ -126,8 +126,8 @@ def test_what_a_target_holds_lives_only_while_it_is_in_work() -> None:
 def test_a_rejected_line_by_another_name_is_looked_up_only_where_it_matters() -> None:
     """A lost line in the same form of name, or of another kind, costs no read."""
     batch = batch_of(1)
-    batch.lose(Target(Kind.FEATURE, "PRJ1-5"), Dropped("a.jsonl line 2", None))
-    batch.lose(Target(Kind.EPIC, "77"), Dropped("a.jsonl line 3", None))
+    batch.add_dropped(Target(Kind.FEATURE, "PRJ1-5"), Dropped("a.jsonl line 2", None))
+    batch.add_dropped(Target(Kind.EPIC, "77"), Dropped("a.jsonl line 3", None))
 
     async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
         raise AssertionError(request)
@@ -140,7 +140,7 @@ def test_a_rejected_line_by_another_name_is_looked_up_only_where_it_matters() ->
 def test_a_lost_name_that_cannot_be_read_holds_up_nothing() -> None:
     """A rejected line whose target is not there is nobody's other name."""
     batch = batch_of(1)
-    batch.lose(Target(Kind.FEATURE, "77"), Dropped("a.jsonl line 2", None))
+    batch.add_dropped(Target(Kind.FEATURE, "77"), Dropped("a.jsonl line 2", None))
 
     async def fetch(request: Request | PageRequest) -> Answer | GiveUp:
         return GiveUp(Error(ErrorType.NOT_FOUND, "404: Record not found."), 404)
