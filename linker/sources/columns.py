@@ -1,4 +1,4 @@
-"""Which column of a table is which of a job's: the table's own, or as its user says (a CRM's export as it is)."""
+"""Which column of a table stands for which part of a job: the job's own column names, or those that the user maps."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ _cell_limit = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which headers of a user's own table stand for which columns of a job, and what holds for each of its rows.
+    """How a table of the user's own maps to jobs. Columns that are not named are ignored.
 
-    Columns that are not named are passed over, whatever they are called.
+    Args:
+        headers: column of a job → header in the table.
+        constants: column of a job → value for all rows.
 
     Raises:
-        UsageError: a job has no such column, or one is named twice, or some that a job must have are not.
+        UsageError: a job has no such column, one is given twice, or one that every job needs is missing.
 
     Example:
         >>> Columns({"id": "Aha Ref", "record_names": "Account Name"}, {"field": "customers", "kind": "feature"})
@@ -53,35 +55,36 @@ class Columns:
 
     @classmethod
     def parse(cls, columns: Iterable[str], constants: Iterable[str], file: Path | None = None) -> Columns | None:
-        """What `--column`, `--set` and `--columns FILE` say together; None where they say nothing.
+        """The mapping that `--column`, `--set` and `--columns FILE` give together; None if they give none.
 
         Raises:
-            UsageError: they say nothing that could be meant, or the file cannot be read.
+            UsageError: an option is invalid, or the file cannot be read.
         """
-        headers, values = _told(columns, "--column"), _told(constants, "--set")
+        headers, values = _parse(columns, "--column"), _parse(constants, "--set")
         if file is not None:
-            kept_headers, kept_values = _read(file)
-            kept_headers = {name: text for name, text in kept_headers.items() if name not in values}
-            kept_values = {name: text for name, text in kept_values.items() if name not in headers}
-            headers, values = kept_headers | headers, kept_values | values
+            file_headers, file_values = _read(file)
+            file_headers = {name: text for name, text in file_headers.items() if name not in values}
+            file_values = {name: text for name, text in file_values.items() if name not in headers}
+            headers, values = file_headers | headers, file_values | values
         return cls(headers, values) if headers or values else None
 
 
-def _told(options: Iterable[str], option: str) -> dict[str, str]:
-    told: dict[str, str] = {}
-    for each in options:
-        name, equals, text = each.partition("=")
+def _parse(arguments: Iterable[str], option: str) -> dict[str, str]:
+    """The `NAME=TEXT` arguments of an option."""
+    parsed: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
         name = name.strip().lower()
         if not equals or not name:
-            raise UsageError(f"{option} {each}: write {option} NAME='…', with a NAME of {', '.join(_JOB)}")
-        if name in told:
+            raise UsageError(f"{option} {argument}: write {option} NAME='…', with a NAME of {', '.join(_JOB)}")
+        if name in parsed:
             raise UsageError(f"{option} {name} is given twice")
-        told[name] = text.strip()
-    return told
+        parsed[name] = text.strip()
+    return parsed
 
 
 def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The tables `columns` and `set` of a TOML file."""
+    """The `[columns]` and `[set]` of a TOML file."""
     try:
         with file.open("rb") as stream:
             text = stream.read(LINE_LIMIT + 1)
@@ -90,7 +93,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
         value = tomllib.loads(text.decode())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    except ValueError as error:  # what is no TOML, no UTF-8, or a number of over 4,300 digits
+    except ValueError as error:  # not TOML, not UTF-8, or a number of over 4,300 digits
         raise UsageError(f"{file} is no TOML: {error}") from None
     except RecursionError:
         raise UsageError(f"{file} is no TOML of columns: it is nested too deep") from None
@@ -108,9 +111,9 @@ def _texts(table: Any, file: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where the columns of a job stand in a table: `places` by their names, among `width` cells in a row.
+    """Where a table has the columns of a job: `places` by their names, in rows of `width` cells.
 
-    `shown` is what the table calls them, `constants` what all rows have.
+    `shown` is what the table calls them, `constants` are the values that all rows share.
     """
 
     places: Mapping[str, int]
@@ -121,16 +124,15 @@ class Header:
 
     @classmethod
     def parse(cls, line: str, source: str, columns: Columns | None = None) -> Header:
-        """The header that a table's first line is.
+        """Parse the first line of a table.
 
         Raises:
-            UsageError: its columns are not a job's (one too many could be a misspelt `mode`), nor those that
-                `columns` names.
+            UsageError: a column is unknown (it could be a misspelt `mode`) or missing; with `columns`, only missing.
         """
         wanted = _JOB if columns is None else tuple(columns.headers.values())
         names = {folded(name) for name in wanted}
         found = [(cells_of(line, delimiter) or [], delimiter) for delimiter in _DELIMITERS]
-        cells, delimiter = max(found, key=lambda each: (len(names & set(map(folded, each[0]))), len(each[0])))
+        cells, delimiter = max(found, key=lambda split: (len(names & set(map(folded, split[0]))), len(split[0])))
         if columns is None:
             return cls(_own(cells, source), {name: name for name in _JOB}, {}, len(cells), delimiter)
         places = {name: _place(header, cells, source) for name, header in columns.headers.items()}
@@ -141,7 +143,7 @@ class Header:
         return name in self.places or name in self.constants
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
-        """What a row says of each column of a job, without white space around it; of a short row, what there is."""
+        """The cells of a row by column of a job, stripped; a short row lacks some."""
         return {
             **self.constants,
             **{name: row[place].strip() for name, place in self.places.items() if place < len(row)},
@@ -149,7 +151,7 @@ class Header:
 
 
 def _own(cells: Sequence[str], source: str) -> dict[str, int]:
-    """The places of a job's own columns."""
+    """The places of columns that have a job's own names."""
     names = [cell.strip().lower() for cell in cells]
     unknown = next((name for name in names if name not in _JOB), None)
     if unknown is not None or _missing(names) or len(set(names)) < len(names):
@@ -163,7 +165,7 @@ def _own(cells: Sequence[str], source: str) -> dict[str, int]:
 
 
 def _place(header: str, cells: Sequence[str], source: str) -> int:
-    """Where a header stands that a user has named: exactly so, or but for case and white space."""
+    """The place of a header that the user named: an exact match, else one that ignores case and white space."""
     for same in (lambda cell: cell == header, lambda cell: folded(cell) == folded(header)):
         places = [place for place, cell in enumerate(cells) if same(cell)]
         if len(places) > 1:
@@ -174,16 +176,16 @@ def _place(header: str, cells: Sequence[str], source: str) -> int:
 
 
 def _missing(names: Iterable[str]) -> str:
-    """A column that a job must have and that is not among these; empty where there is none."""
-    told = set(names)
-    if not told & {"record_ids", "record_names"}:
+    """A column that every job needs and that is not among these; empty if none is missing."""
+    present = set(names)
+    if not present & {"record_ids", "record_names"}:
         return "record_ids"
-    return next((name for name in ("id", "field") if name not in told), "")
+    return next((name for name in ("id", "field") if name not in present), "")
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    """What may have been meant instead."""
-    by_folded = {folded(each): each.strip() for each in known if each.strip()}
+def _hint(name: str, choices: Iterable[str]) -> str:
+    """The nearest of these choices, or all of them."""
+    by_folded = {folded(choice): choice.strip() for choice in choices if choice.strip()}
     near = difflib.get_close_matches(folded(name), by_folded, n=1)
     if near:
         return f"; did you mean {by_folded[near[0]]!r}?"
@@ -191,12 +193,12 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def cells_of(text: str, delimiter: str) -> list[str] | None:
-    """The cells of one row (RFC 4180), None where it is no CSV."""
+    """The cells of one row (RFC 4180); None if it is not valid CSV."""
     reader = csv.reader([text], delimiter=delimiter, strict=True)
     try:
         if len(text) < _CELL_LIMIT:
             return next(reader, [])
-        with _cell_limit:  # the limit is the process's: put back at once
+        with _cell_limit:  # the limit holds for the whole process, so restore it at once
             usual = csv.field_size_limit(2 * LINE_LIMIT)
             try:
                 return next(reader, [])

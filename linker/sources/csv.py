@@ -1,4 +1,4 @@
-"""Tables: CSV by RFC 4180, also with `;` or tab, with the columns of a job and one row a link or a list."""
+"""Reads tables: CSV by RFC 4180, delimited by `,`, `;` or tab. A row holds one link, or a list of them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from linker.sources.jsonl import LINE_LIMIT, numbered_lines
 __all__ = ["read_table"]
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
-_BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # no space alone: `PRJ1 -1` is a slip, not a product and a number
-_BETWEEN_NAMES = re.compile(r"[;\r\n]")  # what else there is may be part of a name
+_BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a slip, not a product and a number
+_BETWEEN_NAMES = re.compile(r"[;\r\n]")  # anything else may be part of a name
 
 
 def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns | None = None) -> Iterator[Entry]:
-    """One entry for each target of each row that is not blank. A row's line is the one on which it starts.
+    """Yield one entry for each target of each row that is not blank. A row's line is the one on which it starts.
 
     Raises:
-        UsageError: at the first step, where the header is not one of a job table, nor as `columns` say.
+        UsageError: the header is not that of a job table, or lacks what `columns` names.
     """
     lines = numbered_lines(stream)
     first = _text(next(lines, (1, b""))[1] or b"")
@@ -41,10 +41,10 @@ def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns
 
 
 def _rows(lines: Iterator[tuple[int, bytes | None]], header: Header) -> Iterator[tuple[int, list[str] | Rejection]]:
-    """The rows of a table; a row ends with the first line end that no quote holds (RFC 4180, 2.6).
+    """The rows of a table; a row ends with the first line end outside quotes (RFC 4180, 2.6).
 
-    A quote that is opened and never closed costs the line that it stands on, not the rest of the file; nor does
-    one that a stray quote far below seems to close: lines in between that are jobs are no part of a cell.
+    A quote that is never closed costs only its own line, not the rest of the file. The same holds if a stray quote
+    far below seems to close it: lines in between that are valid jobs are not part of a cell.
     """
     ahead: deque[tuple[int, bytes | None]] = deque()
 
@@ -71,7 +71,11 @@ def _further_lines(
     lines: Iterator[tuple[int, bytes | None]],
     further: list[tuple[int, bytes | None]],
 ) -> bytes | None:
-    """A line whose quote is open with the `further` lines to the one that may close it; None where none does."""
+    """A line with an open quote, joined with the lines up to the one that may close it; None if no line does.
+
+    Args:
+        further: receives the lines that were read after the first.
+    """
     parts, size = [first], len(first)
     while size <= LINE_LIMIT and (after := ahead.popleft() if ahead else next(lines, None)) is not None:
         further.append(after)
@@ -117,16 +121,17 @@ def _read_row(row: list[str], header: Header, line: int, source: str, reading: R
         if len(row) == header.width:
             yield _read_target(id, cells, header, line, source, reading)
         else:
-            yield Entry(source, line, _torn(id, cells, f"the row has {len(row)} cells, the header {header.width}"))
+            message = f"the row has {len(row)} cells, the header {header.width}"
+            yield Entry(source, line, _reject_torn(id, cells, message))
 
 
 def _parts(between: re.Pattern[str], cell: str) -> list[str]:
-    """What stands in a cell, without white space around it and without what is empty."""
-    return [part for each in between.split(cell) if (part := each.strip())]
+    """The parts of a cell that are not empty, stripped."""
+    return [part for text in between.split(cell) if (part := text.strip())]
 
 
-def _torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
-    """What a row of too many or too few cells comes to: its target is told, so that half of its list is not sent."""
+def _reject_torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
+    """The rejection of a row with too many or too few cells. Its target keeps an incomplete list from being sent."""
     try:
         target = Target.parse(id, cells.get("kind") or None)
     except InvalidJob:
@@ -147,9 +152,9 @@ def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, s
 
 
 def _records(cells: Mapping[str, str], header: Header, match: str | None) -> list[str | dict[str, str]]:
-    """The records that a row names: by ids, and by what a field of theirs holds."""
+    """The records that a row gives: ids, and names as `{field: name}`."""
     ids, names = cells.get("record_ids", ""), cells.get("record_names", "")
     if match is not None and "record_names" not in header:
         ids, names = "", ids
-    told = [{match or "name": from_text(name)} for name in _parts(_BETWEEN_NAMES, names)]
-    return [*filter(None, _BETWEEN_IDS.split(ids)), *told]
+    named = [{match or "name": from_text(name)} for name in _parts(_BETWEEN_NAMES, names)]
+    return [*filter(None, _BETWEEN_IDS.split(ids)), *named]

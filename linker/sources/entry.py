@@ -1,4 +1,4 @@
-"""What a source yields: for each line of input exactly one entry, a job or the reason why it is none."""
+"""What a source yields: exactly one entry for each line of input, either a job or the reason why it is not one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ __all__ = ["Entry", "Reading", "Rejection", "read_entry"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How lines are to be understood.
+    """How to understand the lines of a source.
 
-    `empty_clears`: an empty cell of records clears the field. `match`: records are told by what that field of their
-    table holds: a table's `record_names`, or where it has none its `record_ids`; in other job files, bare ids.
+    Args:
+        empty_clears: an empty cell of records clears the field, instead of being rejected.
+        match: the field of the custom table by which records are looked up. In a CSV it applies to `record_names`,
+            or to `record_ids` if that column is missing; in a JSONL file to values that would otherwise be ids.
     """
 
     empty_clears: bool = False
@@ -31,11 +33,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A line that is no job, with what could be told of it all the same.
+    """A line that is not a valid job, with all that could still be read from it.
 
-    `target` is known where the line's `id` and `kind` were good, or where the `id` tells one by itself; `fields`
-    are the fields that the line would have had a part in, None where that is not known (then it may have been
-    any of them).
+    `target` is set if the line's `id` and `kind` are valid, or if the `id` alone tells the kind. `fields` are the
+    fields that the line names; None if they are unknown, so that it may have meant any field.
     """
 
     message: str
@@ -50,13 +51,13 @@ class Rejection:
 
     @classmethod
     def of(cls, job: LinkJob, message: str, why: ErrorType = ErrorType.INVALID_JOB) -> Rejection:
-        """The rejection of a job that is one, and cannot be done."""
-        known = job.target
-        return cls(message, known, frozenset(job.links), known.kind, job.id, job.mode, job.links, job.key, why)
+        """The rejection of a valid job that cannot be carried out."""
+        target = job.target
+        return cls(message, target, frozenset(job.links), target.kind, job.id, job.mode, job.links, job.key, why)
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of input: where it stands, and what it says. Lines count from 1."""
+    """One line of input: its source, its number from 1, and what it says."""
 
     source: str
     line: int
@@ -64,48 +65,52 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def read_entry(source: str, line: int, value: object, match: str | None = None) -> Entry:
-    """The entry of a decoded line: a `LinkJob`, a mapping with a job's keys, or anything that is neither."""
+    """The entry of a decoded line: of a `LinkJob`, of a mapping with a job's keys, or of anything else.
+
+    Args:
+        match: the field by which the records of a mapping are looked up; None if they are ids.
+    """
     if isinstance(value, LinkJob):
         return Entry(source, line, value)
     try:
         return Entry(source, line, LinkJob.parse(value, match))
     except InvalidJob as error:
-        return Entry(source, line, _salvaged(str(error), value, match))
+        return Entry(source, line, _reject(str(error), value, match))
 
 
-def _salvaged(message: str, value: object, match: str | None) -> Rejection:
-    """A rejection with all that can still be told of the line: its target keeps half a list from being sent."""
+def _reject(message: str, value: object, match: str | None) -> Rejection:
+    """The rejection of a line. Its target, if it can be read, keeps an incomplete list from being sent."""
     if not isinstance(value, Mapping):
         return Rejection(message)
     id, kind, links, key = value.get("id"), value.get("kind"), value.get("links"), value.get("key")
-    target = told = mode = parsed = None
+    target = parsed_target = mode = parsed_links = None
     with contextlib.suppress(InvalidJob):
-        target = told = Target.parse(id, kind)  # type: ignore[arg-type]
+        target = parsed_target = Target.parse(id, kind)  # type: ignore[arg-type]
     with contextlib.suppress(InvalidJob):
-        told = told or Target.parse(id)  # type: ignore[arg-type]  # a bad kind beside a good reference number
+        parsed_target = parsed_target or Target.parse(id)  # type: ignore[arg-type]  # the kind may be wrong, the id right
     with contextlib.suppress(InvalidJob):
         mode = parse_mode(value.get("mode"))
     with contextlib.suppress(InvalidJob):
-        parsed = parse_links(matched(links, match) if match is not None else links)  # type: ignore[arg-type]
+        parsed_links = parse_links(matched(links, match) if match is not None else links)  # type: ignore[arg-type]
     try:
         check_key(key)
     except InvalidJob:
         key = None
-    named = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
+    has_fields = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
     return Rejection(
         message,
-        target=told,
-        fields=frozenset(links or ()) if named else None,
+        target=parsed_target,
+        fields=frozenset(links or ()) if has_fields else None,
         kind=target.kind if target else _text(kind) if isinstance(kind, str) else None,
         id=target.id if target else _text(id) if isinstance(id, str | int) and not isinstance(id, bool) else None,
         mode=mode,
-        links=parsed,
+        links=parsed_links,
         key=key,
     )
 
 
 def _text(value: str | int) -> str | None:
-    """What was written where a kind or an id belongs, as a result can show it."""
+    """The text of a kind or an id, in a form that a result can show."""
     try:
         return encodable(str(value))
     except ValueError:  # an integer over the interpreter's limit of digits

@@ -1,4 +1,4 @@
-"""Job files: read as a stream of lines in a thread of their own, so that a slow pipe never holds up the loop."""
+"""Reads job files as a stream of lines, in a thread, so that a slow pipe never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ _CHUNK: Final = 500
 
 
 class JobFile:
-    """A file of jobs, JSONL or a table, as its name or `format` says; or a stream that is open already.
+    """A file of jobs, or a stream that is already open.
 
     Args:
-        columns: which columns of a table of the user's own are a job's.
+        format: of a file whose suffix does not tell it; of a stream, JSONL if not given.
+        columns: how the columns of the user's own table map to jobs.
 
     Raises:
-        UsageError: its format cannot be told, or is none that has columns.
+        UsageError: the format is unknown, or `columns` are given for a format without columns.
     """
 
     def __init__(
@@ -53,9 +54,9 @@ class JobFile:
         self.name = encodable(str(path))
         self._path = Path(path)
         self._stream = stream
-        self._seen: tuple[int, ...] | None = None  # which file it was, and as of when
-        told = FORMATS.get(self._path.suffix.lower()) if stream is None else None
-        self._format = told or format or ("jsonl" if stream is not None else None)
+        self._seen: tuple[int, ...] | None = None  # identity and time stamp of the file when it was read
+        by_suffix = FORMATS.get(self._path.suffix.lower()) if stream is None else None
+        self._format = by_suffix or format or ("jsonl" if stream is not None else None)
         if self._format is None:
             raise UsageError(f"{self.name}: is it JSONL or CSV? Name it .jsonl or .csv, or give --format")
         if columns is not None and self._format != "csv":
@@ -67,27 +68,27 @@ class JobFile:
 
     @property
     def is_table(self) -> bool:
-        """Whether it has columns."""
+        """Whether the file has columns."""
         return self._format == "csv"
 
     @property
     def stem(self) -> str:
-        """What the results file is named after."""
+        """The start of the results file's name."""
         return "stdin" if self._stream is not None else self._path.stem
 
     def check(self) -> None:
-        """Notice before anything is sent that the file cannot be read or is no job table.
+        """Look at the file before anything is sent.
 
         Raises:
-            UsageError: it is so.
+            UsageError: it cannot be read, or its header is not that of a job table.
         """
-        if self._stream is None and not self._path.is_fifo():  # what is read from a pipe is gone
+        if self._stream is None and not self._path.is_fifo():  # a pipe can be read only once
             with self._open() as stream:
                 if self._format == "csv":
                     next(read_table(stream, self.name, Reading(), self._columns), None)
 
     def changed(self) -> bool:
-        """Whether the file is no more the one that was read, or was written to since its reading began."""
+        """Whether the file was replaced or written to since reading began."""
         if self._seen is None:
             return False
         try:
@@ -96,16 +97,16 @@ class JobFile:
             return True
 
     async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
-        """The file's entries, some hundred at a time.
+        """Yield the file's entries, up to 500 at a time.
 
         Raises:
-            UsageError: the file cannot be read, or is no job table.
+            UsageError: the file cannot be read, or its header is not that of a job table.
         """
         async for chunk in _in_a_thread(self._read(reading), self.name):
             yield chunk
 
     def _read(self, reading: Reading) -> Generator[Entry]:
-        """Read it through. Opened and closed in the thread that reads: both may wait for a pipe's writer."""
+        """Read the whole file. The reading thread opens and closes it, because both may wait for a pipe's writer."""
         with self._open() as stream:
             if self._stream is None and self._path.is_file():
                 self._seen = _identity(os.fstat(stream.fileno()))
@@ -118,7 +119,7 @@ class JobFile:
         if self._stream is not None and self._stream is not getattr(sys.stdin, "buffer", None):
             return nullcontext(self._stream)
         try:
-            if self._stream is not None:  # a buffer of our own: the interpreter aborts where a thread waits in stdin's
+            if self._stream is not None:  # a buffer of our own: Python aborts at exit if a thread waits in stdin's
                 return open(self._stream.fileno(), "rb", closefd=False)
             return self._path.open("rb")
         except OSError as error:
@@ -130,7 +131,7 @@ def _identity(stat: os.stat_result) -> tuple[int, ...]:
 
 
 async def _in_a_thread(entries: Generator[Entry], name: str) -> AsyncIterator[list[Entry]]:
-    """Steps an iterator in a daemon thread: where a pipe's writer sleeps, a Ctrl-C need not wait for it."""
+    """Step through an iterator in a daemon thread, so that Ctrl-C need not wait for a pipe's writer that sleeps."""
     loop = asyncio.get_running_loop()
     wanted = threading.Semaphore(0)
     answer: asyncio.Future[list[Entry]]
@@ -156,7 +157,7 @@ async def _in_a_thread(entries: Generator[Entry], name: str) -> AsyncIterator[li
                     error = broken  # type: ignore[assignment]
                 try:
                     loop.call_soon_threadsafe(settle, answer, chunk, error)
-                except RuntimeError:  # the loop has been closed meanwhile
+                except RuntimeError:  # the loop was closed meanwhile
                     return
 
     threading.Thread(target=step, name=f"linker reads {name}", daemon=True).start()

@@ -1,7 +1,7 @@
-"""Cells that a spreadsheet would take for a formula (`=cmd|…`): written as text, and read back as they were.
+"""Keeps spreadsheets from running a cell such as `=cmd|…` as a formula (OWASP, *CSV Injection*).
 
-An apostrophe in front makes text of them in every spreadsheet (OWASP, *CSV Injection*). One that stands there already
-gets another, so that what was written is what is read.
+An apostrophe in front turns such a cell into text. A cell that already starts with one gets another, so that reading
+gives back exactly what was written.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final
 
 __all__ = ["as_text", "from_text"]
 
-_FORMULA: Final = re.compile("'*[=+@＝＋＠－-]")  # with the wide ones, which an East Asian Excel takes as well
+_FORMULA: Final = re.compile("'*[=+@＝＋＠－-]")  # with the full-width characters that an East Asian Excel accepts too
 
 
 def as_text(cell: str) -> str:
-    """What is written for it: `'=cmd|…` for `=cmd|…`."""
+    """The cell as an export writes it: `'=cmd|…` for `=cmd|…`."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def from_text(cell: str) -> str:
-    """What was written so."""
+    """The value of a cell that `as_text` wrote."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -1,4 +1,4 @@
-"""Jobs from Python: any iterable or async iterable of `LinkJob`s or of mappings with a job's keys."""
+"""Reads jobs from a program: from any iterable or async iterable of `LinkJob`s or mappings with a job's keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK: Final = 500
 
 
 class JobIterable:
-    """Jobs that a program yields; an item's line is its place among them, from 1."""
+    """Jobs that a program yields. An item's line is its position, from 1."""
 
     name: Final = "<jobs>"
     stem: Final = "jobs"
@@ -30,14 +30,14 @@ class JobIterable:
         return f"<JobIterable of {type(self._jobs).__name__}>"
 
     def check(self) -> None:
-        """Nothing to notice beforehand."""
+        """Do nothing: an iterable cannot be looked at beforehand."""
 
     def changed(self) -> bool:
-        """It is read once."""
+        """False: an iterable is read only once."""
         return False
 
     async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
-        """The entries, each as soon as it is there where they come asynchronously."""
+        """Yield the entries: up to 500 at a time, or each as soon as an async iterable yields it."""
         line, match = 0, reading.match
         if isinstance(self._jobs, AsyncIterable):
             async for job in self._jobs:

@@ -1,4 +1,4 @@
-"""Job lines: JSON Lines, UTF-8, one job a line."""
+"""Reads JSON Lines: UTF-8, one job per line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from linker.sources.entry import Entry, Reading, Rejection, read_entry
 __all__ = ["LINE_LIMIT", "read_jsonl"]
 
 LINE_LIMIT: Final = 1_000_000
-"""Bytes of one line; a longer one is rejected, so that a file without line ends does not fill the memory."""
+"""Bytes of one line at most. A longer line is rejected, so that a file without line ends cannot fill the memory."""
 
 
 def read_jsonl(stream: BinaryIO, source: str, reading: Reading) -> Iterator[Entry]:
-    """One entry for each line that is not blank."""
+    """Yield one entry for each line that is not blank."""
     for number, line in numbered_lines(stream):
         if line is None:
             yield Entry(source, number, Rejection(f"the line is over {LINE_LIMIT:,} bytes; split its job in two"))
@@ -33,7 +33,7 @@ def read_jsonl(stream: BinaryIO, source: str, reading: Reading) -> Iterator[Entr
 
 
 def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """The lines of a file with their numbers, from 1; None for one over the limit. A leading BOM is dropped."""
+    """Yield each line with its number from 1; None instead of a line over the limit. A leading BOM is dropped."""
     number = 0
     while line := stream.readline(LINE_LIMIT + 1):
         number += 1

@@ -1,4 +1,4 @@
-"""What a caller may give as jobs, and the source that each is."""
+"""What every source of jobs can do, so that a run does not care whether it reads a file or an iterable."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ __all__ = ["Source"]
 
 
 class Source(Protocol):
-    """Something that yields entries, once, as a stream."""
+    """A stream of entries that can be read once."""
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """The name of the source in results."""
         ...
 
     @property
     def stem(self) -> str:
-        """What a results file is named after."""
+        """The start of the results file's name."""
         ...
 
     def check(self) -> None:
-        """Raise `UsageError` where it can be seen beforehand that nothing can be read."""
+        """Raise `UsageError` if it is clear beforehand that the source cannot be read."""
         ...
 
     def changed(self) -> bool:
-        """Whether it would say something else by now than when it was read."""
+        """Whether reading it again could give other entries."""
         ...
 
     def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
-        """Its entries, some at a time."""
+        """Yield the entries, several at a time."""
         ...
