@@ -1,22 +1,22 @@
-"""What can go wrong, as one tree.
+"""The exceptions of linker, in one tree.
 
-    LinkerError                 whatever linker raises on purpose
-    ├─ UsageError               the command, its settings or a file as a whole: nothing was sent  (exit 2)
-    │  └─ ResultsExist          the results file is there already
-    ├─ InvalidJob               one job: becomes a rejected result in a run
-    ├─ Stopped                  the run ended early, what is done is in the results  (exit 3)
-    │  ├─ Unauthorized          the account did not take the token
-    │  ├─ ResultsUnwritable     the results could not be written (a full disk)
-    │  ├─ InputChanged          a job file is no more what it was when it was read
-    │  ├─ OutOfDescriptors      no more files or connections can be opened here
-    │  ├─ ExportFailed          a list of the account could not be read to its end
-    │  └─ TooManyRemovals       the guard: more links would go than may without a word
-    └─ RequestFailed            one try of one request had no answer; the retry stage's business
-       ├─ ConnectionFailed      refused, reset, cut short, no such host
+    LinkerError                 every error that linker raises on purpose
+    ├─ UsageError               the command, a setting or a whole file is wrong; nothing was sent  (exit 2)
+    │  └─ ResultsExist          the results file exists already
+    ├─ InvalidJob               one job is invalid; in a run it becomes a rejected result
+    ├─ Stopped                  the run ended early; what was done is in the results  (exit 3)
+    │  ├─ Unauthorized          the account did not accept the token
+    │  ├─ ResultsUnwritable     the results could not be written (the disk is full)
+    │  ├─ InputChanged          a job file was changed after it was read
+    │  ├─ OutOfDescriptors      this process may open no more files or connections
+    │  ├─ ExportFailed          a list or target of the account could not be read
+    │  └─ TooManyRemovals       the guard: the run would remove more links than allowed
+    └─ RequestFailed            one try of one request got no answer; handled by linker/retry
+       ├─ ConnectionFailed      refused, reset or cut short, or no such host
        ├─ TimedOut              no answer in time
-       └─ BadAnswer             an answer that is not one of Aha!'s
+       └─ BadAnswer             an answer that is not from Aha!
 
-What becomes of a *job* is never an exception but a `Result`, whose `Error.type` is one of `ErrorType`.
+The outcome of a *job* is never an exception but a `Result`, whose `Error.type` is one of `ErrorType`.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ __all__ = [
 
 
 class LinkerError(Exception):
-    """Whatever linker raises on purpose; the message is meant for the user, in one line that can be printed."""
+    """An error that linker raises on purpose; its message is one printable line for the user."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(harmless(message))
 
 
 class UsageError(LinkerError):
-    """The command, its settings or a file as a whole is wrong; nothing was sent."""
+    """The command, a setting or a whole file is wrong; nothing was sent."""
 
 
 class ResultsExist(UsageError):
-    """The results file is there already, and a run would have to write over it."""
+    """The results file exists already, and a run would overwrite it."""
 
 
 class InvalidJob(LinkerError, ValueError):
-    """A job that cannot be sent as it is."""
+    """A job that cannot be sent."""
 
 
 class Stopped(LinkerError):
@@ -75,7 +75,7 @@ class Stopped(LinkerError):
 
 
 class Unauthorized(Stopped):
-    """The account did not take the token (401)."""
+    """The account did not accept the token (401)."""
 
 
 class ResultsUnwritable(Stopped):
@@ -83,7 +83,7 @@ class ResultsUnwritable(Stopped):
 
 
 class InputChanged(Stopped):
-    """A job file is no more what it was when it was read."""
+    """A job file was changed after it was read."""
 
 
 class OutOfDescriptors(Stopped):
@@ -91,11 +91,18 @@ class OutOfDescriptors(Stopped):
 
 
 class ExportFailed(Stopped):
-    """A list of the account, or a target in it, could not be read; what was exported is not all there is."""
+    """A list of the account, or a target in it, could not be read; the export is incomplete."""
 
 
 class TooManyRemovals(Stopped):
-    """More links would be taken away than may be without a word. `written`: some links had been written by then."""
+    """The run would remove more links than allowed.
+
+    Args:
+        removals: links that would be removed.
+        read: links that were read so far.
+        budget: links that may be removed.
+        written: some links were written before the run stopped.
+    """
 
     def __init__(self, removals: int, read: int, budget: int, *, written: bool) -> None:
         done = "all that was written can be undone" if written else "nothing was written"
@@ -110,7 +117,7 @@ class TooManyRemovals(Stopped):
 
 
 class ErrorType(StrEnum):
-    """The stable word that a result's error goes by."""
+    """The type of a result's error; these words do not change."""
 
     INVALID_JOB = "invalid_job"
     CONFLICT = "conflict"
@@ -130,7 +137,7 @@ class ErrorType(StrEnum):
 
 
 class Error(msgspec.Struct, frozen=True):
-    """Why a job failed or was rejected, in one line. `retryable`: the same job may well succeed later."""
+    """Why a job failed or was rejected, in one line. `retryable`: the same job may succeed later."""
 
     type: ErrorType
     message: str
@@ -141,7 +148,7 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class RequestFailed(LinkerError):
-    """One try of one request that brought no answer of Aha!'s; `sent_at` (loop time) is when it left."""
+    """One try of one request that got no answer from Aha!; `sent_at` is the loop time at which it left."""
 
     type: ErrorType
     sent_at: float | None = None
@@ -154,14 +161,14 @@ class ConnectionFailed(RequestFailed):
 
 
 class TimedOut(RequestFailed):
-    """No answer within the settings' time. `suspended`: this process did not run meanwhile; it counts for nothing."""
+    """No answer in time. `suspended`: this process was not running meanwhile, so the try does not count."""
 
     type = ErrorType.TIMEOUT
     suspended = False
 
 
 class BadAnswer(RequestFailed):
-    """An answer that is no JSON of Aha!'s: a proxy's page, half a body."""
+    """An answer that is not from Aha!: a proxy's page, or half a body."""
 
     type = ErrorType.BAD_ANSWER
 

@@ -1,7 +1,7 @@
-"""The names of log events, and the set-up of structlog that only the command line calls.
+"""The names of log events, and the logging set-up that only the command line calls.
 
-The command logs to stderr, in lines for people or in JSON. The library logs where its caller's structlog says;
-where the caller has set up none, to the standard `logging.getLogger("linker")`, and never to stdout.
+The command logs to stderr, as lines for people or as JSON. The library logs by its caller's structlog configuration,
+or without one to the standard `logging.getLogger("linker")`; never to stdout.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ STOPPING: Final = "stopping"
 
 
 class _Stderr:
-    """What `sys.stderr` is at the time of each write: a progress bar takes its place while it moves."""
+    """Writes to the current `sys.stderr`: a progress bar replaces it while it moves."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -71,8 +71,8 @@ class _Stderr:
 
 
 def configure(level: str, format: Literal["console", "json"]) -> None:
-    """Log to stderr from `level` on ("debug", "info", "warning", "error"), one event a line."""
-    import structlog  # in each function: it brings rich along, and `linker --version` logs nothing
+    """Log to stderr, one event per line, from `level` on: "debug", "info", "warning" or "error"."""
+    import structlog  # imported where it is used: it imports rich, which slows down `linker --version`
 
     renderer: structlog.typing.Processor
     if format == "json":
@@ -89,7 +89,7 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _harmless,  # structlog's own renderer did not always see to it
+            _harmless,  # older structlog renderers did not escape values
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -102,14 +102,14 @@ def _harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlo
 
 
 def is_json() -> bool:
-    """Whether `configure` was told to log in JSON."""
+    """Whether `configure` has set logging to JSON."""
     import structlog
 
     return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
 
 
 def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> None:
-    """Say on stderr, whatever the log level, what the command has to say: a plain line, or an event among JSON."""
+    """Write a message of the command to stderr, whatever the log level: a plain line, or a JSON event."""
     if not is_json():
         print(harmless(message), file=_Stderr(), flush=True)
         return
@@ -122,7 +122,7 @@ def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> 
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
-    """The logger of a run."""
+    """The logger of a run: structlog's if it is configured, else the standard library's."""
     import structlog
 
     if structlog.is_configured():

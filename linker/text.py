@@ -1,8 +1,8 @@
-r"""Text of others, made fit to be shown: on a terminal, in a log, in a line of results.
+r"""Makes text from others safe to show on a terminal, in a log or in a line of results.
 
-Names, messages and files may hold what a terminal takes for a command (ESC, and the C1 controls of ECMA-48), what turns
-the order of what is read (the bidirectional marks of UAX 9), or what ends a line. All of it is shown as it is written
-in Python and in JSON, `\x1b` or `\u202e`: it does nothing there, and is still to be seen.
+Names, messages and files may contain terminal commands (ESC, and the C1 controls of ECMA-48), characters that reverse
+the order of reading (the bidirectional marks of UAX 9), or line ends. They are shown escaped as in Python and JSON,
+`\x1b` or `\u202e`: visible, but without effect.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
 def harmless(text: str) -> str:
-    """A text of which all can be printed, in one line."""
+    """The text on one line, with characters that cannot be printed escaped."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def encodable(text: str) -> str:
-    """The same text with `?` for what UTF-8 has no form for: halves of characters, bytes of a file's name."""
+    """The text with `?` for what UTF-8 cannot encode: halves of characters, and bytes of a file's name."""
     return text.encode(errors="replace").decode()
 
 
 def plain(text: str) -> str:
-    """The same for a server's prose: short, and with a space for each of its line ends and indents."""
+    """A server's text on one line of at most 301 characters, escaped, with single spaces for all white space."""
     text = harmless(" ".join(text[: 4 * _LONGEST].split()))  # escaped first: an escape is longer than what it shows
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def quoted(value: object) -> str:
-    """Whatever was written where something else belongs, as a message shows it."""
+    """An invalid value as an error message shows it, in at most 80 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of over 4,000 digits, lists a thousand deep
@@ -45,9 +45,9 @@ def quoted(value: object) -> str:
 
 
 def harmless_json(data: bytes) -> bytes:
-    r"""JSON that says the same, with all that cannot be printed escaped (RFC 8259, 7): six characters for U+202E.
+    r"""The same JSON with all characters that cannot be printed escaped (RFC 8259, 7), such as U+202E.
 
-    JSON itself escapes no more than the controls below U+0020, and so keeps to one line, but not to its order.
+    JSON itself only requires escapes for the controls below U+0020, which leaves the characters that reorder text.
     """
     if data.isascii() and b"\x7f" not in data:
         return data
@@ -63,10 +63,10 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def unified(text: str) -> str:
-    """A text in one Unicode form (NFKC), with single spaces and none around it."""
+    """The text in Unicode form NFKC, stripped, with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def folded(text: str) -> str:
-    """The same without its case."""
+    """The same as `unified`, without case: two texts that people take for equal are equal."""
     return unicodedata.normalize("NFKC", unified(text).casefold())

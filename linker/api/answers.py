@@ -1,4 +1,4 @@
-"""What an answer of the account says: a target's links, a page of a list, or the server's word on an error."""
+"""Turns the account's HTTP answers into what they mean: a target's links, a page of a list, or an error message."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = [
 
 _MESSAGE_DEPTH: Final = 8
 _EXCERPT: Final = 1200
-"""Bytes of a body that are shown instead of a message, at the most."""
+"""The most bytes of a body that stand in for a missing message."""
 
 _MOST_PARTS: Final = 1_000_000
-"""Values in an answer: each takes some 100 bytes here, and a page of 200 targets with 1,000 links each has 202,000."""
+"""The most values in an answer. Each takes about 100 bytes; 200 targets with 1,000 links each have 202,000."""
 
 _MOST_ITEMS: Final = 1_000
-"""Of a page, of which 200 are asked; more would hold everything else up."""
+"""The most items on a page: linker asks for 200, and a huge page would block the event loop."""
 
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -42,8 +42,8 @@ _NONE: Final[frozenset[str]] = frozenset()
 class Listed(msgspec.Struct, frozen=True):
     """A target as an answer shows it, alone or in a list.
 
-    `links` is what it holds by this answer: a field that is left out is empty; None where the answer shows no
-    links at all, which proves nothing. `id` is numeric; both names are empty where the answer leaves them out.
+    `links` are its links by this answer: a missing field is empty. None if the answer shows no links at all, which
+    proves nothing. `id` is numeric. `id` and `reference` are empty if the answer does not have them.
     """
 
     id: str = ""
@@ -52,16 +52,17 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list; `pages` is how many the list has by its own word, None where it says nothing."""
+    """One page of a list. `pages` is how many pages the answer says the list has; None if it does not say."""
 
     items: tuple[Listed, ...]
     pages: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer of the account, whatever its status; `message` is the server's own word on an error.
+    """An answer of the account, whatever its status; `message` is the server's own text for an error.
 
-    `value` and `limit` are of what is read as it is: the JSON object, and what the account says of its rate limit.
+    `target` is set for a request of one target, `page` for a page of a list. Other requests get `value`, the JSON
+    object, and `limit`, the rate limit that the account reports. `sent_at` is the loop time at which the request left.
     """
 
     status: int
@@ -75,7 +76,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def links(self) -> Links | None:
-        """What the target holds by this answer; None where it shows no links."""
+        """The target's links by this answer; None if it shows none."""
         return self.target.links
 
 
@@ -84,26 +85,29 @@ Reply: TypeAlias = Answer | RequestFailed
 
 
 def understand_target(reply: HttpAnswer, kind: Kind, *, may_be_silent: bool = False) -> Answer:
-    """The answer that a reply to the request of one target is. A PUT may be answered without a word.
+    """Parse the reply to a request of one target.
+
+    Args:
+        may_be_silent: the reply may have no body, as that to a PUT.
 
     Raises:
-        BadAnswer: a 200 that is none of Aha!'s: no JSON, or without the target in it.
+        BadAnswer: a 2xx reply that is not from Aha!: not JSON, or without the target.
     """
     if not 200 <= reply.status < 300:
         return _refused(reply)
     if may_be_silent and not reply.body:
         return Answer(reply.status, sent_at=reply.sent_at)
-    shown = _json(reply).get(kind)
-    if not isinstance(shown, dict):
+    item = _json(reply).get(kind)
+    if not isinstance(item, dict):
         raise BadAnswer(f"{reply.status}, but no {kind} in it: {_excerpt(reply.body)}")
-    return Answer(reply.status, _listed(shown, kind), sent_at=reply.sent_at)
+    return Answer(reply.status, _listed(item, kind), sent_at=reply.sent_at)
 
 
 def understand_page(reply: HttpAnswer, kind: Kind) -> Answer:
-    """The answer that a reply to the request of a page of a list of a kind is.
+    """Parse the reply to a request of one page of a list.
 
     Raises:
-        BadAnswer: a 200 that is none of Aha!'s: no JSON, or without the list in it.
+        BadAnswer: a 2xx reply that is not from Aha!: not JSON, or without the list.
     """
     if not 200 <= reply.status < 300:
         return _refused(reply)
@@ -112,59 +116,63 @@ def understand_page(reply: HttpAnswer, kind: Kind) -> Answer:
     if not _are_objects(items):
         raise BadAnswer(f"{reply.status}, but no {kind.plural} in it: {_excerpt(reply.body)}")
     match value.get("pagination"):
-        case {"total_pages": int(pages)}:
-            told: int | None = pages
+        case {"total_pages": int(total)}:
+            pages: int | None = total
         case _:
-            told = None
-    return Answer(reply.status, page=Page(tuple(_listed(item, kind) for item in items), told), sent_at=reply.sent_at)
+            pages = None
+    return Answer(reply.status, page=Page(tuple(_listed(item, kind) for item in items), pages), sent_at=reply.sent_at)
 
 
 def understand_object(reply: HttpAnswer, key: str, *, many: bool) -> Answer:
-    """The answer that a reply with an object in it is, which its asker reads: under `key` it holds an object, or many.
+    """Parse a reply whose JSON object the caller reads.
+
+    Args:
+        key: where the reply must hold an object, or a list of objects.
+        many: it must be a list.
 
     Raises:
-        BadAnswer: a 200 that is none of Aha!'s: no JSON, or something else there, which must not pass for none.
+        BadAnswer: a 2xx reply that is not from Aha!: not JSON, or with something else there.
     """
     if not 200 <= reply.status < 300:
         return _refused(reply)
     value = _json(reply)
-    shown = value.get(key)
-    if not (_are_objects(shown) if many else isinstance(shown, dict)):
+    content = value.get(key)
+    if not (_are_objects(content) if many else isinstance(content, dict)):
         raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
     return Answer(reply.status, value=value, limit=rate_limit(reply.headers, datetime.now(UTC)), sent_at=reply.sent_at)
 
 
 def _are_objects(value: Any) -> bool:
-    """Whether it is a list of objects, and no longer than a page can be."""
-    return isinstance(value, list) and len(value) <= _MOST_ITEMS and all(isinstance(each, dict) for each in value)
+    """Whether this is a list of objects that is not longer than a page can be."""
+    return isinstance(value, list) and len(value) <= _MOST_ITEMS and all(isinstance(item, dict) for item in value)
 
 
 def _json(reply: HttpAnswer) -> dict[str, Any]:
     if _is_bloated(reply.body):
         raise BadAnswer(f"{reply.status}, but of over {_MOST_PARTS:,} parts: {_excerpt(reply.body)}")
     try:
-        value = orjson.loads(reply.body)  # it refuses what is nested over 1,024 deep
+        value = orjson.loads(reply.body)  # raises if the JSON is nested over 1,024 deep
     except orjson.JSONDecodeError:
         raise BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}") from None
     return value if isinstance(value, dict) else {}
 
 
 def _is_bloated(body: bytes) -> bool:
-    """Whether its values would fill the memory if it were read as JSON."""
+    """Whether reading the body as JSON would take too much memory."""
     return len(body) > _MOST_PARTS and sum(map(body.count, (b",", b"{", b"["))) > _MOST_PARTS
 
 
-def _listed(shown: dict[str, Any], kind: Kind) -> Listed:
-    id, reference = shown.get("id"), shown.get("reference_num") or shown.get("reference_prefix")
+def _listed(item: dict[str, Any], kind: Kind) -> Listed:
+    id, reference = item.get("id"), item.get("reference_num") or item.get("reference_prefix")
     return Listed(
         _name(id, kind) if isinstance(id, int) or (isinstance(id, str) and id.isdigit()) else "",
         _name(reference, kind) if isinstance(reference, str) and not reference.isdigit() else "",
-        _links(shown.get("custom_object_links")),
+        _links(item.get("custom_object_links")),
     )
 
 
 def _name(value: str | int, kind: Kind) -> str:
-    """The name of a target of that kind; empty where none can be called so."""
+    """The canonical id of a target; empty if the value cannot be one."""
     try:
         return Target.parse(value, kind).id
     except InvalidJob:
@@ -184,10 +192,10 @@ def _refused(reply: HttpAnswer) -> Answer:
 
 
 def _links(value: object) -> Links | None:
-    """`[{"key": "customers", "record_ids": [640362830], …}]` as links; None where it is not there.
+    """`[{"key": "customers", "record_ids": [640362830], …}]` as links; None if it is missing.
 
     Raises:
-        BadAnswer: it is there and is something else, which must not pass for an empty list.
+        BadAnswer: the value is something else, which must not pass for an empty list.
     """
     if value is None:
         return None
@@ -204,13 +212,13 @@ def _links(value: object) -> Links | None:
 
 
 def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):  # "" and {} would pass for no links, "12" for the records 1 and 2
+    if not isinstance(value, list):  # "" and {} would pass for no links, and "12" for the records 1 and 2
         raise TypeError
     return value
 
 
 def _message(reply: HttpAnswer) -> str:
-    """The server's word on an error, in whichever of its forms, or what there is instead of one."""
+    """The server's error message, in any of the forms it uses, or else the start of the body."""
     try:
         value: Any = None if _is_bloated(reply.body) else orjson.loads(reply.body)
     except orjson.JSONDecodeError:
@@ -227,14 +235,14 @@ def _found_message(value: Any, depth: int = 0) -> str | None:
         case str():
             return value
         case list():
-            return "; ".join(text for each in value[:5] if (text := _found_message(each, depth))) or None
+            return "; ".join(text for item in value[:5] if (text := _found_message(item, depth))) or None
         case {"message": str(message)} | {"error": str(message)}:
             return message
         case {"error": inner} | {"errors": inner}:
             return _found_message(inner, depth)
         case dict():  # {"customers": ["is invalid"]}
-            said = ((key, _found_message(each, depth)) for key, each in list(value.items())[:5])
-            return "; ".join(f"{key} {text}" for key, text in said if text) or None
+            messages = ((key, _found_message(item, depth)) for key, item in list(value.items())[:5])
+            return "; ".join(f"{key} {text}" for key, text in messages if text) or None
         case _:
             return None
 
@@ -246,7 +254,7 @@ def _excerpt(body: bytes) -> str:
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
-    """What came back, not understood yet. `sent_at` is the loop time at which the request left."""
+    """An HTTP answer that was not parsed yet. `sent_at` is the loop time at which the request left."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The account's lists, 200 targets a page: which there are, and what they are asked.
+"""The lists that the account offers, and the requests for their pages of 200 targets.
 
 Lists of the whole account exist for features, epics, ideas, initiatives, goals and products; releases are listed
 by product, requirements by feature, records by product and custom table (the vendor's OpenAPI description).
@@ -19,17 +19,17 @@ from linker.text import quoted
 __all__ = ["PAGE_SIZE", "Listing", "PageRequest", "check_page"]
 
 PAGE_SIZE: Final = 200
-"""The most that a page may hold (the vendor's API page)."""
+"""The most items that a page may have (the vendor's API page)."""
 
 _MOST_PAGES: Final = 10_000
-"""Of one list: they take half an hour at 300 requests a minute, and hold two million targets."""
+"""The most pages of one list: two million targets, half an hour at 300 requests a minute."""
 
 _ACCOUNT_WIDE: Final = frozenset({Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.PRODUCT})
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One list: of a kind, in the account (`parent` empty), a product, a feature, or a custom table.
+    """One list of a kind: in the whole account (`parent` is empty), a product, a feature, or a custom table.
 
     Example:
         >>> Listing.parse("release:PRJ1").path
@@ -41,7 +41,7 @@ class Listing:
     table: str = ""
 
     def __post_init__(self) -> None:
-        """Nothing else gets into the path of a request."""
+        """Refuse a part that could change the path of a request."""
         for part in (self.parent, self.table):
             if part and not is_field(part):
                 raise InvalidJob(f"{quoted(part)} is part of no list of the account")
@@ -52,7 +52,7 @@ class Listing:
 
     @property
     def path(self) -> str:
-        """The path of the list."""
+        """The path of the list, without a query."""
         match self.kind:
             case _ if not self.parent:
                 return f"/api/v1/{self.kind.plural}"
@@ -65,7 +65,7 @@ class Listing:
 
     @classmethod
     def of(cls, kind: Kind, reference: str) -> Listing | None:
-        """The list in which a target stands, as far as its reference number tells; None where nothing does."""
+        """The list that has a target, as far as its reference number tells; None if it does not."""
         if kind in _ACCOUNT_WIDE:
             return cls(kind)
         head, dash, _ = reference.rpartition("-")
@@ -75,10 +75,10 @@ class Listing:
 
     @classmethod
     def parse(cls, scope: str) -> Listing:
-        """The list that a scope means: `feature`, `feature:PRJ1`, `requirement:PRJ1-1`, `record:PRJ1/customers`.
+        """The list of a scope: `feature`, `feature:PRJ1`, `requirement:PRJ1-1` or `record:PRJ1/customers`.
 
         Raises:
-            UsageError: there is no such list.
+            UsageError: the account has no such list.
         """
         name, _, within = scope.partition(":")
         try:
@@ -101,29 +101,26 @@ class Listing:
 
     @property
     def place(self) -> str:
-        """A table's list as `--table` has it: `PRJ1/customers`."""
+        """A custom table as `--table` names it: `PRJ1/customers`."""
         return f"{self.parent}/{self.table}"
 
     @classmethod
-    def of_table(cls, shown: object) -> Listing | None:
-        """The list of the custom table that an answer names, as a record does its own: `{"key", "product_id"}`.
-
-        None where it names none.
-        """
-        match shown:
+    def of_table(cls, table: object) -> Listing | None:
+        """The list of a custom table that an answer describes as `{"key", "product_id"}`; None if it does not."""
+        match table:
             case {"key": str(key), "product_id": str() | int() as product} if is_field(key):
                 with suppress(InvalidJob):
                     return cls(Kind.CUSTOM_OBJECT_RECORD, record_id(product), key)
         return None
 
     def page(self, number: int) -> PageRequest:
-        """The request of a page, from 1. Raises `Stopped` where no list goes on so long."""
+        """The request of a page; pages count from 1. Raises `Stopped` after 10,000 pages."""
         check_page(self, number)
         return PageRequest(self, number)
 
 
 def check_page(listing: Listing, number: int) -> None:
-    """Raise `Stopped` where a server that always has one page more would never let a run end."""
+    """Raise `Stopped` after 10,000 pages: a server that always has one more page would never let a run end."""
     if number > _MOST_PAGES:
         most = _MOST_PAGES * PAGE_SIZE
         raise Stopped(f"the list of {listing} shows over {most:,} items, and more; it is not read to its end")
@@ -131,7 +128,7 @@ def check_page(listing: Listing, number: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One page of a list, asked with `fields=`: 200 targets in some 20 KB."""
+    """The request of one page of a list, with `fields=`: 200 targets in about 20 KB."""
 
     listing: Listing
     number: int
@@ -148,5 +145,5 @@ class PageRequest:
         return f"{self.listing.path}?fields=custom_object_links,{name},id&per_page={PAGE_SIZE}&page={self.number}"
 
     def understand(self, reply: HttpAnswer) -> Answer:
-        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_page(reply, self.listing.kind)

@@ -1,7 +1,6 @@
-"""What else the account is asked: things that are read as they are, and the one thing that is created.
+"""The requests that linker sends: one target, field definitions, records, and the creation of a record.
 
-Paths are the vendor's OpenAPI description's; ids and keys in them hold nothing that a path could take for anything
-else.
+Paths are those of the vendor's OpenAPI description. Ids and keys in them were checked, so they cannot change a path.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _RECORD: Final = "custom_object_record"
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
-    """A GET whose answer, an object that holds one thing under `key` or `many`, is read by whoever asks."""
+    """A GET whose answer the caller reads: a JSON object with one object under `key`, or a list if `many`."""
 
     path: str
     key: str
@@ -47,7 +46,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
         return f"GET {self.what}"
 
     def understand(self, reply: HttpAnswer) -> Answer:
-        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_object(reply, self.key, many=self.many)
 
 
@@ -58,15 +57,15 @@ ME: Final = ReadRequest("/api/v1/me", "user", "whose token it is", many=False)
 
 
 def definitions(page: int) -> ReadRequest:
-    """All custom fields of the account."""
+    """A page of the account's custom field definitions."""
     path = f"/api/v1/custom_field_definitions?per_page={PAGE_SIZE}&page={page}"
     return ReadRequest(path, "custom_field_definitions", f"field definitions, page {page}")
 
 
 def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
-    """A page of a custom table with the fields of its records; `whole`: with all else that is shown of them.
+    """A page of a custom table: id, name and fields of its records, or `whole` records.
 
-    Raises `Stopped` where no table goes on so long.
+    Raises `Stopped` after 10,000 pages.
     """
     check_page(table, page)
     fields = "" if whole else "fields=id,name,custom_fields&"
@@ -75,7 +74,7 @@ def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
 
 
 def record(id: str) -> ReadRequest:
-    """One record, which tells its table and that table's product. Raises `InvalidJob` where that is no record's id."""
+    """One record, with its table and that table's product. Raises `InvalidJob` if the id is not a record's."""
     id = record_id(id)
     return ReadRequest(
         f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False
@@ -83,13 +82,13 @@ def record(id: str) -> ReadRequest:
 
 
 def linked_in(listing: Listing) -> ReadRequest:
-    """A page of a list: what its targets hold."""
+    """The first page of a list, with its targets' links."""
     path = f"{listing.path}?fields=custom_object_links,id&per_page={PAGE_SIZE}"
     return ReadRequest(path, listing.kind.plural, f"list of {listing}")
 
 
 class Create(msgspec.Struct, frozen=True):
-    """A record to be made in a custom table. Sent twice, it makes two."""
+    """Creates a record in a custom table. Sent twice, it creates two."""
 
     table: Listing
     fields: Mapping[str, str]
@@ -109,7 +108,7 @@ class Create(msgspec.Struct, frozen=True):
         return orjson.dumps({_RECORD: {"custom_fields": self.fields}})
 
     def understand(self, reply: HttpAnswer) -> Answer:
-        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_object(reply, _RECORD, many=False)
 
 
@@ -118,7 +117,11 @@ _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One thing asked of one target. `put` None reads it. `whole`: without `fields=`, the whole answer."""
+    """A GET of one target, or a PUT of the links in `put`.
+
+    Args:
+        whole: ask for the whole target, without `fields=`.
+    """
 
     target: Target
     put: Links | None = None
@@ -131,7 +134,7 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """`/api/v1/features/PRJ1-1?fields=…`; ids hold nothing that a path could take for anything else."""
+        """`/api/v1/features/PRJ1-1?fields=…`; an id cannot change the path."""
         slim = _SLIM_PRODUCT if self.target.kind is Kind.PRODUCT else _SLIM
         return f"/api/v1/{self.target.kind.plural}/{self.target.id}{'' if self.whole else slim}"
 
@@ -148,9 +151,9 @@ class Request(msgspec.Struct, frozen=True):
         return f"{self.method} {self.target}{fields}"
 
     def understand(self, reply: HttpAnswer) -> Answer:
-        """The answer that a reply is. Raises `BadAnswer` for what is none of Aha!'s."""
+        """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
 
 
 ApiRequest: TypeAlias = Request | PageRequest | ReadRequest | Create
-"""Whatever is asked of the account."""
+"""Every request that linker sends."""

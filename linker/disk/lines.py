@@ -1,6 +1,6 @@
-"""The files that must not lose anything: lines appended whole, on disk when it is said so, by one run at a time.
+"""Files that must not lose a line: one run at a time appends whole lines and knows when they are on disk.
 
-Everything that a disk can refuse goes through `Disk`, a handful of calls that tests let fail one by one.
+All calls that a disk can refuse go through `Disk`, so that tests can make each of them fail.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from linker.disk.private import open_private
 __all__ = ["DISK", "Disk", "Durability", "LineFile", "Locked", "is_locked"]
 
 Durability: TypeAlias = Literal["flush", "fsync"]
-"""What a line survives once it is said to be on disk: `flush` the end of the process, `fsync` a loss of power."""
+"""What a line survives once it is durable: `flush` the end of the process, `fsync` a loss of power."""
 
 
 class Disk:
     """The operations on files that a run depends on."""
 
     def open(self, path: Path, flags: int) -> int:
-        """A descriptor; a file that is made is for its owner alone."""
+        """Open a file and return its descriptor; a new file belongs to its owner alone."""
         return open_private(path, flags)
 
     def write(self, fd: int, data: memoryview) -> int:
-        """How much of it was written."""
+        """Write data and return how many bytes were written."""
         return os.write(fd, data)
 
     def sync(self, fd: int) -> None:
@@ -58,11 +58,11 @@ _BLOCK: Final = 65_536
 
 
 class Locked(Exception):
-    """Another run has the file."""
+    """Another run has locked the file."""
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a run writes to a file just now."""
+    """Whether a run is writing to the file now."""
     with path.open("rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -74,14 +74,14 @@ def is_locked(path: Path) -> bool:
 
 
 class LineFile:
-    """A file that grows by whole lines; who opens it has it to themselves until it is closed.
+    """A file that grows by whole lines. It is locked against other runs until it is closed.
 
     Args:
-        flags: of `open(2)`, beside appending.
+        flags: flags of `open(2)` in addition to those for appending.
 
     Raises:
-        Locked: another run has it.
-        OSError: it cannot be opened.
+        Locked: another run has locked it.
+        OSError: it cannot be opened, or is not a regular file.
     """
 
     def __init__(self, path: Path, disk: Disk, durability: Durability, flags: int = 0) -> None:
@@ -92,17 +92,17 @@ class LineFile:
         self._fd = disk.open(path, os.O_RDWR | os.O_APPEND | flags)
         try:
             self._lock()
-            told = os.fstat(self._fd)
-            if not stat.S_ISREG(told.st_mode):  # a pipe that nobody reads would hold everything up
+            status = os.fstat(self._fd)
+            if not stat.S_ISREG(status.st_mode):  # a pipe that nobody reads would block the run
                 raise OSError(errno.EINVAL, "it is no regular file")
-            self.size, self._identity = told.st_size, (told.st_ino, told.st_dev)
+            self.size, self._identity = status.st_size, (status.st_ino, status.st_dev)
             if self._sync and flags & os.O_CREAT:
                 self._sync_folder()
         except BaseException:
             os.close(self._fd)
             raise
         self._broken: OSError | None = None
-        self._synced = 0  # an earlier run may not have
+        self._synced = 0  # an earlier run may have left bytes that are not synced
         self._syncing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -113,10 +113,10 @@ class LineFile:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Locked from None
-        except OSError:  # a file system without locks: then nobody can be kept out
+        except OSError:  # a file system without locks: other runs cannot be kept out
             return
         if not self._is_there():
-            raise Locked  # whoever had it has just put it away
+            raise Locked  # the run that had it has just removed it
 
     def _is_there(self) -> bool:
         try:
@@ -125,27 +125,29 @@ class LineFile:
             return False
 
     def _sync_folder(self) -> None:
-        """Let the file's name survive a loss of power, too."""
+        """Make the file's name survive a loss of power, too."""
         folder = self._disk.open(self.path.parent, os.O_RDONLY)
         try:
             self._disk.sync(folder)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system whose folders need none
+            if error.errno != errno.EINVAL:  # a file system that does not sync folders
                 raise
         finally:
             os.close(folder)
 
     def close(self) -> None:
-        """Close it, and let others have it."""
+        """Close the file and release its lock."""
         with suppress(OSError):
-            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a thread of ours may still be at `sync`, and would hold it
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a thread of ours may still be in `sync` and keep the lock
         os.close(self._fd)
 
     def mend(self, begins: bytes) -> int:
-        """Cut off a last line that a crash has torn, and end one that lacks but its end; the bytes that were cut.
+        """Cut off a last line that a crash left incomplete, and return how many bytes that were.
+
+        A last line that lacks only its line end gets one.
 
         Args:
-            begins: what each line of such a file begins with: nothing else is touched, it is somebody else's.
+            begins: how every line of such a file begins. Any other last line stays: the file may be somebody else's.
         """
         start, tail = self.size, b""
         while start and b"\n" not in tail:
@@ -168,8 +170,8 @@ class LineFile:
         """Append whole lines: they survive the end of the process.
 
         Raises:
-            OSError: not all of it could be written, and what was is cut back to whole lines; or somebody else has
-                removed or changed the file, and nothing was written. Nothing can be appended after that.
+            OSError: the disk refused (the file is cut back to whole lines), or somebody else removed or changed the
+                file (nothing was written). Nothing can be appended after that.
         """
         if self._broken is not None:
             raise self._broken
@@ -189,12 +191,12 @@ class LineFile:
 
     def _check(self) -> None:
         try:
-            there = os.stat(self._name)  # noqa: PTH116  before each PUT: a Path's costs as much again
+            status = os.stat(self._name)  # noqa: PTH116  before each PUT: a Path's costs as much again
         except OSError:
-            there = None
-        if there is None or (there.st_ino, there.st_dev) != self._identity:
+            status = None
+        if status is None or (status.st_ino, status.st_dev) != self._identity:
             raise OSError(0, "somebody removed or replaced it during the run")
-        if there.st_size != self.size:
+        if status.st_size != self.size:
             raise OSError(0, "somebody else wrote to it or cut it short during the run")
 
     def _cut_back(self, size: int) -> None:
@@ -210,7 +212,7 @@ class LineFile:
         """Wait until what was appended is as durable as was asked; many who wait share one call of the disk's.
 
         Raises:
-            OSError: the disk failed. What it has kept is not known, so nothing can be appended after that.
+            OSError: the disk failed. It is unknown what it kept, so nothing can be appended after that.
         """
         mine = self.size
         if not self._sync or self._synced >= mine:

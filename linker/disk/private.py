@@ -1,9 +1,9 @@
-"""Files that are linker's own, opened where they are named and nowhere else: for their owner alone.
+"""Opens linker's own files: readable by their owner alone, and never through somebody else's symbolic link.
 
-In a folder that others can write to, somebody may have put a symbolic link in the place of a file that is about to be
-made, or of a folder on the way to it: whoever writes through it writes where they want. So a path is walked name by
-name, each from the folder before it, and a link is followed only where nobody else can have made it. What is walked is
-what is opened: there is no time between the look and the opening.
+In a folder that others can write to, somebody may have put a symbolic link in place of a file that is about to be
+created, or of a folder above it, so that linker would write where they want. So a path is opened name by name, each
+from the folder before it, and a link is followed only if nobody else can have made it. Because each name is opened as
+it is checked, nobody can swap it in between.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ _PRIVATE: Final = 0o600
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a file; one that is made is for its owner alone.
+    """Open a file and return its descriptor; a new file belongs to its owner alone.
+
+    Args:
+        flags: flags of `open(2)`.
 
     Raises:
-        OSError: it cannot be opened, or a symbolic link that others may have made is on the way; or it is there, and
-            somebody else has put it where everybody can.
+        OSError: it cannot be opened, the path has a symbolic link that others may have made, or the file belongs to
+            somebody else and lies in a folder that everybody can write to.
     """
     with _last_folder(path, to_the_end=not flags & os.O_EXCL) as (folder, name):
         fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE, dir_fd=folder)
@@ -39,10 +42,10 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make a folder, and those above it that are not there.
+    """Create a folder, and the missing folders above it.
 
     Raises:
-        OSError: it cannot be made, is no folder, or a symbolic link that others may have made is on the way.
+        OSError: it cannot be created, is not a folder, or the path has a symbolic link that others may have made.
     """
     with _last_folder(path, ".", mode=mode):
         pass
@@ -52,12 +55,12 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 def _last_folder(
     path: Path, *further: str, mode: int | None = None, to_the_end: bool = True
 ) -> Iterator[tuple[int, str]]:
-    """The folder in which a path ends, and the name there: no link, or one that is not to be followed.
+    """The folder that a path ends in, opened, and the last name: not a link, or one that must not be followed.
 
     Args:
         further: names below the path.
-        mode: of folders that are made on the way; None makes none.
-        to_the_end: follow the last name as well; where a file is to be new, a link is one that is there.
+        mode: permissions of missing folders, which are created; None if none are to be created.
+        to_the_end: follow a link in the last name, too. False for a file that must be new: a link is in its place.
     """
     way = [*_names(path), *further]
     folder = os.open(path.anchor or ".", _WALK)
@@ -86,27 +89,27 @@ def _names(path: Path) -> list[str]:
 
 
 def _link(name: str, folder: int) -> Path | None:
-    """Where a link leads; None where the name is none. Raises `OSError` where it is not to be followed."""
+    """Where a link leads; None if the name is not a link. Raises `OSError` if it must not be followed."""
     try:
-        told = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISLNK(told.st_mode):
+    if not stat.S_ISLNK(status.st_mode):
         return None
-    if told.st_uid not in (0, os.geteuid()) or os.fstat(folder).st_mode & stat.S_IWOTH:
+    if status.st_uid not in (0, os.geteuid()) or os.fstat(folder).st_mode & stat.S_IWOTH:
         message = f"{name!r} is a symbolic link that others may have made, and is not followed; name what it leads to"
         raise OSError(errno.ELOOP, message)
     return Path(os.readlink(name, dir_fd=folder))
 
 
 def _step(name: str, folder: int, mode: int | None) -> int:
-    """The folder of that name in another."""
+    """Open the folder of that name in another folder; with `mode`, create it if it is missing."""
     try:
         return os.open(name, _WALK, dir_fd=folder)
     except FileNotFoundError:
         if mode is None:
             raise
-        with suppress(FileExistsError):  # somebody else has made it meanwhile
+        with suppress(FileExistsError):  # somebody else has created it meanwhile
             os.mkdir(name, mode, dir_fd=folder)
         return os.open(name, _WALK, dir_fd=folder)
 

@@ -1,4 +1,4 @@
-"""Where linkers of one user on one machine keep what they share."""
+"""Where the linker processes of one user keep what they share on one machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["state_dir"]
 
 
 def state_dir() -> Path | None:
-    """The user's state directory for linker (XDG Base Directory Specification); None where there is no user."""
+    """The user's state directory for linker (XDG Base Directory Specification); None if the user has no home."""
     try:
         folder = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # the user has no home directory
         return None
     return folder / "linker" if folder.is_absolute() else None

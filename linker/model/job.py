@@ -1,7 +1,6 @@
-"""What a user asks for: link jobs, and the records that they link, by their ids or by their names.
+"""What a user asks for: jobs, and the records that they link, given by id or by name.
 
-Everything that crosses this file is checked once and canonical afterwards: a record id is a string of digits,
-and a `LinkJob` that exists is one that can be sent.
+Input is checked here once. Afterwards a record id is a string of digits, and every `LinkJob` can be sent.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Links: TypeAlias = Mapping[str, frozenset[str]]
 
 
 class Mode(StrEnum):
-    """What a job does to a field: it holds exactly these, these too, or these no longer."""
+    """What a job does to a field: set exactly these records, add these, or remove these."""
 
     REPLACE = "replace"
     ADD = "add"
@@ -36,10 +35,10 @@ class Mode(StrEnum):
 
 
 def record_id(value: object) -> str:
-    """The exact id of a record, without leading zeros, from a string or an integer of any length.
+    """The id of a record as a string of digits without leading zeros, from a string or an integer of any length.
 
     Raises:
-        InvalidJob: it is no whole number, or one that has lost its last digits on its way here.
+        InvalidJob: it is not a whole number, or a spreadsheet has rounded it.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -54,19 +53,19 @@ def record_id(value: object) -> str:
 
 
 def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
-    """Record ids in the order of their numbers, without repeats."""
+    """Record ids sorted as numbers, without repeats."""
     return sorted(set(ids), key=lambda id: (len(id), id))
 
 
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
 NAME_LIMIT: Final = 1000
-"""Characters of what a record is called, at the most."""
+"""The most characters that a record's name may have."""
 
 
 class Name(msgspec.Struct, frozen=True, order=True):
-    """A record by what a field of its table holds, where its id is not known: by its `name`, or by a CRM's own id.
+    """A record given by the value of a field of its table, such as `name` or a CRM's id, instead of by its id.
 
-    In a job file it is an object of one key: `{"name": "Acme Corp"}`, `{"salesforce_id": "0015g00000Q7pXkAAJ"}`.
+    In a job file it is an object with one key: `{"name": "Acme Corp"}`, `{"salesforce_id": "0015g00000Q7pXkAAJ"}`.
     """
 
     field: str
@@ -77,15 +76,15 @@ class Name(msgspec.Struct, frozen=True, order=True):
 
     @property
     def written(self) -> dict[str, str]:
-        """The name as a job file has it."""
+        """The name in the form that a job file has."""
         return {self.field: self.value}
 
     @classmethod
     def parse(cls, value: object) -> Name:
-        """The name that an object of a job file says, without white space around it.
+        """The name that an object of a job file gives, stripped.
 
         Raises:
-            InvalidJob: it says none, or one that is empty, or is neither text nor a whole number.
+            InvalidJob: it gives none, or the value is empty, or neither text nor a whole number.
         """
         if not isinstance(value, Mapping) or len(value) != 1:
             raise InvalidJob(f'a record is an id or {{"name": …}}, not {quoted(value)}')
@@ -109,7 +108,7 @@ class Name(msgspec.Struct, frozen=True, order=True):
 
 
 class JobLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A line of a job file as it is written: the shape is checked here, the values by `LinkJob`."""
+    """The shape of a line of a job file. `LinkJob` checks the values."""
 
     id: Any
     links: dict[str, Any]
@@ -120,15 +119,19 @@ class JobLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LinkJob:
-    """One thing asked: these record ids on these fields of this target, in this mode.
+    """One request by the user: link these records on these fields of this target, in this mode.
 
-    Arguments are taken as a job file has them and are canonical afterwards: ids of any length as strings or
-    integers become strings of digits, sorted as numbers and without repeats. A list `[]` clears the field.
-    A record whose id is not known is a `Name`, `{"name": "Acme Corp"}`; names come after ids. `mode` None leaves it
-    to the run. `key` is anything (JSON) that the user wants to see in the result.
+    Args:
+        id: reference number or numeric id of the target, in any form that a job file may have.
+        links: field → records. Ids are strings or integers and become strings of digits, sorted as numbers, without
+            repeats. A record without a known id is a `Name` or `{"name": "Acme Corp"}`; names follow the ids. `[]`
+            clears the field.
+        kind: the target's kind, if the id does not imply it.
+        mode: None leaves it to the run.
+        key: any JSON value that the user wants to see in the result.
 
     Raises:
-        InvalidJob: the job could not be sent as it is; the message says what is wrong and where.
+        InvalidJob: the job cannot be sent; the message says what is wrong and where.
 
     Example:
         >>> LinkJob("PRJ1-1", {"customers": [640362830]}).target.kind
@@ -152,31 +155,32 @@ class LinkJob:
 
     @property
     def target(self) -> Target:
-        """What the job links to."""
+        """The resource whose fields the job changes."""
         assert isinstance(self.kind, Kind)
         return Target(self.kind, self.id)
 
     @property
     def by_id(self) -> Mapping[str, Sequence[str]] | None:
-        """Its links where all of its records are told by their ids, else None."""
+        """The job's links if all records are given by id, else None."""
         if any(ids and isinstance(ids[-1], Name) for ids in self.links.values()):
             return None
         return cast("Mapping[str, Sequence[str]]", self.links)
 
     def resolved(self, links: Mapping[str, Sequence[str]]) -> LinkJob:
-        """The same job with the ids of its records in the place of their names."""
+        """The same job with ids in place of names."""
         job = copy(self)
         object.__setattr__(job, "links", links)
         return job
 
     @classmethod
     def parse(cls, line: object, match: str | None = None) -> LinkJob:
-        """The job that a decoded line of a job file, or a dict of the same keys, says.
+        """The job of a decoded line of a job file, or of a dict with the same keys.
 
-        With `match`, its records are told by what that field of their table holds, and not by their ids.
+        Args:
+            match: the field of the custom table by which records are looked up; None if they are ids.
 
         Raises:
-            InvalidJob: it says none.
+            InvalidJob: it is not a valid job.
         """
         if not isinstance(line, Mapping):
             hint = "; a job file holds one job a line, not one list" if isinstance(line, list) else ""
@@ -184,7 +188,7 @@ class LinkJob:
         try:
             job = msgspec.convert(line, JobLine)
         except msgspec.ValidationError as error:
-            raise InvalidJob(_said_plainly(str(error))) from None
+            raise InvalidJob(_plain_message(str(error))) from None
         except UnicodeEncodeError:
             raise InvalidJob("a key of the job is no text: it holds half a character") from None
         links = job.links if match is None else matched(job.links, match)
@@ -192,7 +196,7 @@ class LinkJob:
 
 
 def parse_mode(mode: Mode | str | None) -> Mode | None:
-    """The mode that a user means. Raises `InvalidJob` where there is none such."""
+    """The mode that a user means. Raises `InvalidJob` if there is no such mode."""
     if mode is None or isinstance(mode, Mode):
         return mode
     try:
@@ -202,7 +206,7 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
 
 
 def matched(links: Any, field: str) -> Any:
-    """The links of a job whose bare records are values of a field of their table. What is wrong is left as it is."""
+    """The same links with bare records turned into names of that `field`. Invalid parts stay as they are."""
     if not isinstance(links, Mapping):
         return links
     return {
@@ -212,7 +216,7 @@ def matched(links: Any, field: str) -> Any:
 
 
 def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Name, ...]]:
-    """The canonical links of a job. Raises `InvalidJob` naming the place of what is wrong."""
+    """The canonical links of a job. Raises `InvalidJob`, whose message names the wrong field."""
     if not isinstance(links, Mapping):
         raise InvalidJob(f"links must be an object {{field: [record ids]}}, not {quoted(links)}")
     if not links:
@@ -227,13 +231,13 @@ def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Nam
             records = [id if isinstance(id, Name) else _record(id) for id in ids]
         except InvalidJob as error:
             raise InvalidJob(f"links.{field}: {error}") from None
-        known = sorted_ids([record for record in records if isinstance(record, str)])
-        parsed[field] = tuple(known) if len(known) == len(records) else _with_names(known, records)
+        record_ids = sorted_ids([record for record in records if isinstance(record, str)])
+        parsed[field] = tuple(record_ids) if len(record_ids) == len(records) else _with_names(record_ids, records)
     return parsed
 
 
-def _with_names(known: list[str], records: Sequence[str | Name]) -> tuple[str | Name, ...]:
-    return (*known, *sorted({record for record in records if isinstance(record, Name)}))
+def _with_names(ids: list[str], records: Sequence[str | Name]) -> tuple[str | Name, ...]:
+    return (*ids, *sorted({record for record in records if isinstance(record, Name)}))
 
 
 def _record(value: object) -> str | Name:
@@ -241,12 +245,12 @@ def _record(value: object) -> str | Name:
 
 
 def is_field(name: object) -> TypeGuard[str]:
-    """Whether a field can be called that."""
+    """Whether this can be the key of a field."""
     return isinstance(name, str) and _FIELD.fullmatch(name) is not None
 
 
 def check_key(key: object) -> None:
-    """Raise `InvalidJob` where a key could not be shown again in a result, which nests it."""
+    """Raise `InvalidJob` if a result, which nests the key, could not be written as JSON."""
     try:
         orjson.dumps([[key]])
     except TypeError as error:
@@ -257,8 +261,8 @@ _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING_KEY = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 
 
-def _said_plainly(message: str) -> str:
-    """msgspec's message in the words of a job file."""
+def _plain_message(message: str) -> str:
+    """A message of msgspec, reworded in terms of a job file."""
     keys = JobLine.__struct_fields__
     if match := _UNKNOWN_KEY.match(message):
         near = difflib.get_close_matches(match[1], keys, n=1)

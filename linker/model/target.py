@@ -1,6 +1,6 @@
-"""The targets that a job names: their kinds, their reference numbers, and what a user may write for both.
+"""The targets of jobs: their kinds and ids, in every form that users write them.
 
-A `Target` that exists is canonical: it compares as the account compares.
+A `Target` is canonical, so that two are equal exactly if the account takes them for equal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["DIGITS", "SPREADSHEET", "Kind", "Target", "digits", "float_hint"]
 
 
 class Kind(StrEnum):
-    """The nine kinds of resource that can be linked; the value is the wrapper of a request's body."""
+    """The nine kinds of resource that can be linked; the value is the key that wraps a request's body."""
 
     PRODUCT = "product"
     RELEASE = "release"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
     @property
     def plural(self) -> str:
-        """The kind as it stands in a path: `features`."""
+        """The kind in a path: `features`."""
         return f"{self}s"
 
     @classmethod
@@ -42,7 +42,7 @@ class Kind(StrEnum):
         """The kind that a user means by `feature`, `Features` or Aha!'s own `MasterFeature`.
 
         Raises:
-            InvalidJob: no kind is called that; the message names the nearest.
+            InvalidJob: there is no such kind; the message names the nearest.
         """
         folded = str(text).strip().lower().replace("-", "_").removeprefix("ideas::")
         try:
@@ -80,7 +80,7 @@ SPREADSHEET = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 
 
 def _kind_of(reference: str) -> Kind | None:
-    """The kind that an upper-case reference number tells, None where it tells none."""
+    """The kind that the form of an upper-case reference number implies; None if it implies none."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         return None
@@ -98,7 +98,7 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
     """One Aha! resource. `id` is a number without leading zeros or an upper-case reference number.
 
     Raises:
-        InvalidJob: the id holds what none does.
+        InvalidJob: the id has characters that no id has.
 
     Example:
         >>> Target.parse("prj1-r-1")
@@ -109,7 +109,7 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
     id: str
 
     def __post_init__(self) -> None:
-        """Nothing else gets into the path of a request: neither from a job nor from an answer nor from a journal."""
+        """Refuse an id that could change the path of a request, wherever it comes from: job, answer or journal."""
         if not _ID.fullmatch(self.id):
             raise InvalidJob(f"{quoted(self.id)} is no id of a {self.kind}")
 
@@ -118,10 +118,10 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
 
     @classmethod
     def parse(cls, id: str | int, kind: Kind | str | None = None) -> Target:
-        """The target that a job names.
+        """The target that a user means by an id, and a kind if the id does not imply it.
 
         Raises:
-            InvalidJob: no target can be meant; the message says why and what would do.
+            InvalidJob: they name no target; the message says why and what to write.
         """
         text = _target_id(id)
         given = Kind.parse(kind) if kind is not None else None
@@ -130,13 +130,13 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
                 raise InvalidJob(f"id {text!r} is a bare number, which does not tell its kind; add a kind")
             return cls(given, text.lstrip("0") or "0")
         text = text.upper()
-        told = _kind_of(text)
+        implied = _kind_of(text)
         if given is None:
-            if told is None:
+            if implied is None:
                 raise InvalidJob(f"id {text!r} is no reference number whose kind is known; add a kind")
-            return cls(told, text)
-        if told is not None and told is not given:
-            raise InvalidJob(f"kind {given.value!r} is contradicted by the id: {text!r} names a {told}")
+            return cls(implied, text)
+        if implied is not None and implied is not given:
+            raise InvalidJob(f"kind {given.value!r} is contradicted by the id: {text!r} names a {implied}")
         if given is Kind.CUSTOM_OBJECT_RECORD:
             raise InvalidJob(f"id {text!r}: a custom_object_record is named by its numeric id only")
         return cls(given, text)
@@ -157,7 +157,7 @@ def _target_id(value: object) -> str:
 
 
 def digits(value: int) -> str:
-    """The digits of a number. Raises `InvalidJob` where it has over 4,000."""
+    """The digits of a number. Raises `InvalidJob` if it has over 4,000."""
     try:
         return str(value)
     except ValueError:  # over the interpreter's limit of digits
@@ -165,9 +165,9 @@ def digits(value: int) -> str:
 
 
 def float_hint(value: object) -> str:
-    """What to do about a number with a point; nothing of anything else."""
+    """How to correct a number with a decimal point, as the end of a message; empty for other values."""
     if not isinstance(value, float):
         return ""
-    if value == value and abs(value) >= 2**53:  # beyond, a float has dropped digits (IEEE 754)
+    if value == value and abs(value) >= 2**53:  # from there on, a float drops digits (IEEE 754)
         return "; the number has lost its last digits (in a spreadsheet, or above 2^64): write it as a string"
     return "; write it as a string"
