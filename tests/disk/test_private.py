@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -263,11 +264,13 @@ async def test_two_exports_to_one_file_do_not_mix(command: Command) -> None:
         command.environment["AHA_URL"] = slow.url
         early = await command.start("export", "--kind", "feature", "-o", "out.jsonl")
         await until(lambda: slow.stats.methods["GET"] > 0)
+        early.send_signal(signal.SIGSTOP)  # however long the second takes to start, the first has not ended
         late = await command("export", "--kind", "feature", "-o", "out.jsonl")
-        _, said = await early.communicate()
+        early.send_signal(signal.SIGCONT)
+        _, stderr = await early.communicate()
     why = "another export is writing it; wait for its end, or name another file"
     assert (late.code, late.stderr) == (2, f"linker: out.jsonl: {why}\n")
-    assert (early.returncode, said) == (0, b"1 target in out.jsonl\n")
+    assert (early.returncode, stderr) == (0, b"1 target in out.jsonl\n")
     (job,) = map(orjson.loads, (command.folder / "out.jsonl").read_bytes().splitlines())
     assert job["id"] == "PRJ1-2"
     assert [path.name for path in command.folder.iterdir()] == ["out.jsonl"]
