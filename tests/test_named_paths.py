@@ -32,3 +32,13 @@ def test_the_paths_that_a_document_names_exist(document: Path) -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
     if str(document.relative_to(ROOT)) in PROMISES:
         assert len([path for path in named if path.startswith(("tests/", "benchmarks/"))]) > 5
+
+
+def test_the_guide_s_tree_is_the_package_s() -> None:
+    """CONTRIBUTING.md gives each folder of linker a line, and no folder that is not there."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.partition("    linker/\n")[2].partition("\n\n")[0]
+    listed = {line.split()[0] for line in tree.splitlines()}
+    folders = {f"{path.parent.name}/" for path in (ROOT / "linker").glob("*/__init__.py")}
+    assert {name for name in listed if name.endswith("/")} == folders
+    assert [name for name in listed if not (ROOT / "linker" / name).exists()] == []
