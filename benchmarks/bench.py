@@ -1,9 +1,9 @@
-"""`make bench`: linker against what people write instead, at a limit and without one; tables, JSON and plots.
+"""`make bench`: compares linker with what people write instead, with and without a rate limit; tables, JSON and plots.
 
     python benchmarks/bench.py [--pairs 5] [--results benchmarks/results]
     python benchmarks/bench.py --profile
 
-Ratios, never absolute claims: everything is compared with a bound, or with a peer in the same run.
+It gives ratios, never absolute claims: each result is compared with a bound or with a peer in the same run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_LIMIT_TARGETS = {"linker": 10_000, "bare aiohttp": 10_000, "aiometer + httpx"
 
 
 def strict_bound_s(requests: int) -> float:
-    """When the last of so many requests can leave at the earliest, at no latency, within a sliding window."""
+    """The earliest time, in seconds, at which the last of so many requests can leave within a sliding window."""
     at: list[float] = []
     for number in range(requests):
         at.append(max((at[number - most] + seconds for most, seconds in LIMITS if number >= most), default=0.0))
@@ -37,7 +37,7 @@ def strict_bound_s(requests: int) -> float:
 
 
 async def run_peer(peer: str, url: str, targets: int, *options: str) -> dict[str, Any]:
-    """A peer in a process of its own, and what it says it took."""
+    """Run a peer in a process of its own and return what it measured."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("peers.py")),
@@ -55,7 +55,7 @@ async def run_peer(peer: str, url: str, targets: int, *options: str) -> dict[str
 
 
 async def at_a_limit() -> list[dict[str, Any]]:
-    """All peers side by side on a sandbox each, one window after the other: they wait most of the time."""
+    """Run all peers at the same time, each on its own sandbox, for one window after the other: they mostly wait."""
     rows: list[dict[str, Any]] = []
     bound_s = strict_bound_s(TARGETS)
     for window in WINDOWS:
@@ -86,7 +86,7 @@ def _row(window: str, peer: str, took: dict[str, Any], seen: Seen, bound_s: floa
 
 
 async def without_a_limit(pairs: int) -> dict[str, Any]:
-    """linker and the bare loop in turn, and aiometer + httpx once in each turn: microseconds a request."""
+    """Run linker, the bare loop and aiometer + httpx in turns; microseconds per request."""
     each_us: dict[str, list[float]] = {peer: [] for peer in NO_LIMIT_TARGETS}
     memory: dict[str, float] = {}
     with fast() as url:
@@ -109,7 +109,7 @@ async def without_a_limit(pairs: int) -> dict[str, Any]:
 
 
 def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
-    """The tables, as README and benchmarks/README.md have them."""
+    """Print the tables of README.md and benchmarks/README.md."""
     console = Console(width=110)
     table = Table(title=f"{TARGETS} PUTs, 60/12s and 20/1s, 20 to 220 ms of latency")
     for heading in ("window", "", "time ÷ bound", "429s", "requests", "lost", "CPU ms a request", "MiB"):
@@ -141,7 +141,7 @@ def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
 
 
 async def profile() -> None:
-    """Calls of functions a request without a limit, by where they are, linker's beside the bare loop's."""
+    """Print function calls per request without a limit, by file, for linker and for the bare loop."""
     peers = ("bare aiohttp", "linker")
     with fast() as url:
         counted = [await run_peer(peer, url, NO_LIMIT_TARGETS[peer], "--no-limit", "--profile") for peer in peers]
@@ -157,7 +157,7 @@ async def profile() -> None:
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure, print and save the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"))

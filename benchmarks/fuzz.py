@@ -1,9 +1,9 @@
-"""The fuzzer: inputs bent at random, handed to whatever reads what others wrote; by a seed, so that each comes again.
+"""The fuzzer: gives randomly damaged inputs to everything that reads foreign data; a seed makes each repeatable.
 
     python benchmarks/fuzz.py --inputs 1000000 --seed 1
     python benchmarks/fuzz.py --seed 1 --surface tables --only 4711
 
-None may end in anything but linker's own errors, take longer than ten seconds, or be understood as something that a
+An input may only lead to linker's own errors. It must not take over ten seconds, nor be read as something that a
 plain reading of the same bytes does not say (`tests/support/hostile_inputs.py`, `tests/support/hostile_answers.py`).
 """
 
@@ -56,11 +56,11 @@ _SHARE: Final = 1000
 
 
 class _Hang(BaseException):
-    """An input takes too long."""
+    """An input took too long."""
 
 
 def main() -> None:
-    """Do it, and exit 1 where anything was found."""
+    """Run the fuzzer; exit with 1 if it found anything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -102,7 +102,7 @@ def _share(seed: int, name: str, numbers: range) -> tuple[str, int, list[str]]:
 
 
 def findings(seed: int, surface: Surface, numbers: Sequence[int]) -> Iterator[str]:
-    """What was found among some inputs of a surface, each with what it takes to have it again."""
+    """The failures among some inputs of a surface, each with the options that repeat it."""
     mutator = Mutator(surface.seeds)
     with _bounded(), tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         os.environ["XDG_STATE_HOME"] = folder
@@ -127,7 +127,7 @@ async def _awaited(result: Any) -> None:
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """An alarm for what hangs, and an end to memory."""
+    """Limit the time of an input and the memory of the process."""
 
     def hang(*_: object) -> NoReturn:
         raise _Hang(f"over {_LONGEST_S} s")

@@ -1,4 +1,4 @@
-"""100,000 jobs on 10,000 targets without a limit: one PUT a target, never two at once, memory flat past the batch.
+"""Runs 100,000 jobs on 10,000 targets without a rate limit: one PUT per target, never two at once, constant memory.
 
     python benchmarks/many_jobs.py [--jobs 100000] [--targets 10000]
 
@@ -26,7 +26,7 @@ from linker.sandbox import Sandbox
 
 
 def serve(pipe: multiprocessing.connection.Connection, features: int) -> None:
-    """Serve until told to stop; answer with what was counted."""
+    """Serve until asked to stop, then send the counts."""
 
     async def main() -> None:
         async with Sandbox(limits=[], features=features, records=1000) as sandbox:
@@ -48,13 +48,13 @@ def serve(pipe: multiprocessing.connection.Connection, features: int) -> None:
 
 
 def rss_mib() -> float:
-    """What this process holds now, in MiB (Linux)."""
+    """The memory of this process now, in MiB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 async def measure(url: str, records: list[str], jobs: int, targets: int, folder: Path) -> None:
-    """Run the batch and print what it took."""
+    """Run the batch and print time and memory."""
     source = folder / "jobs.jsonl"
     with source.open("wb") as file:
         for number in range(jobs):
@@ -85,7 +85,7 @@ async def measure(url: str, records: list[str], jobs: int, targets: int, folder:
 
 
 def main() -> None:
-    """Start the sandbox, measure, and show what it counted."""
+    """Start the sandbox, measure, and print its counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--targets", type=int, default=10_000)

@@ -1,9 +1,9 @@
-"""What names cost: a table of 100,000 records is read over the wire, and names are looked up in it.
+"""Measures what names cost: reads a table of 100,000 records from a sandbox and looks up names in it.
 
     python benchmarks/names.py --records 100000
 
-The sandbox is a process of its own, without a limit. Beside the memory of the table, how long a name takes that is
-there, and how long the nearest ones to a name take that is not.
+The sandbox runs in a process of its own, without a rate limit. Printed are the memory of the table, the time to find
+a name, and the time to find the nearest names to one that is missing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TABLE = (Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", "customers"),)
 
 
 async def read(url: str, *, traced: bool) -> tuple[RecordIndex, int, float]:
-    """The table, the requests that it took, and MB that it holds (traced) or else seconds."""
+    """Read the table: the index, the number of requests, and its MB if traced or else the seconds."""
     settings = Settings(base_url=url, rate=(), state_dir=None)
     limiter = RateLimiter.of(settings)
     async with SessionPool(settings, Token("sandbox"), limiter, asyncio.Event()) as pool:
@@ -47,7 +47,7 @@ async def read(url: str, *, traced: bool) -> tuple[RecordIndex, int, float]:
 
 
 def main() -> None:
-    """Measure, and print it."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="Read a large custom table, and look names up in it.")
     parser.add_argument("--records", type=int, default=100_000)
     count = parser.parse_args().records

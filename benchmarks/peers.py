@@ -1,9 +1,10 @@
-"""The same work by linker and by what people write instead: each peer is one function, run in a process of its own.
+"""The same work done by linker and by what people write instead: each peer is one function, run in its own process.
 
     python benchmarks/peers.py PEER URL TARGETS [--no-limit] [--profile]
 
-Links record 640362830 to the features PRJ1-1 to PRJ1-TARGETS, one PUT each, within 60/12s and 20/1s or without a limit,
-tries again what is answered 429, and prints what it took as JSON; profiled, the calls of functions by where they are.
+A peer links record 640362830 to the features PRJ1-1 to PRJ1-TARGETS with one PUT each, within 60/12s and 20/1s or
+without a limit, and repeats requests that got a 429. It prints its time and memory as JSON, or with --profile the
+function calls by file.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json
 
 
 def paths(targets: int) -> list[str]:
-    """What is to be PUT."""
+    """The paths of all features to write."""
     return [f"/api/v1/features/PRJ1-{number}" for number in range(1, targets + 1)]
 
 
 async def linker(url: str, targets: int, *, limited: bool) -> None:
-    """This project, from a job file to a results file, with its quota and its retry stage."""
+    """This project, from a job file to a results file, with its rate limiter and its retries."""
     from linker import Linker
 
     rates = tuple(f"{requests}/{seconds:g}s" for requests, seconds in LIMITS) if limited else ("1000000/1s",)
@@ -61,7 +62,7 @@ async def linker(url: str, targets: int, *, limited: bool) -> None:
 
 
 async def aiolimiters(url: str, targets: int, *, limited: bool) -> None:
-    """The naive limiter: one aiolimiter for each rate, by hand, and Retry-After slept out by whoever met it."""
+    """The naive limiter: one aiolimiter per rate; each task sleeps through the Retry-After that it got."""
     import aiohttp
     from aiolimiter import AsyncLimiter
 
@@ -112,7 +113,7 @@ async def aiometer(url: str, targets: int, *, limited: bool) -> None:
 
 
 async def stamina(url: str, targets: int, *, limited: bool) -> None:
-    """A stamina retry loop over a pool of connections: no limiter, the 429s say when."""
+    """A stamina retry loop over a pool of connections: no limiter, only reactions to 429s."""
     import aiohttp
     import stamina as retrying
 
@@ -137,7 +138,7 @@ async def stamina(url: str, targets: int, *, limited: bool) -> None:
 
 
 async def bare(url: str, targets: int, *, limited: bool) -> None:
-    """aiohttp on uvloop and nothing else: no limit, no second try, no results."""
+    """Only aiohttp on uvloop: no limit, no retries, no results."""
     import aiohttp
 
     del limited
@@ -164,7 +165,7 @@ PEERS: dict[str, tuple[Callable[..., Awaitable[None]], tuple[str, ...]]] = {
 
 
 def calls_by_part(profile: cProfile.Profile) -> Counter[str]:
-    """Calls of functions by linker's file or the library that they are in; built-in ones by who calls them."""
+    """Function calls by file of linker or by library; calls of built-in functions count for their caller."""
     counted: Counter[str] = Counter()
     for (path, _, _), (_, calls, _, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         if path != "~":
@@ -182,7 +183,7 @@ def _part(path: str) -> str:
 
 
 def main() -> None:
-    """One peer, once."""
+    """Run one peer once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("url")

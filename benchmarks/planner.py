@@ -1,9 +1,8 @@
-"""The planner's own cost: 1,000,000 jobs on 200,000 targets, read from a stand-in that answers from memory.
+"""Measures batch and reader alone: 1,000,000 jobs on 200,000 targets, read from a stand-in that answers from memory.
 
     python benchmarks/planner.py [--jobs 1000000] [--targets 200000] [--profile] [--memory]
 
-No sockets, no server: what is measured is the batch, the planner and the works that come of it. `--profile` and
-`--memory` show where time and memory go; either slows the rest down.
+There are no sockets and no server. `--profile` and `--memory` show where time and memory go; both slow the run down.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ RECORDS = [str(7_036_045_937_940_797_544 + number * 1_000_003) for number in ran
 
 
 def rss_mib() -> float:
-    """What this process holds now, in MiB (Linux)."""
+    """The memory of this process now, in MiB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
@@ -50,7 +49,7 @@ def filled(jobs: int, targets: int) -> Batch:
 
 
 async def planned(batch: Batch, targets: int) -> tuple[int, int]:
-    """Plan all of it; how many requests that took, and how many targets are to be written."""
+    """Plan the whole batch; return the number of requests and of targets to write."""
     requests = 0
     pages = -(-targets // PAGE_SIZE)
     held = {"customers": frozenset(RECORDS[:1])}
@@ -80,7 +79,7 @@ async def planned(batch: Batch, targets: int) -> tuple[int, int]:
 
 @contextmanager
 def profiled(wanted: bool, what: str) -> Iterator[None]:
-    """Print where the time went meanwhile."""
+    """Profile a block and print where the time went."""
     if not wanted:
         yield
         return
@@ -91,7 +90,7 @@ def profiled(wanted: bool, what: str) -> Iterator[None]:
 
 
 def print_memory(jobs: int) -> None:
-    """Print what is allocated now by the file that did it, and how much there was at most."""
+    """Print the memory allocated now by file, and the peak."""
     now, most = tracemalloc.get_traced_memory()
     print(
         f"\nwhat the batch keeps, by tracemalloc: {now / jobs:.0f} bytes a job, {most / 2**20:.0f} MiB at most so far"

@@ -1,4 +1,4 @@
-"""The plots of `make bench`: time against the bound, and arrivals a second with the limit drawn in."""
+"""Draws the plots of `make bench`: time compared with the bound, and arrivals per second compared with the limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLOURS = {
 
 
 def draw(measured: dict[str, Any], folder: Path) -> None:
-    """`time-by-window.svg` and `arrivals.svg`."""
+    """Write `time-by-window.svg` and `arrivals.svg`."""
     _times(measured["at_a_limit"], folder / "time-by-window.svg")
     _arrivals(measured["at_a_limit"], folder / "arrivals.svg")
 

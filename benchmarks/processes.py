@@ -1,9 +1,9 @@
-"""One to eight linkers on one account, started and killed at random: none is refused, all is used, nobody starves.
+"""Starts and kills one to eight linkers on one account at random: no 429, the whole limit used, none starved.
 
     python benchmarks/processes.py [--seconds 120] [--seed 1] [--window sliding]
 
-Real processes, a real sandbox that counts, 60/12s and 20/1s. The command exits 1 where the sandbox refused a request,
-where less than 95 % of its windows was used, or where a linker had less than half of its part over three windows.
+They are real processes, and a real sandbox counts, at 60/12s and 20/1s. The command exits with 1 if the sandbox refused
+a request, if less than 95 % of its windows was used, or if a linker had less than half of its part over three windows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST = 8
 
 
 async def start(url: str, token: str, jobs: Path, results: Path, state: Path) -> asyncio.subprocess.Process:
-    """A linker that writes blindly, for longer than it will live."""
+    """Start a linker that has more to write than its life allows, without reading first."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "linker", "run", str(jobs), "--blind", "--no-progress", "--log-level", "error"),
@@ -37,7 +37,7 @@ async def start(url: str, token: str, jobs: Path, results: Path, state: Path) ->
 
 
 async def measure(seconds: float, seed: int, window: str, folder: Path) -> bool:
-    """Start and kill for so long; print what the sandbox saw."""
+    """Start and kill linkers for so many seconds; print what the sandbox counted."""
     chance = random.Random(seed)
     async with Sandbox(limits=LIMITS, window=window, latency_ms=20, jitter_ms=20, keep_requests=True) as sandbox:
         running: dict[int, asyncio.subprocess.Process] = {}
@@ -81,7 +81,7 @@ async def measure(seconds: float, seed: int, window: str, folder: Path) -> bool:
 
 
 def main() -> None:
-    """Measure, and say whether it is as promised."""
+    """Measure; exit with 1 if a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,9 +1,9 @@
-"""How many requests a batch costs, against a script that reads and writes each target: counts, so they hold anywhere.
+"""Counts the requests of a batch, compared with a script that reads and writes each target: exact on any machine.
 
     python benchmarks/request_counts.py
 
-Each row runs on a sandbox of its own, without a limit and in this process; then the same batch runs again. The
-sandbox counts. Exit code 1 where a count is over its bound, or where the account does not hold what was asked.
+Each row runs on a sandbox of its own, in this process and without a rate limit; then the same batch runs again. The
+sandbox counts. The command exits with 1 if a count is over its bound, or the account does not hold what was asked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIELD = "customers"
 
 @dataclass(frozen=True)
 class Row:
-    """One batch on one account: what is in it, how much of it is to change, and what it may cost."""
+    """One batch on one account: its content, how much of it is to change, and its bounds."""
 
     work: str
     batch: Callable[[Account, list[str]], list[LinkJob]]
@@ -43,7 +43,7 @@ class Count:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All requests."""
         return self.lists + self.reads + self.writes
 
     def __str__(self) -> str:
@@ -56,12 +56,12 @@ class Count:
 
 
 def held(resource: Resource) -> list[str]:
-    """What a resource holds."""
+    """The links of a resource."""
     return [str(id) for id in resource.links.get(FIELD, ())]
 
 
 def some_to_change(kind: Kind, count: int) -> Callable[[Account, list[str]], list[LinkJob]]:
-    """All of a kind say their whole list; `count` of them, evenly spread, another than they hold."""
+    """A `replace` job for each target of a kind; `count` of them, evenly spread, change its list."""
 
     def batch(account: Account, customers: list[str]) -> list[LinkJob]:
         targets = account.listed(kind)
@@ -78,7 +78,7 @@ def some_to_change(kind: Kind, count: int) -> Callable[[Account, list[str]], lis
 
 
 def add_to_all(account: Account, customers: list[str]) -> list[LinkJob]:
-    """Every feature gets a customer more than it holds."""
+    """An `add` job for every feature."""
     return [
         LinkJob(target.reference, {FIELD: [next(id for id in customers if id not in held(target))]}, mode="add")
         for target in account.listed(Kind.FEATURE)
@@ -86,7 +86,7 @@ def add_to_all(account: Account, customers: list[str]) -> list[LinkJob]:
 
 
 def five(account: Account, customers: list[str]) -> list[LinkJob]:
-    """Five features, each on another page of the list, and none on its first."""
+    """Five features, each on a different page of the list, none on the first."""
     targets = account.listed(Kind.FEATURE)[1_999::2_000]
     return [LinkJob(target.reference, {FIELD: [customers[-1]]}) for target in targets]
 
@@ -101,7 +101,7 @@ ROWS = (
 
 
 async def measure(row: Row) -> tuple[int, Count, Count, list[str]]:
-    """The jobs of a row, what its run and the same run again cost, and what is wrong."""
+    """Run a row twice: its number of jobs, the requests of both runs, and what is wrong."""
     async with Sandbox(limits=[], records=100, linked=0.5, features=row.features, releases=row.releases) as sandbox:
         account = sandbox.account
         if row.releases:
@@ -131,7 +131,7 @@ async def measure(row: Row) -> tuple[int, Count, Count, list[str]]:
 
 
 async def run(aha: Linker, jobs: Sequence[LinkJob]) -> tuple[int, int]:
-    """Run a batch; the jobs linked and those unchanged."""
+    """Run a batch; return how many jobs were linked and how many unchanged."""
     run = aha.run(jobs)
     async for _ in run:
         pass
@@ -139,7 +139,7 @@ async def run(aha: Linker, jobs: Sequence[LinkJob]) -> tuple[int, int]:
 
 
 def counted(sandbox: Sandbox) -> Count:
-    """What a sandbox has counted so far; it must have let in nothing else."""
+    """The requests that a sandbox has counted; there must be no others."""
     stats = sandbox.stats
     count = Count(stats.lists.total(), stats.reads.total(), stats.writes.total())
     assert count.total == stats.requests, stats
@@ -155,7 +155,7 @@ def holds(account: Account, job: LinkJob) -> bool:
 
 
 async def measure_all() -> list[str]:
-    """Print the table; what is wrong in it."""
+    """Print the table; return what is wrong in it."""
     print("| work | a script today | linker, at most | linker, counted |")
     print("| --- | ---: | ---: | --- |")
     wrong: list[str] = []
@@ -168,7 +168,7 @@ async def measure_all() -> list[str]:
 
 
 def main() -> None:
-    """Measure, and say what is over its bound."""
+    """Measure; exit with 1 if a count is over its bound."""
     wrong = run_in_loop(measure_all())
     for mistake in wrong:
         print(mistake, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What it costs to go on: a results file of many lines is read, and a batch of as many jobs passes over all of them.
+"""Measures a resume: reads a results file of many lines, and skips all of them in a batch of as many jobs.
 
 python benchmarks/resume.py --jobs 1000000
 """
@@ -24,7 +24,7 @@ from linker.results.resume import read_done
 
 
 def write_results(path: Path, count: int) -> None:
-    """Lines as a run writes them, one a target."""
+    """Write lines as a run does, one for each target."""
     with path.open("wb") as file:
         for job in map(job_of, range(count)):
             changes = {"customers": FieldChange(list(job.links["customers"]), [])}
@@ -50,12 +50,12 @@ def job_of(number: int) -> Job:
 
 
 def rss_mib() -> float:
-    """The most memory that this process ever had."""
+    """The peak memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
-    """Measure, and print it."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="Read a results file, and pass over all of its jobs.")
     parser.add_argument("--jobs", type=int, default=1_000_000)
     count = parser.parse_args().jobs

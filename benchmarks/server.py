@@ -1,7 +1,7 @@
 """The accounts that benchmarks run on, each in a process of its own.
 
-`limited` serves sandboxes with a limit and answers with what they saw; `fast` serves one endpoint as quickly as Python
-can, 300 bytes an answer, so that the client is what is measured.
+`limited` serves sandboxes with a rate limit and returns what they counted. `fast` serves one endpoint as fast as Python
+can, with 300 bytes per answer, so that the client is what is measured.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Limited:
     urls: list[str]
 
     def seen(self) -> list[Seen]:
-        """What each of them has seen up to now."""
+        """What each sandbox has counted so far."""
         self._pipe.send("seen")
         seen: list[Seen] = self._pipe.recv()
         return seen
@@ -119,18 +119,18 @@ def _serve_fast(pipe: Connection) -> None:
 
 
 class _Fast(asyncio.Protocol):
-    """HTTP/1.1 as far as a PUT with a Content-Length needs it."""
+    """The part of HTTP/1.1 that a PUT with a Content-Length needs."""
 
     def __init__(self) -> None:
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """A client has connected."""
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by its type
 
     def data_received(self, data: bytes) -> None:
-        """Some of a request, all of it, or more."""
+        """Take a part of a request, a whole one, or several."""
         received = self._received + data
         while (end := received.find(_HEAD_END)) >= 0:
             head = received[:end]

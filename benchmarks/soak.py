@@ -1,19 +1,19 @@
-"""The soak: random batches, modes, faults, outside writers and `kill -9` at random instants, resumed until done.
+"""The soak: random batches, modes, faults, outside writers and `kill -9`, resumed until each batch is done.
 
     python benchmarks/soak.py --seconds 600 --seed 1
     python benchmarks/soak.py --kills 1000
 
 Each round has a sandbox of its own behind a proxy that breaks a share of the requests; `linker run --resume` is started
-as a process and killed, again and again, until it ends by itself. Then, without exception:
+as a process and killed, again and again, until it ends by itself. Then all of these must hold:
 
 * each job has exactly one last line, and none that the batch did not ask for;
 * no target whose jobs all had a good line when a run was killed was sent again by a later run;
-* the account holds what the formula says, but for what outside writers did;
+* the account holds what the formula says, except for what outside writers did;
 * the account's limits were never broken, and no target had two PUTs at once;
-* each name that the account did not have is one record by then, whatever was killed or lost while it was made;
-* the undo restores what was there, but for what outside writers did.
+* each name that the account did not have is exactly one record, whatever was killed or lost meanwhile;
+* the undo restores what was there, except for what outside writers did.
 
-A round that fails tells its seed, by which it can be played again: `--seed N --rounds 1`.
+A round that fails prints its seed, which repeats it: `--seed N --rounds 1`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _LIMIT: Final = (200, 1.0)
 
 @dataclass
 class Totals:
-    """What all rounds come to."""
+    """The totals of all rounds."""
 
     rounds: int = 0
     runs: int = 0
@@ -108,7 +108,7 @@ class Round:
         }
 
     def batch(self, records: list[str]) -> list[dict[str, Any]]:
-        """Jobs of all modes; what one gives to a field no other removes from it."""
+        """Jobs of all modes, without conflicts between adds and removes."""
         rng, jobs = self.random, list[dict[str, Any]]()
         halves = (records[: len(records) // 2], records[len(records) // 2 :])
         for id in self.ids:
@@ -123,7 +123,7 @@ class Round:
         return jobs
 
     async def play(self, totals: Totals, kills_left: int | None) -> None:
-        """The round. Raises `AssertionError` where a promise was broken."""
+        """Play the round. Raises `AssertionError` if a promise is broken."""
         rng = self.random
         count = rng.randint(5, 60)
         self.ids = [f"PRJ1-{number}" for number in range(1, count + 1)]
@@ -167,7 +167,7 @@ class Round:
         totals.kills += self.kills
 
     def write(self, jobs: list[dict[str, Any]]) -> None:
-        """The job file: some records by their names, those that are still to be made always."""
+        """Write the job file: some records by name, and all that are still to be created."""
         lines = (job | {"links": {name: self.told(ids) for name, ids in job["links"].items()}} for job in jobs)
         (self.folder / "links.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
 
@@ -176,7 +176,7 @@ class Round:
         return [{"name": self.names.get(id, id)} if by_name or not id.isdigit() else id for id in ids]
 
     async def colleague(self, sandbox: Sandbox) -> None:
-        """Somebody who edits the same targets, in a field that the batch does not ask of."""
+        """Edit the same targets, in a field that the batch does not use."""
         contracts = ids_of(sandbox, "contracts")
         while True:
             await asyncio.sleep(self.random.uniform(0.01, 0.2))
@@ -204,7 +204,7 @@ class Round:
         )
 
     async def run_until_done(self, sandbox: Sandbox, proxy: FaultProxy, totals: Totals, kills_left: int | None) -> None:
-        """Start, kill, start again: at an instant that is drawn, sometimes by a signal that lets it end in order."""
+        """Start, kill and start again, at random instants; sometimes with a signal that lets the run end in order."""
         rng = self.random
         most = rng.randint(0, 12) if kills_left is None else min(kills_left, 40)
         while True:
@@ -251,7 +251,7 @@ class Round:
         assert not again, again
 
     async def instant(self, process: asyncio.subprocess.Process) -> float:
-        """When to kill: some time after the results have grown, for a process takes its time to start."""
+        """Wait for the instant to kill: some time after the results have grown, because a process starts slowly."""
         size = self.size()
         for _ in range(200):
             if self.size() != size or process.returncode is not None or self.random.random() < 0.005:
@@ -263,7 +263,7 @@ class Round:
         return sum(path.stat().st_size for path in (self.results, journal_of(self.results)) if path.exists())
 
     def check(self, sandbox: Sandbox, jobs: list[dict[str, Any]], before: State) -> None:
-        """One last line a job, each well; the account as the formula has it."""
+        """Check that each job has one good last line, and that the account holds what the formula says."""
         last: dict[tuple[int, bytes], list[dict[str, Any]]] = defaultdict(list)
         data = self.results.read_bytes()
         assert data.endswith(b"\n")
@@ -305,7 +305,7 @@ def id_of(job: dict[str, Any]) -> str:
 
 
 def content_of(job: dict[str, Any]) -> bytes:
-    """What a job is known by."""
+    """What identifies a job across resumes."""
     links = {name: sorted(map(str, ids)) for name, ids in job["links"].items()}
     return orjson.dumps([job["id"], job["mode"], links, job["key"]], option=orjson.OPT_SORT_KEYS)
 
@@ -316,12 +316,12 @@ def ids_of(sandbox: Sandbox, table: str) -> list[str]:
 
 
 def customers(sandbox: Sandbox) -> list[Resource]:
-    """The records of the table that the batch is about."""
+    """The records of the table that the batch links to."""
     return [each for each in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD) if each.table == "customers"]
 
 
 def by_id(links: dict[str, list[str]], ids: dict[str, str]) -> dict[str, list[str]]:
-    """Links with the ids that the newcomers have got, sorted as results have them."""
+    """Links with the ids of the created records, sorted as in results."""
     return {
         name: sorted({ids.get(each, each) for each in records}, key=lambda id: (len(id), id))
         for name, records in links.items()
@@ -329,7 +329,7 @@ def by_id(links: dict[str, list[str]], ids: dict[str, str]) -> dict[str, list[st
 
 
 def formula(jobs: list[dict[str, Any]], before: State) -> State:
-    """(The union of the replace lists, or else what it holds) and the adds, without the removes."""
+    """(The union of the replace lists, or else the current list) and the adds, without the removes."""
     after = dict(before)
     for part in before:
         lists: dict[str, list[set[str]]] = defaultdict(list)
@@ -342,7 +342,7 @@ def formula(jobs: list[dict[str, Any]], before: State) -> State:
 
 
 async def soak(seed: int, *, seconds: float | None, rounds: int | None, kills: int | None) -> Totals:
-    """Rounds until the time is over, or so many were played, or so many runs were killed."""
+    """Play rounds until the time is over, or so many were played, or so many runs were killed."""
     totals, begun = Totals(), time.monotonic()
     while True:
         if seconds is not None and time.monotonic() - begun >= seconds:
@@ -362,7 +362,7 @@ async def soak(seed: int, *, seconds: float | None, rounds: int | None, kills: i
 
 
 def main() -> None:
-    """Soak, and print what it came to."""
+    """Run the soak and print its totals."""
     parser = argparse.ArgumentParser(description="Random batches, faults and kills, resumed until done and checked.")
     parser.add_argument("--seconds", type=float, help="how long, 600 where nothing else is said")
     parser.add_argument("--rounds", type=int, help="so many rounds")

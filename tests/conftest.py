@@ -12,14 +12,14 @@ from support.command import Command
 
 from linker.sandbox import Sandbox
 
-# how long an example takes, or takes to be made up, is the machine's business
+# examples may take long on a slow machine
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test's own state directory: its sandbox may get the port that another's had a moment ago."""
+    """A state directory for each test: its sandbox may get the port that another test's sandbox just had."""
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder
@@ -34,12 +34,12 @@ def fresh_structlog() -> Iterator[None]:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """An account without limits, with a hundred features and customers more than the document's."""
+    """An account without limits, with 100 features and customers in addition to the document's."""
     async with Sandbox(limits=[], features=100, records=100, keep_requests=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def command(tmp_path: Path, sandbox: Sandbox) -> Command:
-    """The command, told of the sandbox by its environment."""
+    """The command, with the sandbox's URL and token in its environment."""
     return Command(tmp_path, {"AHA_URL": sandbox.url, "AHA_TOKEN": sandbox.options.token})

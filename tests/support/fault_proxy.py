@@ -1,4 +1,4 @@
-"""A TCP proxy between linker and an account, which does to each request what it is told: real sockets, real faults."""
+"""A TCP proxy between linker and an account that breaks requests as a test asks: real sockets, real faults."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FAULTS: Final = (
 
 
 class FaultProxy:
-    """Passes requests on to a server, whole ones, and lets a fault befall those that it is told.
+    """Passes whole requests on to a server, and breaks those that a test chooses.
 
     `script` decides for the next requests, one by one; after that, `share` of them meet one of `faults`, by `seed`.
     """
@@ -84,11 +84,11 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     def script(self, *faults: str | bytes | None, stays: str | bytes | None = None) -> None:
-        """What befalls the next requests, and then all others. Bytes are an answer."""
+        """Set the faults of the next requests, and then of all others. Bytes stand for an answer."""
         self._script = deque(faults)
         self._stays = stays
 
@@ -202,7 +202,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """RST instead of a polite end."""
+    """Close a connection with RST."""
     connection = writer.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

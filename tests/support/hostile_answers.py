@@ -72,7 +72,7 @@ def _oracle_links(shown: Any) -> Any:
 
 
 def bodies(data: bytes, rng: random.Random, _: Path) -> None:
-    """Links are those that a plain reading finds, and a PUT is that and what is asked; else there is no answer."""
+    """Check that links are those of a plain reading, and that a PUT sends these plus what was asked."""
     reply = HttpAnswer(rng.choice(_STATUSES), CIMultiDict(), data, 0.0)
     kind = rng.choice((Kind.FEATURE, Kind.FEATURE, Kind.PRODUCT, Kind.CUSTOM_OBJECT_RECORD))
     page = rng.random() < 0.4
@@ -106,7 +106,7 @@ def bodies(data: bytes, rng: random.Random, _: Path) -> None:
 
 
 def _judged(answer: Answer) -> Any:
-    """What becomes of it; whatever is said of it can be shown."""
+    """The verdict on an answer; its message must be printable."""
     assert answer.message.isprintable()
     judged = verdict(answer, 1, 0, _HERE)
     if isinstance(judged, GiveUp):
@@ -116,7 +116,7 @@ def _judged(answer: Answer) -> Any:
 
 
 async def objects(data: bytes, rng: random.Random, _: Path) -> None:
-    """Definitions, tables, records, whose token it is: read, or refused in words; no record that is not there."""
+    """Check definitions, tables, records and the token's owner: read or refused, and never an invented record."""
 
     async def read(look: ReadRequest) -> Answer | GiveUp:
         try:
@@ -148,7 +148,7 @@ async def objects(data: bytes, rng: random.Random, _: Path) -> None:
 
 
 def headers(data: bytes, rng: random.Random, _: Path) -> None:
-    """Whatever they say: a limit that can be one, a wait that ends, or nothing."""
+    """Check that any headers give a possible limit, a finite wait, or nothing."""
     lines = data.decode("latin-1").splitlines()
     told = CIMultiDict((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
     now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -165,7 +165,7 @@ def headers(data: bytes, rng: random.Random, _: Path) -> None:
 
 
 async def limits(data: bytes, rng: random.Random, folder: Path) -> None:
-    """A rate limiter that reads them gives the next turn after a time that ends."""
+    """Check that a rate limiter that hears them gives the next permit after a finite time."""
     headers(data, rng, folder)
     lines = data.decode("latin-1").splitlines()
     told = CIMultiDict((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
@@ -176,7 +176,7 @@ async def limits(data: bytes, rng: random.Random, folder: Path) -> None:
 
 
 async def wire(data: bytes, rng: random.Random, _: Path) -> None:
-    """Bytes instead of HTTP: an answer, or a failure that is one of ours and can be shown."""
+    """Check that any bytes lead to an answer, or to one of linker's failures with a printable message."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -206,9 +206,9 @@ _TWO: Final = ("customers", "customers_table")
 
 
 async def runs(data: bytes, rng: random.Random, _: Path) -> None:
-    """Whole runs, checks and exports on an account whose answers are bent.
+    """Check whole runs, checks and exports on an account with damaged answers.
 
-    Each PUT is what its jobs and an answer before it come to.
+    Each PUT must follow from its jobs and an earlier answer.
     """
     shown: list[bytes] = []
     puts: list[tuple[str, dict[str, list[str]], int]] = []

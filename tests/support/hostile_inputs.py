@@ -41,7 +41,7 @@ _MATCHES: Final = (None, None, None, "name", "salesforce_id")
 
 @dataclass(frozen=True)
 class Surface:
-    """One door for hostile inputs. `check` gets a folder to write files to."""
+    """One place that reads foreign data. `check` gets a folder to write files to."""
 
     name: str
     seeds: Sequence[bytes]
@@ -61,12 +61,12 @@ def plainly(data: bytes) -> Any:
 
 
 def assert_printable(text: str) -> None:
-    """What people are told does nothing on their terminal."""
+    """Check that a message has no effect on a terminal."""
     assert text.isprintable(), text
 
 
 def assert_sound(entry: Entry) -> None:
-    """An entry that can be shown, counted and sent, if it is a job at all."""
+    """Check that an entry can be shown, counted and, if it is a job, sent."""
     said = entry.value
     if isinstance(said, Rejection):
         assert Error(said.type, said.message).message.isprintable()
@@ -97,7 +97,7 @@ def _record(value: Any, match: str | None) -> str | tuple[str, str]:
 
 
 def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
-    """One entry for each line, and no job that its line does not say."""
+    """Check that each line has one entry, and no job that its line does not say."""
     match = rng.choice(_MATCHES)
     entries = list(read_jsonl(BytesIO(data), "jobs", Reading(match=match)))
     lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip(b" \t\r\x0b\x0c")]
@@ -116,7 +116,7 @@ def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
 
 
 def tables(data: bytes, rng: random.Random, _: Path) -> None:
-    """No job with an id, a field or a name that does not stand in the file."""
+    """Check that no job has an id, a field or a name that the file does not have."""
     reading = Reading(empty_clears=rng.random() < 0.5, match=rng.choice(_MATCHES))
     columns = Columns({"id": "Ref", "record_names": "Account"}, {"field": "customers"}) if rng.random() < 0.2 else None
     try:
@@ -141,7 +141,7 @@ def tables(data: bytes, rng: random.Random, _: Path) -> None:
 
 
 def settings(data: bytes, rng: random.Random, folder: Path) -> None:
-    """Whatever stands in an option, in the environment or in a file of columns: settings, or a `UsageError`."""
+    """Check that any option, environment or columns file gives settings or a `UsageError`."""
     text = data.decode(errors="surrogateescape")
     try:
         _SETTINGS[rng.randrange(len(_SETTINGS))](text, folder)
@@ -216,7 +216,7 @@ _SETTINGS: Final[Sequence[Callable[[str, Path], object]]] = (
 
 
 async def kept_files(data: bytes, rng: random.Random, folder: Path) -> None:
-    """Results and a journal that somebody has touched: read, or refused; and no id but those that are ids."""
+    """Check that damaged results and journals are read or refused, without invalid ids."""
     results = folder / "links.results.jsonl"
     if rng.random() < 0.3:
         results.write_bytes(b"")

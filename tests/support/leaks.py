@@ -1,4 +1,4 @@
-"""What must not come out: a token and a proxy's password, and the search for them wherever they might."""
+"""The secrets that must not leak, a token and a proxy's password, and the search for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PASSWORD = "pr0xy-pa55w0rd"
 
 
 def assert_kept(*texts: object) -> None:
-    """Neither secret is in any of these, whole, in half, or as it stands in a Basic header."""
+    """Check that these contain no secret: neither whole, nor half, nor encoded as in a Basic header."""
     for each in texts:
         text = each if isinstance(each, str) else repr(each)
         for secret in (TOKEN, PASSWORD):
@@ -27,7 +27,7 @@ def assert_kept(*texts: object) -> None:
 
 
 def told_by(error: BaseException) -> Iterator[str]:
-    """All that an error can tell: itself, its traceback with what the frames' variables show, and its whole chain."""
+    """All text that an error can print: its message, its traceback with the frames' variables, and its whole chain."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

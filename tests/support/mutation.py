@@ -1,4 +1,4 @@
-"""Inputs bent at random, by a seed: what a broken program, a spreadsheet or an attacker might hand to linker."""
+"""Damages inputs at random, by a seed, as a broken program, a spreadsheet or an attacker might."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _DEEP: Final = (40, 126, 253, 254, 500, 1023, 1025, 20_000)
 
 
 class Mutator:
-    """Bends inputs of one kind.
+    """Damages inputs of one kind.
 
     Args:
-        seeds: inputs as they should be; one that is JSON is also bent as such, value by value.
+        seeds: valid inputs; JSON is also damaged value by value.
     """
 
     def __init__(self, seeds: Sequence[bytes]) -> None:
@@ -42,7 +42,7 @@ class Mutator:
         self._trees = [tree for tree in map(_tree, seeds) if tree is not None]
 
     def bent(self, rng: random.Random) -> bytes:
-        """One of the seeds, bent a few times."""
+        """One of the seeds, damaged a few times."""
         if self._trees and rng.random() < 0.5:
             data = _grown(rng, rng.choice(self._trees))
             if rng.random() < 0.7:

@@ -1,4 +1,4 @@
-"""Accounts whose lists are not what they should be, and what a sandbox was asked, told apart."""
+"""Damages the lists of a sandbox, and counts its requests by type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Page = dict[str, Any]
 
 
 def asked(sandbox: Sandbox) -> Counter[str]:
-    """Requests by what they are: `list`, `read` (a single GET), `write`. The sandbox must keep them."""
+    """The number of requests by type: `list`, `read` (a single GET), `write`. The sandbox must keep them."""
 
     def sort(method: str, query: str) -> str:
         return "write" if method == "PUT" else "list" if "page=" in query else "read"
@@ -55,7 +55,7 @@ def bend_pages(sandbox: Sandbox, bend: Callable[[int, list[Page], Page], None]) 
 
 
 def refuse_page(sandbox: Sandbox, number: int, refusal: Answer) -> None:
-    """Let one page of every list be answered so, however often it is asked for."""
+    """Answer one page of every list in this way, however often it is requested."""
     answer = sandbox._routes.answer
 
     def refusing(method: str, path: str, query: str, *rest: Any) -> Any:

@@ -1,6 +1,6 @@
-"""What a batch comes to, said by an oracle that is written from the contract, not from the code.
+"""The expected outcome of a batch, computed from the contract and not from the code.
 
-It goes field by field over plain sets, and finds what is incomplete by repeating itself until nothing changes.
+It goes over plain sets field by field, and finds incomplete lists by repeating until nothing changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIELDS: dict[Kind, tuple[str, ...]] = {
 
 
 def oracle(batch: list[dict[str, Any]], before: dict[tuple[str, str], set[str]]) -> tuple[list[str | None], Any]:
-    """The error of each line (None: it is done) and what the account holds then."""
+    """The error of each line (None if it is done), and what the account holds afterwards."""
     errors: list[str | None] = [None] * len(batch)
     mode = [line["mode"] or "replace" for line in batch]
     parts: list[set[tuple[str, str]]] = [{(line["id"], field) for field in line["links"]} for line in batch]
@@ -71,7 +71,7 @@ def after_of(
 
 
 def take_along(errors: list[str | None], mode: list[str], parts: list[set[tuple[str, str]]], starts: Any) -> None:
-    """Half a list never becomes the list: whoever replaces a field in which a lost line has a part is lost too."""
+    """An incomplete list is never sent: reject each `replace` of a field that a rejected line belongs to."""
     lost = {number for number, error in enumerate(errors) if error is not None and starts(number)}
     while True:
         also = {
@@ -87,7 +87,7 @@ def take_along(errors: list[str | None], mode: list[str], parts: list[set[tuple[
 
 
 def check(result: Result, line: dict[str, Any], before: dict[Any, set[str]], after: dict[Any, set[str]]) -> None:
-    """One result tells the truth about its fields."""
+    """Check that one result is true for its fields."""
     if result.error is not None:
         known = result.error.type == "bad_answer"
         assert result.status is (Status.FAILED if known else Status.REJECTED)

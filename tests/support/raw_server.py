@@ -1,4 +1,4 @@
-"""Real sockets for tests: a pool that is open, and a server that does with each request what it is told."""
+"""Real sockets for tests: an open pool, and a server that answers each request as a test asks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OK = page("200 OK", b'{"feature":{}}')
 
 
 def said(*answers: bytes) -> Answering:
-    """Say these in turn, whole requests in, bytes out; the last one for ever."""
+    """Answer whole requests with these bytes in turn; the last one repeats."""
     left = list(answers)
 
     async def answer(request: Arrived, writer: asyncio.StreamWriter) -> None:
@@ -129,7 +129,7 @@ async def opened(
     stop: asyncio.Event | None = None,
     **options: Any,
 ) -> AsyncIterator[SessionPool]:
-    """A pool of connections to `url`; without a limit, unless it is given a limiter."""
+    """A pool of connections to `url`; without a limit, unless it is given a rate limiter."""
     async with SessionPool(
         Settings(base_url=url, **options), Token(token), limiter or RateLimiter([]), stop or asyncio.Event()
     ) as pool:

@@ -1,4 +1,4 @@
-"""A target that refuses every PUT with a bad id in it, and what jobs on it come to: for tests of the mending."""
+"""A target that refuses every PUT with a bad id, and the expected outcome of its jobs: to test the blame search."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ASKED = st.lists(st.tuples(st.sampled_from(Mode), LINKS), min_size=2, max_size=7
 
 
 def wish_of(asked: Sequence[Asked]) -> DesiredState | None:
-    """What jobs of one target come to; None where some of them cannot be sent together."""
+    """The desired state of the jobs of one target; None if some of them cannot be sent together."""
     batch = Batch(Mode.REPLACE)
     for number, (mode, links) in enumerate(asked):
         batch.add(number, "f", number + 1, LinkJob("PRJ1-1", links, mode=mode))
@@ -58,7 +58,7 @@ def work_of(*asked: Asked, blind: bool = False) -> Work:
 
 
 def formula(jobs: Sequence[Job], holds: Links) -> dict[str, frozenset[str]]:
-    """What a target that held this holds once just these jobs are done: the design's formula."""
+    """What a target holds after just these jobs: the design's formula."""
     desired_states = desired_links(jobs)
     after: dict[str, frozenset[str]] = {}
     for field, ids in holds.items():
@@ -69,7 +69,7 @@ def formula(jobs: Sequence[Job], holds: Links) -> dict[str, frozenset[str]]:
 
 
 class Account:
-    """Holds what it is told, but takes no PUT with a bad id in it.
+    """Accepts every PUT without a bad id.
 
     `names`: how many of the bad ids its words name; 0: they are general. `chatty`: its words name numbers besides
     that are no ids. `shows`: its answers show the links.
@@ -92,7 +92,7 @@ class Account:
         """What each PUT that was taken found, and said."""
 
     def put(self, links: Links) -> str | None:
-        """None where a PUT is taken, else the server's words."""
+        """None if a PUT is accepted, else the server's message."""
         self.puts.append(links)
         found = sorted({id for ids in links.values() for id in ids & self.bad}, key=int)
         if found:
@@ -103,7 +103,7 @@ class Account:
         return None
 
     def answer(self, work: Work, now: float = 0.0) -> list[Any]:
-        """Answer what a work asks now."""
+        """Answer the current request of a work."""
         request = work.request(now)
         assert request is not None
         message = self.put(request.put) if request.put is not None else None
@@ -128,14 +128,14 @@ def drive(account: Account, work: Work, most: int = 400) -> list[Any]:
 
 
 def answer(account: Account, work: Work, times: int) -> None:
-    """Answer a work so often, no results to come of it yet."""
+    """Answer a work so many times; it must not have results yet."""
     for _ in range(times):
         assert account.answer(work) == []
     assert work.step is Step.WRITE
 
 
 def mend(account: Account, desired: DesiredState, before: Links | None) -> BlameSearch:
-    """Have the PUT of a wish refused, and mend it."""
+    """Refuse the PUT of a desired state, and let the blame search go to its end."""
     change = plan(desired, before)
     message = account.put(change.put)
     assert message is not None
@@ -150,7 +150,7 @@ def mend(account: Account, desired: DesiredState, before: Links | None) -> Blame
 
 
 def undone(holds: Links, results: Sequence[Result]) -> dict[str, frozenset[str]]:
-    """What is there once all that results tell of is taken back."""
+    """What the target holds after all changes in the results are undone."""
     left = dict(holds)
     for result in results:
         for field, did in (result.changes or {}).items():

@@ -32,7 +32,7 @@ ZANE: Final = "8397122"
 
 
 def eager(sandbox: Sandbox, **options: Any) -> Linker:
-    """A linker on a sandbox that neither paces itself nor waits long before it tries again; without a preflight."""
+    """A linker on a sandbox without pace or preflight, and with short waits before retries."""
     given: dict[str, Any] = {"rate": (), "backoff_base_s": 0.001, "backoff_cap_s": 0.01, "preflight": False}
     return Linker(url=sandbox.url, token=sandbox.options.token, **given | options)
 
@@ -43,7 +43,7 @@ async def results_of(run: Run) -> list[Result]:
 
 
 async def read_into(results: list[Result], run: AsyncIterable[Result]) -> None:
-    """Results as they come, up to whatever ends the run."""
+    """Collect results until the run ends, in whatever way."""
     async for result in run:
         results.append(result)  # noqa: PERF401  those before an error count too
 
@@ -54,7 +54,7 @@ def by_id(results: Iterable[Result]) -> dict[str | None, Result]:
 
 
 def written(sandbox: Sandbox) -> set[str]:
-    """The features that hold links."""
+    """The features that have links."""
     return {id for kind, id in sandbox.account.all_links() if kind is Kind.FEATURE}
 
 
@@ -81,6 +81,6 @@ def features(count: int, *ids: str) -> list[dict[str, Any]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let everything else go on until a state is reached."""
+    """Wait until a state is reached."""
     while not condition():  # noqa: ASYNC110  states in counters have no event
         await asyncio.sleep(0.001)

@@ -39,7 +39,7 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """Everything that was shown so far, with the terminal's line ends as plain ones."""
+        """All output so far, with plain line ends."""
         return self._screen.decode(errors="replace").replace("\r\n", "\n")
 
     async def shows(self, text: str) -> None:
@@ -50,11 +50,11 @@ class Terminal:
             await self._more.wait()
 
     def type(self, text: str) -> None:
-        """Type, as somebody who sits there."""
+        """Type a text."""
         os.write(self._end, text.encode())
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Send what Ctrl-C sends."""
         self._process.send_signal(signal.SIGINT)
 
     async def ended(self) -> int:
@@ -66,7 +66,7 @@ class Terminal:
         return await self._process.wait()
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Close the terminal and end the process."""
         asyncio.get_running_loop().remove_reader(self._end)
         os.close(self._end)
         if self._process.returncode is None:

@@ -1,7 +1,7 @@
 """An account and linkers on it without a network: everything waits on the virtual clock, nothing on a socket.
 
-What counts, refuses and tells is the sandbox's own limiter; what waits, sends and tries again is linker's own rate
-limiter and retry stage. Only the pool between them is ours: a request takes so long to get there, and so long back.
+The sandbox's own limiter counts and refuses; linker's own rate limiter and retries wait, send and repeat. Only the pool
+between them is a stand-in: each request takes a given time there and back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BODY = orjson.dumps({"feature": {"id": "1", "reference_num": "PRJ1-1", "custom_o
 
 
 class Account:
-    """The server's side: counts each request as it arrives, whoever it is from, and tells how it stands."""
+    """The server's side: counts each request as it arrives, whoever sent it, and reports its counts."""
 
     def __init__(self, rates: Sequence[Rate], window: str) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -42,7 +42,7 @@ class Account:
         """Ours that were not refused: when, and which linker's."""
 
     def others(self) -> None:
-        """Another client's request: whether it is refused is its own affair."""
+        """Count a request of another client, whether it is refused or not."""
         self._limiter.admit()
 
     def ours(self, linker: int) -> tuple[int, dict[str, str]]:
@@ -62,7 +62,7 @@ class Account:
         return 200, headers
 
     def over(self, rate: Rate) -> list[tuple[float, float]]:
-        """Where more of ours than a rate allows arrived: the first and the last of one too many within its seconds."""
+        """The first and last arrival of each group of our requests that exceeded a rate."""
         pairs = zip(self.arrivals, self.arrivals[rate.requests :], strict=False)
         return [(first, last) for first, last in pairs if first + rate.seconds > last]
 
@@ -98,7 +98,7 @@ class Pool:
 
 
 class Client:
-    """One linker: its rate limiter, and a retry stage that sends until there is an answer that counts."""
+    """One linker: its rate limiter, and retries until an answer counts."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""An event loop whose clock is ours: a wait costs no time, so hours of traffic pass in milliseconds.
+"""An event loop with a virtual clock: a wait takes no real time, so hours of traffic pass in milliseconds.
 
 Time stands still while there is anything to run, and jumps to the next timer when there is not. For pure
 asyncio code: no sockets, no threads, no subprocesses.
@@ -41,7 +41,7 @@ class _Selector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """See the module. `start` is what the clock shows first."""
+    """An event loop on virtual time, which begins at `start` seconds."""
 
     def __init__(self, start: float = 0.0) -> None:
         selector = _Selector()
@@ -55,13 +55,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. A timer fires when it is due and not a moment sooner."""
+        """Let virtual time pass; a timer never fires before it is due."""
         self._now += seconds
         self._clock_resolution = math.ulp(self._now)
 
 
 def run(main: Coroutine[Any, Any, T], start: float = 0.0) -> T:
-    """What a coroutine returns, run to its end on a virtual clock.
+    """Run a coroutine on a virtual clock and return its result.
 
     Raises:
         Stuck: it would never end.

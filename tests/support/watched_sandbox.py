@@ -1,4 +1,4 @@
-"""A sandbox that is watched request by request, with a colleague at work in it and lists that can be bent."""
+"""A sandbox that is watched request by request, while a colleague edits it and its lists can be damaged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PARTS: Final = [(id, name) for id, kind in TARGETS.items() for name in FIELDS[ki
 
 @dataclass
 class Edit:
-    """A colleague's deed: right before so many requests more, an id comes to a field of a target or goes from it."""
+    """A colleague's edit: before the request after so many more, an id is added to a field or removed."""
 
     at: int
     part: Part
@@ -54,7 +54,7 @@ class Edit:
 
 @dataclass
 class World:
-    """One sandbox for all examples, on a loop of its own, and what it is told for one of them."""
+    """One sandbox for all examples, on its own event loop, and the set-up of the current example."""
 
     sandbox: Sandbox
     runner: asyncio.Runner
@@ -74,19 +74,19 @@ class World:
         return {(id, name): set(links[id][name]) for id, name in PARTS}
 
     def set_state(self, state: State) -> None:
-        """Let the targets hold this, past the server."""
+        """Set what the targets hold, without a request."""
         for (id, name), ids in state.items():
             self.sandbox.account.set_links(TARGETS[id], id, name, ids)
 
     def forget(self) -> None:
-        """Begin to watch anew: no edits to come, nothing touched, shown or put yet."""
+        """Start over: no pending edits, and nothing recorded yet."""
         self.edits, self.requests = [], 0
         self.touched, self.shown, self.puts = set(), [], []
         self.sandbox.faults.clear()
         self.sandbox.stats.most_puts_at_once_on_a_target = 0
 
     def watch(self, method: str, path: str, body: bytes) -> None:
-        """Before a request is done: what the colleague does now, and what the request is."""
+        """Before a request is carried out: do the colleague's edits, and record the request."""
         self.requests += 1
         for edit in [each for each in self.edits if each.at == self.requests]:
             self.do(edit)
@@ -99,7 +99,7 @@ class World:
             self.puts.append((id, {key: set(ids) for key, ids in links.items()}, len(self.shown)))
 
     def do(self, edit: Edit) -> None:
-        """A colleague's deed."""
+        """Do one edit of the colleague."""
         id, name = edit.part
         record = self.records[edit.id]
         held = set(self.sandbox.account.links(TARGETS[id], id)[name])
