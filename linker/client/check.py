@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from linker.api.answers import Answer
@@ -13,10 +14,10 @@ from linker.api.headers import RateLimit
 from linker.api.lists import Listing
 from linker.api.requests import ME, PRODUCTS, ReadRequest
 from linker.batch.batch import Batch
-from linker.batch.merge import Dropped
 from linker.errors import Stopped, UsageError
 from linker.model.job import is_field
 from linker.model.target import Kind
+from linker.pipeline.intake import Intake
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.fields import Definition, Fields, read_fields
 from linker.records.preflight import Preflight
@@ -28,7 +29,7 @@ from linker.retry.verdict import GiveUp
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
-from linker.sources import Reading, Rejection, Source
+from linker.sources import Source
 from linker.text import plain
 
 __all__ = ["Check", "FileCheck", "LinkField", "checked"]
@@ -163,25 +164,18 @@ def _place(table: Listing, prefixes: Mapping[str, str]) -> str:
 
 async def _read_files(settings: Settings, read: Read, sources: Sequence[Source], fields: Fields | None) -> FileCheck:
     preflight, batch, rejected = Preflight(settings, read, fields), Batch(settings.mode), Summary()
-    jobs = 0
-    for source in sources:
-        async for entries in source.entries(Reading(settings.empty_clears, settings.match)):
-            for entry in await preflight.take(entries):
-                value = entry.value
-                if not isinstance(value, Rejection):
-                    batch.add(jobs, entry.source, entry.line, value)
-                else:
-                    rejected.add(Result.unread(jobs, entry, value))
-                    if value.target is not None:
-                        batch.add_dropped(value.target, Dropped(f"{entry.source} line {entry.line}", value.fields))
-                jobs += 1
+    intake = Intake(settings, sources, batch, preflight)
+    async with aclosing(intake.read()) as rejections:
+        async for results in rejections:
+            for result in results:
+                rejected.add(result)
     for job, error in batch.reject(await preflight.faults()):
         rejected.add(Result.rejected(job, error))
     targets = batch.targets
     for _, ill in batch.desired_states():
         for job, error in ill:
             rejected.add(Result.rejected(job, error))
-    return FileCheck(jobs, targets, preflight.names.new, rejected)
+    return FileCheck(intake.jobs, targets, preflight.names.new, rejected)
 
 
 def _text(value: object) -> str | None:

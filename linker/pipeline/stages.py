@@ -1,7 +1,7 @@
-"""The stages connected: sources ─▶ batch ─▶ planner ─▶ work queue ─▶ workers (quota, pool, verdict) ─▶ results.
+"""The stages of a run, connected: sources ─▶ batch ─▶ reader ─▶ work queue ─▶ workers ─▶ results.
 
 One `TaskGroup` owns every task. Draining and cancelling live here: a run that is stopped sends nothing new, lets
-what is under way end within `drain_s`, and writes its results; a job without a line has not been finished.
+requests in flight end within `drain_s`, and writes their results. A job without a result has not been finished.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from itertools import count
 
 from linker import log
 from linker.api.lists import Listing, PageRequest
 from linker.batch.batch import Batch
-from linker.batch.change import Intent
-from linker.batch.merge import DesiredState, Dropped, Job
 from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError, ungrouped
-from linker.model.target import Target
 from linker.pipeline.guard import Admission, Guard
+from linker.pipeline.intake import Intake
 from linker.pipeline.mirror import MIRROR, clears
 from linker.pipeline.reader import Snapshot, StateReader
+from linker.pipeline.resume import Resume
 from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import RateLimiter
@@ -29,16 +27,14 @@ from linker.records.create import RecordCreator
 from linker.records.names import NameResolver
 from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
-from linker.results.journal import OpenIntent
 from linker.results.result import Outcome, Result
-from linker.results.resume import EarlierRuns, read_done
 from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.sender import Sender
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
-from linker.sources import Reading, Rejection, Source
+from linker.sources import Source
 from linker.work.attempts import PageSeen, Step
 from linker.work.layout import Layout
 from linker.work.work import Work
@@ -65,8 +61,8 @@ class Pipeline:
 
     Args:
         deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
-        dry: plan only: no PUT is ever sent.
-        failed_only: do just the targets with a job that failed or was rejected in an earlier run of the results file.
+        dry: plan only; no PUT is ever sent.
+        failed_only: do only the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
     """
 
@@ -88,30 +84,25 @@ class Pipeline:
         self._sources = sources
         self._file = results
         self._dry = dry
-        self._mirrored = (Listing.parse(settings.mirror[0]), settings.mirror[1]) if settings.mirror else None
-        self._failed_only = failed_only
-        self._left: dict[Target, OpenIntent] = {}
-        self._settled: set[Target] = set()  # of these, the targets whose results are in the file after all
-        self._done = EarlierRuns()
-        self._change_numbers = count()
         self._blind = settings.blind and not dry  # a plan is what is read
-        self._stop = asyncio.Event()
-        self._pool = SessionPool(settings, token, limiter, self._stop)
-        self._batch = Batch(settings.mode)
-        self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
-        self._jobs = 0
-        self._untold = 0  # lines that do not tell their target
-        self._read = False
-        self._started = asyncio.get_running_loop().time()
-        self._why_stopped: Stopped | None = None
+        self._mirrored = (Listing.parse(settings.mirror[0]), settings.mirror[1]) if settings.mirror else None
         self._log = log.get_logger()
+        self._started = asyncio.get_running_loop().time()
+        self._is_read = False
+        self._stop = asyncio.Event()
+        self._why_stopped: Stopped | None = None
+        self._pool = SessionPool(settings, token, limiter, self._stop)
+        self._sender = Sender(settings, self._pool, limiter, self.stop)
+        self._preflight = Preflight(settings, self._sender.fetch)
+        self._creator = RecordCreator(self._preflight.names, self._sender)
+        self._batch = Batch(settings.mode)
+        self._intake = Intake(settings, sources, self._batch, self._preflight)
+        self._resume = Resume(failed_only=failed_only)
+        self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
         self.summary = Summary(results.path if results is not None else None)
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
-        self._sender = Sender(settings, self._pool, limiter, self.stop)
-        self._preflight = Preflight(settings, self._sender.fetch)
-        self._creator = RecordCreator(self._preflight.names, self._sender)
         self._layout = Layout()
         self._workers = Workers(
             self._sender,
@@ -133,7 +124,7 @@ class Pipeline:
         return self._preflight.names
 
     def stop(self, why: Stopped | None = None) -> None:
-        """Send nothing new; what is under way ends, and the run with it. With `why`, the run raises that then."""
+        """Send nothing new. The run ends when the requests in flight have ended; it raises `why` then, if given."""
         self._why_stopped = self._why_stopped or why
         self.summary.stopped = True
         self._stop.set()
@@ -146,21 +137,20 @@ class Pipeline:
         self.stop(error)
 
     def progress(self) -> Progress:
-        """A look at the run."""
-        now = asyncio.get_running_loop().time()
+        """Return how far the run is."""
         return Progress(
-            read=self._read,
-            jobs=self._jobs,
+            read=self._is_read,
+            jobs=self._intake.jobs,
             targets=self._batch.targets,
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
             paused_s=self._limiter.paused_s,
             outage=self._sender.breaker.is_open,
-            elapsed_s=now - self._started,
+            elapsed_s=asyncio.get_running_loop().time() - self._started,
         )
 
     async def run(self) -> None:
-        """Do it.
+        """Do the whole batch.
 
         Raises:
             UsageError: a source, the scope or the results file cannot be used; nothing was written.
@@ -204,7 +194,7 @@ class Pipeline:
             await writer
 
     async def _drain(self, stages: asyncio.Task[None]) -> None:
-        """When the run is stopped, give what is under way its time."""
+        """When the run is stopped, let requests in flight end within `drain_s`."""
         await self._stop.wait()
         self._log.info(log.STOPPING, under_way=self._queue.stats().unfinished, drain_s=self._settings.drain_s)
         await asyncio.wait({stages}, timeout=self._settings.drain_s)
@@ -219,10 +209,10 @@ class Pipeline:
             if self._stop.is_set():
                 return
             feeding = group.create_task(self._feed(group))
-            halting = group.create_task(self._halt(feeding))
+            halt = group.create_task(self._halt(feeding))
             await self._workers.run(min(self._settings.concurrency, max(1, self._batch.targets)), group)
             feeding.cancel()
-            halting.cancel()
+            halt.cancel()
 
     async def _halt(self, stage: asyncio.Task[None]) -> None:
         """When the run is stopped, end a stage that brings new work, and give up the work that waits."""
@@ -231,75 +221,40 @@ class Pipeline:
         await self._workers.leave_waiting()
 
     async def _read_input(self) -> None:
-        """Read all input: a batch is declarative, and nothing is sent before its last line is known."""
+        """Read all input. A batch is declarative, so nothing is sent before its last line is known."""
         if self._file is not None and self._file.resume:
-            await self._resume(self._file)
-        reading = Reading(self._settings.empty_clears, self._settings.match)
-        for source in self._sources:
-            async for entries in source.entries(reading):
-                unread: list[Outcome] = []
-                for entry in await self._preflight.take(entries):
-                    number, self._jobs = self._jobs, self._jobs + 1
-                    if not isinstance(entry.value, Rejection):
-                        self._batch.add(number, entry.source, entry.line, entry.value)
-                        continue
-                    unread.append(Result.unread(number, entry, entry.value))
-                    if entry.value.target is not None:
-                        place = f"{entry.source} line {entry.line}"
-                        self._batch.add_dropped(entry.value.target, Dropped(place, entry.value.fields))
-                    else:
-                        self._untold += 1
-                await self._writer.take(unread)
+            await self._resume.read(self._file)
+        async with aclosing(self._intake.read()) as rejected:
+            async for results in rejected:
+                await self._writer.take([*results])
         if self._mirrored is not None:
             await self._mirror(*self._mirrored)
-        if self._done.lines:
-            self.summary.passed_over = await asyncio.to_thread(self._batch.skip, self._is_done)
-            self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=len(self._left))
+        if self._resume.has_results:
+            self.summary.passed_over = await asyncio.to_thread(self._batch.skip, self._resume.is_done)
+            left_open = len(self._resume.left_open)
+            self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=left_open)
         if self._batch.targets and (faults := await self._preflight.faults()):
             await self._writer.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])
         for source in self._sources:
             if source.changed():
                 self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
-        self._read = True
+        self._is_read = True
         self._layout.defined = self._preflight.names.fields is not None
-        self._log.info(log.BATCH_READ, jobs=self._jobs, targets=self._batch.targets)
-
-    async def _resume(self, file: ResultsFile) -> None:
-        """Learn what earlier runs have done."""
-        self._done = await asyncio.to_thread(read_done, file.path)
-        if self._failed_only and not self._done.lines:
-            raise UsageError(f"--failed-only: {file.path} has no results of an earlier run")
-        self._change_numbers = count(self._done.next_change)
-        file.run = self._done.last_run + 1 if self._done.lines else 0
-        self._left = dict(file.left)
-
-    def _is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
-        if self._failed_only:
-            return not self._done.failed(target)
-        if not self._done.holds(target, jobs):
-            return False
-        if (left := self._left.get(target)) is not None:
-            if not self._done.wrote(target, left.run):
-                return False
-            self._settled.add(target)
-        return True
+        self._log.info(log.BATCH_READ, jobs=self._intake.jobs, targets=self._batch.targets)
 
     async def _mirror(self, scope: Listing, field: str) -> None:
-        """Add a clear for each target of the scope that the file does not name."""
-        if self._untold:
-            lines = "1 line does" if self._untold == 1 else f"{self._untold:,} lines do"
+        """Add a job that clears the field for each target of the scope that the sources do not name."""
+        count = self._intake.without_target
+        if count:
+            lines = "1 line does" if count == 1 else f"{count:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
         await self._preflight.check_field(scope.kind, field)
-        added = [job async for job in clears(self._batch, scope, field, self._sender.fetch, self._is_open)]
-        for job in added:
-            self._batch.add(self._jobs, MIRROR, None, job)
-            self._jobs += 1
-
-    def _is_open(self, target: Target) -> bool:
-        return target in self._left or self._done.failed(target)
+        jobs = [job async for job in clears(self._batch, scope, field, self._sender.fetch, self._resume.is_open)]
+        for job in jobs:  # not before all are known: the batch decides which are named
+            self._intake.add(MIRROR, None, job)
 
     async def _feed(self, owner: asyncio.TaskGroup) -> None:
-        """From the batch to the queue: what is seen together is counted together, before its first PUT."""
+        """Read the current state of all targets, and put the works into the queue."""
         reader = StateReader(self._batch, self._sender.fetch, self._queue, owner)
         async with aclosing(reader.snapshots(blind=self._blind)) as groups:
             async for group in groups:
@@ -307,10 +262,11 @@ class Pipeline:
                 if self._admission.full:
                     break
         if self._file is not None and not self._admission.full:  # now no target comes back by its other name
-            self._file.journal.settle(self._settled)
+            self._file.journal.settle(self._resume.settled)
         self._queue.close()
 
     async def _take_in(self, group: list[Snapshot]) -> None:
+        """Plan the targets that were read together, and let the guard count all of them before their first PUT."""
         now = asyncio.get_running_loop().time()
         outcomes: list[Outcome] = []
         works: list[Work] = []
@@ -324,10 +280,10 @@ class Pipeline:
             work = Work(
                 snapshot.desired,
                 max_age_s=self._settings.max_age,
-                number_change=self._change_numbers.__next__,
+                number_change=self._resume.change_numbers.__next__,
                 blind=self._blind,
                 dry=self._dry,
-                left=self._left_of(snapshot.desired),
+                left=self._resume.intent(snapshot.desired),
                 defined=self._layout.defined,
             )
             if snapshot.error is not None:
@@ -344,14 +300,3 @@ class Pipeline:
         for work in await self._admission.admit(works):
             if work.step is not None:
                 await self._queue.put(work)
-
-    def _left_of(self, desired: DesiredState) -> Intent | None:
-        """The last PUT that an earlier run has left open, by whichever name of the target."""
-        if not self._left:
-            return None
-        names = {desired.target, *(job.target for job in desired.jobs)}
-        name = next((name for name in reversed(self._left) if name in names), None)
-        if name is None:
-            return None
-        self._settled.discard(name)
-        return self._left[name].intent

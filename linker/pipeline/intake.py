@@ -1,0 +1,63 @@
+"""Reads all sources into the batch: their jobs, and what the lines that are rejected keep from being written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from linker.batch.batch import Batch
+from linker.batch.merge import Dropped
+from linker.model.job import LinkJob
+from linker.records.preflight import Preflight
+from linker.results.result import Result
+from linker.settings import Settings
+from linker.sources import Reading, Rejection, Source
+
+__all__ = ["Intake"]
+
+
+class Intake:
+    """Reads the sources of one batch, and numbers the jobs.
+
+    Args:
+        preflight: replaces the names of records by their ids.
+    """
+
+    def __init__(self, settings: Settings, sources: Sequence[Source], batch: Batch, preflight: Preflight) -> None:
+        self._reading = Reading(settings.empty_clears, settings.match)
+        self._sources = sources
+        self._batch = batch
+        self._preflight = preflight
+        self.jobs = 0
+        """Jobs and rejected lines so far."""
+        self.without_target = 0
+        """Rejected lines that do not say which target they are for."""
+
+    async def read(self) -> AsyncGenerator[list[Result], None]:
+        """Read everything, and yield the results of rejected lines.
+
+        Raises:
+            UsageError: a source cannot be used.
+            Stopped: the records of a table cannot be read.
+        """
+        for source in self._sources:
+            async for entries in source.entries(self._reading):
+                rejected: list[Result] = []
+                for entry in await self._preflight.take(entries):
+                    if isinstance(entry.value, Rejection):
+                        rejected.append(Result.unread(self.jobs, entry, entry.value))
+                        self._drop(f"{entry.source} line {entry.line}", entry.value)
+                        self.jobs += 1
+                    else:
+                        self.add(entry.source, entry.line, entry.value)
+                yield rejected
+
+    def add(self, source: str, line: int | None, job: LinkJob) -> None:
+        """Add one job to the batch."""
+        self._batch.add(self.jobs, source, line, job)
+        self.jobs += 1
+
+    def _drop(self, place: str, rejection: Rejection) -> None:
+        if rejection.target is not None:
+            self._batch.add_dropped(rejection.target, Dropped(place, rejection.fields))
+        else:
+            self.without_target += 1
