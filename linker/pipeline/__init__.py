@@ -1,1 +1,1 @@
-"""The stages of a run, connected: read jobs, compare, guard, write, record results."""
+"""The stages of a run: input, reader, guard, work queue, workers."""

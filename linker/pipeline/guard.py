@@ -1,4 +1,4 @@
-"""What may be written: the guard, a budget of links taken away, and the pilot, a number of targets changed."""
+"""Decides what may be written: the guard limits the links that are removed, the pilot the targets that are changed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from linker.work.work import Work
 __all__ = ["ALWAYS_LET_THROUGH", "Admission", "Guard"]
 
 ALWAYS_LET_THROUGH: Final = 100
-"""Removals of which the guard never asks, where no number was given."""
+"""So many removals need no consent if `--max-removals` is not given."""
 
 
 class Guard:
-    """A running budget of removals: a number, or the larger of 100 and half of the links read so far.
+    """Counts removals against a budget: a given number, or the larger of 100 and half of the links read so far.
 
-    The removals of a page are counted before its first PUT, so that a file which would empty an account is
-    noticed while the account is whole.
+    The removals of a page are counted before its first PUT, so that a file that would empty an account is noticed
+    before anything is written.
+
+    Args:
+        most: the budget, None for the default.
+        lifted: allow everything.
     """
 
     def __init__(self, most: int | None, *, lifted: bool = False) -> None:
@@ -37,35 +41,35 @@ class Guard:
 
     @property
     def lifted(self) -> bool:
-        """Everything is let through."""
+        """Whether everything is allowed."""
         return self._lifted
 
     @property
     def budget(self) -> int:
-        """Removals that are let through."""
+        """How many removals are allowed so far."""
         return self._most if self._most is not None else max(ALWAYS_LET_THROUGH, self.read // 2)
 
     def count(self, removals: int, read: int) -> bool:
-        """Count removals that are about to be written and links that were read; whether they are let through."""
+        """Count removals that are about to be written and links that were read; return whether they are allowed."""
         self.removals += removals
         self.read += read
         return self._lifted or not removals or self.removals <= self.budget
 
     def lift(self) -> None:
-        """Let everything through from now on: somebody has said so."""
+        """Allow everything from now on, after somebody has agreed."""
         self._lifted = True
 
     def stopped(self, written: bool) -> TooManyRemovals:
-        """The error of a run that goes no further."""
+        """Return the error of the run that this guard stops."""
         return TooManyRemovals(self.removals, self.read, self.budget, written=written)
 
 
 class Admission:
-    """Lets works through to their PUT, or not.
+    """Decides which works may be written.
 
     Args:
         confirm: asked with the removals and the links read when the budget is used up.
-        stop: called with the error of a run that goes no further.
+        stop: called with the error if the run must not go on.
     """
 
     def __init__(
@@ -85,10 +89,10 @@ class Admission:
         self._asking = asyncio.Lock()
         self._changing = 0
         self.full = False
-        """The pilot is over: what is not admitted yet never will be."""
+        """Whether the pilot (`limit`) is over: a work that is not admitted yet never will be."""
 
     async def admit(self, works: list[Work]) -> list[Work]:
-        """The works that may go on: all but those at their PUT that guard or pilot do not let through."""
+        """Return the works that may go on: all but those whose PUT the guard or the pilot does not allow."""
         planned = [work for work in works if work.step is Step.WRITE]
         if not await self._guarded(planned, sum(work.pending.links_read for work in works if not work.admitted)):
             return []
@@ -104,14 +108,14 @@ class Admission:
         return [work for work in works if work.admitted or work.step is not Step.WRITE]
 
     async def _guarded(self, planned: list[Work], read: int) -> bool:
-        """Count removals against the budget; where it is used up, somebody says to go on or the run stops."""
+        """Count removals, and return whether they are allowed; beyond the budget, ask, or stop the run."""
         removals = sum(work.pending.removals - work.charged for work in planned)
         for work in planned:
             work.charged = work.pending.removals
         if self._guard.count(removals, read):
             return True
         async with self._asking:
-            if self._guard.lifted:  # said while this one waited
+            if self._guard.lifted:  # somebody agreed while this call waited
                 return True
             if self._stopped:
                 return False

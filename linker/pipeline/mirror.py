@@ -1,4 +1,4 @@
-"""The mirror: a file that is the whole truth for one field of a scope clears the field of what it does not name."""
+"""Finds what `--mirror` clears: a field of all targets in a scope that the batch does not name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linker.retry.verdict import GiveUp
 __all__ = ["MIRROR", "clears"]
 
 MIRROR = "--mirror"
-"""What a clear's result line has as its source."""
+"""The source in the results of these jobs."""
 
 
 async def clears(
@@ -29,13 +29,16 @@ async def clears(
     fetch: Fetch,
     is_open: Callable[[Target], bool],
 ) -> AsyncIterator[LinkJob]:
-    """A clear for each target of the scope that holds something in the field and that the batch does not name.
+    """Yield a job that clears the field for each target of the scope that has links in it and is not in the batch.
 
-    So is one that holds nothing where an earlier run of the results file has not ended with it (`is_open`).
-    Nothing is yielded before every target that the batch names there has been seen under both of its names.
+    Nothing is yielded before every target of the batch that may be in the scope has been seen under both of its names.
+
+    Args:
+        scope: the list whose targets are mirrored.
+        is_open: whether an earlier run began with a target and did not succeed; such a target is cleared again.
 
     Raises:
-        UsageError: the scope or a target that the batch names cannot be read, so nothing may be cleared.
+        UsageError: the scope, or a target of the batch, cannot be read, so nothing may be cleared.
     """
     unnamed: dict[str, str] = {}  # numeric id -> the name to write it by
     unseen = {target for target in batch.all_targets() if target.kind is scope.kind and _may_be_in(scope, target)}
@@ -61,7 +64,7 @@ async def clears(
 
 
 def _may_be_in(scope: Listing, target: Target) -> bool:
-    """Whether a target may stand in the scope, as far as its name tells."""
+    """Whether a target may be in the scope, judging by its name."""
     if not scope.parent or scope.parent.isdigit() or target.id.isdigit():
         return True
     return target.id.startswith(f"{scope.parent}-")

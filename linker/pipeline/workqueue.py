@@ -1,7 +1,7 @@
-"""The work queue: bounded, closable, retries ahead of new work.
+"""The work queue: bounded and closable; retries go ahead of new work.
 
-An item stays in the queue's count from `put` to `done`, wherever it is meanwhile: so the bound holds for what is
-in work and what waits for a retry too, and the queue knows by itself when there is nothing left to come.
+An item counts from `put` to `done`, wherever it is meanwhile. So the bound includes items in work and items that wait
+for a retry, and the queue knows when nothing more can come.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """A look at a queue: what waits for a worker, and all that is not done."""
+    """How many items wait for a worker, and how many are not done."""
 
     waiting: int
     unfinished: int
 
 
 class WorkQueue(Generic[T]):
-    """Items on their way to the workers, at most `maxsize` of them not done.
+    """Items on their way to the workers, of which at most `maxsize` are not done.
 
     Example:
         >>> await queue.put(item)
-        >>> queue.close()  # nothing new; the iteration ends when all is done
+        >>> queue.close()  # the iteration ends when all items are done
         >>> async for item in queue:
         ...     queue.done()  # or queue.again(item)
     """
@@ -38,9 +38,9 @@ class WorkQueue(Generic[T]):
         self._new: deque[T] = deque()
         self._again: deque[T] = deque()
         self._maxsize = maxsize
-        self._low = maxsize - max(1, maxsize // 10)  # who waits for room is woken for some at once
+        self._low = maxsize - max(1, maxsize // 10)  # `put` is woken once for several places
         self._room = asyncio.Event()
-        self._ready = asyncio.Semaphore(0)  # a permit for each item that waits, and one for ever at the end
+        self._ready = asyncio.Semaphore(0)  # one permit for each item that waits, and one that stays at the end
         self._taken = asyncio.Event()
         self._unfinished = 0
         self._closed = False
@@ -50,7 +50,7 @@ class WorkQueue(Generic[T]):
         return f"<WorkQueue {self.stats().waiting} waiting, {self._unfinished} unfinished{state}>"
 
     def stats(self) -> QueueStats:
-        """How the queue stands now."""
+        """Return how full the queue is now."""
         return QueueStats(self.waiting, self._unfinished)
 
     @property
@@ -59,13 +59,13 @@ class WorkQueue(Generic[T]):
         return len(self._new) + len(self._again)
 
     async def low(self, fewer_than: int) -> None:
-        """Wait until fewer items than that wait for a worker."""
+        """Wait until fewer items than `fewer_than` wait for a worker."""
         while self.waiting >= fewer_than:
             self._taken.clear()
             await self._taken.wait()
 
     async def put(self, item: T) -> None:
-        """Add new work, once there is room for it. A queue that is closed by then takes nothing in."""
+        """Add a new item once there is room. If the queue is closed by then, the item is not added."""
         while self._unfinished >= self._maxsize and not self._closed:
             self._room.clear()
             await self._room.wait()
@@ -76,26 +76,26 @@ class WorkQueue(Generic[T]):
         self._ready.release()
 
     def again(self, item: T) -> None:
-        """Put an item back that was taken, ahead of all that is new."""
-        if self._unfinished:  # else the queue was dropped meanwhile
+        """Put an item that was taken back into the queue, ahead of all new ones."""
+        if self._unfinished:  # 0 after `drop`
             self._again.append(item)
             self._ready.release()
 
     def done(self) -> None:
-        """An item that was taken needs no more work."""
+        """Count an item that was taken as done."""
         self._unfinished -= 1
         if self._unfinished <= self._low:
             self._room.set()
         self._end_if_done()
 
     def close(self) -> None:
-        """Nothing new comes; the iteration ends when all that was put is done."""
+        """Take no new items; the iteration ends when all items are done."""
         self._closed = True
         self._room.set()
         self._end_if_done()
 
     def drop(self) -> list[T]:
-        """Close, and give up what waits: a run that is stopped takes up nothing more. What is in work may come back."""
+        """Close the queue, and return the items that wait. Items in work may still be put back."""
         self._closed = True
         waiting = [*self._again, *self._new]
         self._again.clear()
@@ -119,5 +119,5 @@ class WorkQueue(Generic[T]):
             return self._again.popleft()
         if self._new:
             return self._new.popleft()
-        self._ready.release()  # the end is for every worker
+        self._ready.release()  # so that every worker sees the end
         raise StopAsyncIteration

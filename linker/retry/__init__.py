@@ -1,1 +1,1 @@
-"""Whether a request is sent again, after how long, and when linker gives up."""
+"""Whether a request is sent again, and when: verdict, backoff, circuit breaker, and the sender that uses them."""

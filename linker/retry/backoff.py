@@ -1,4 +1,4 @@
-"""The waiting room of the retry stage: what waits here holds no worker, no connection and no place in the quota."""
+"""Holds what waits for its next try, without a worker, a connection or a turn of the rate limiter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Backoff(Generic[T]):
-    """Items until they are due, then back to where they came from.
+    """Keeps items until they are due, then gives each to `due`.
 
     Example:
         >>> backoff = Backoff(queue.again)
@@ -35,18 +35,18 @@ class Backoff(Generic[T]):
         return len(self._heap)
 
     def wait(self, item: T, seconds: float) -> None:
-        """Let an item wait, from now."""
+        """Let an item wait for so long from now."""
         heapq.heappush(self._heap, (asyncio.get_running_loop().time() + seconds, next(self._order), item))
         self._sooner.set()
 
     def drop(self) -> list[T]:
-        """Give up what waits, in the order in which it would have been due."""
+        """Stop waiting, and return the items in the order in which they would have been due."""
         waiting = [item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2])]
         self._heap.clear()
         return waiting
 
     async def run(self) -> None:
-        """Send back what is due, until cancelled."""
+        """Give away what is due, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             while self._heap and self._heap[0][0] <= loop.time():

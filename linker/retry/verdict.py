@@ -1,7 +1,7 @@
-"""Again, and after how long? Pure functions of what came back and of how often it was tried.
+"""Decides whether a request is sent again, and when, from its reply and from how often it was tried. Pure.
 
-Exponential backoff with full jitter: before try n + 1 the wait is anything from nothing to
-`min(backoff_cap_s, backoff_base_s * 2 ** (n - 1))`, so that works that failed together do not come back together.
+Exponential backoff with full jitter: the wait before try n + 1 is random, between 0 and
+`min(backoff_cap_s, backoff_base_s * 2 ** (n - 1))`, so that requests that failed together do not come back together.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class Accept(msgspec.Struct, frozen=True):
 
 
 class Again(msgspec.Struct, frozen=True, gc=False):
-    """Try again after anything between `least_s` and `most_s` seconds; this try has used up an attempt."""
+    """Try again after a random time from `least_s` to `most_s` seconds. This try has used up an attempt."""
 
     least_s: float
     most_s: float
 
 
 class Pause(msgspec.Struct, frozen=True, gc=False):
-    """The whole account has to wait so long (429, or longer than `max_wait`); no attempt is used up."""
+    """Let the whole run wait for so long (a 429, or any wait beyond `max_wait`). No attempt is used up."""
 
     seconds: float
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """It will not be tried again."""
+    """Do not try again."""
 
     error: Error
     http_status: int | None
@@ -57,7 +57,12 @@ Verdict: TypeAlias = Accept | Again | Pause | GiveUp
 
 
 def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Verdict:
-    """What becomes of a request after its `attempt`-th try (from 1) and its `refusal`-th 429 in a row (from 0)."""
+    """Return what follows from the reply to a request.
+
+    Args:
+        attempt: how many tries have counted, this one included.
+        refusal: how many 429s in a row came before this reply.
+    """
     if isinstance(reply, RequestFailed):
         if attempt < settings.attempts:
             return Again(0.0, backoff_s(attempt, settings))
@@ -68,7 +73,7 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
     if status == 429 and refusal < settings.refusals:
         if reply.retry_after_s is None:
             return Pause(backoff_s(refusal + 1, settings))
-        # refused again after the wait that was asked for: whoever else uses the account needs longer than that
+        # refused again after the wait that the account asked for: other clients use up the limit
         return Pause(max(reply.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
     if status in _TRANSIENT and (reply.retry_after_s or 0.0) > settings.max_wait:
         return Pause(reply.retry_after_s or 0.0)
@@ -81,7 +86,7 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
 
 
 def backoff_s(attempt: int, settings: Settings) -> float:
-    """The longest wait after the `attempt`-th try: it doubles from `backoff_base_s` up to `backoff_cap_s`."""
+    """Return the longest wait after the `attempt`-th try: it doubles from `backoff_base_s` up to `backoff_cap_s`."""
     return float(min(settings.backoff_cap_s, settings.backoff_base_s * 2.0 ** min(attempt - 1, 64)))
 
 

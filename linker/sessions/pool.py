@@ -1,8 +1,8 @@
-"""The pool of sessions: aiohttp's connections, leased, and the one file that knows its errors.
+"""The pool of aiohttp connections to one account.
 
-To hold a lease is to hold a connection: there are never more leases than connections, so nothing waits in
-aiohttp's own queue behind the quota. One session of forty connections does what forty sessions of one do for
-a fifth less CPU, so a pool has one.
+A request takes a lease first, then a turn of the rate limiter. There are never more leases than connections, so no
+request waits in aiohttp's own queue after its turn has come. One session with forty connections does the same as forty
+sessions with one, for a fifth less CPU, so a pool has one session.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from linker.settings import Settings
 __all__ = ["SessionPool"]
 
 _LARGEST: Final = 16 * 2**20
-"""Bytes of an answer: a page of 200 targets with a thousand links each has a tenth of that."""
+"""Most bytes of an answer. A page of 200 targets with a thousand links each has a tenth of that."""
 
 _OUT_OF_DESCRIPTORS: Final = (
     "no more connections can be opened: too many open files; raise the limit (ulimit -n) or lower --concurrency"
 )
 
 _LATE_S: Final = 2.0
-"""A time-out that comes so much later than it is due is that of a process that was stopped, not of the account. aiohttp
-itself rounds one of over 5 s up to a whole second of the clock."""
+"""A time-out that comes so much later than it is due was caused by a suspended process, not by the account. aiohttp
+itself rounds time-outs of over 5 s up to a whole second."""
 
 _NO_MAIL: Final = "disable_mailers=true"
-"""Keeps a write from mailing the watchers, third parties say; the vendor does not document it."""
+"""Keeps a write from mailing the watchers, according to third parties; the vendor does not document it."""
 
 _HEADERS: Final = {
     hdrs.ACCEPT: "application/json",
@@ -54,7 +54,7 @@ _USER_AGENT: Final = f"aha-linker/{__version__}"
 class _SendOnce:
     """Keeps aiohttp from sending a request again by itself when a kept-alive connection drops.
 
-    Such a re-send would be counted by the account and by nobody here; the retry stage sends again, in its turn.
+    The account would count that request, and the rate limiter would not. `Sender` sends it again in its turn.
     """
 
     __slots__ = ("_sent",)
@@ -72,11 +72,14 @@ class _SendOnce:
 
 
 class SessionPool:
-    """Connections to one account; each request takes a lease, then its turn, and leaves.
+    """The connections of one run to one account.
+
+    Args:
+        stop: set when the run is being stopped; nothing is sent from then on.
 
     Example:
-        >>> async with SessionPool(settings, token, quota, stop) as pool:
-        ...     reply = await pool.send("GET", "/api/v1/features/PRJ1-1")
+        >>> async with SessionPool(settings, token, limiter, stop) as pool:
+        ...     answer = await pool.send(lambda now: Request(target))
     """
 
     def __init__(self, settings: Settings, token: Token, limiter: RateLimiter, stop: asyncio.Event) -> None:
@@ -99,7 +102,7 @@ class SessionPool:
             timeout=aiohttp.ClientTimeout(
                 total=settings.timeout_s,
                 sock_connect=settings.connect_timeout_s,
-                # a timer of its own for each request: only where it would end one sooner
+                # costs a timer for each request, so it is set only if it can be the first to end one
                 sock_read=settings.read_timeout_s if settings.read_timeout_s < settings.timeout_s else None,
             ),
             headers={hdrs.USER_AGENT: _USER_AGENT},
@@ -167,7 +170,7 @@ class SessionPool:
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """An answer's body, decompressed. Raises `BadAnswer` for one that is too long; the rest of it is not read."""
+    """Return an answer's body, decompressed. Raises `BadAnswer` if it is too long; the rest is not read."""
     part = await response.content.readany()
     parts, size = [part], len(part)
     while not response.content.at_eof() and size <= _LARGEST:

@@ -1,6 +1,7 @@
-"""The token: what is sent to the account, and to nobody else. What holds one cannot show it by accident.
+"""The token, which is sent to the account and to nobody else.
 
-Neither its `repr` nor a frame's variables nor a pickle has it; the one way to the text is the header that it goes in.
+It cannot be shown by accident: its `repr`, the variables of a frame and a pickle do not contain it. Only the value of
+the `Authorization` header does.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from linker.errors import UsageError
 __all__ = ["Token"]
 
 _LONGEST: Final = 4096
-"""Characters: Aha!'s API keys have 64, an OAuth2 token some hundred; a server takes no header of over 8 KB."""
+"""Characters. Aha!'s API keys have 64, OAuth2 tokens a few hundred; servers refuse headers of over 8 KB."""
 
 _SECRET_FROM: Final = 16
-"""Length from which it is looked for in answers: a short word (a sandbox's) may be part of an id."""
+"""Characters from which a token is removed from answers. A shorter one, as of a sandbox, may be part of an id."""
 
 _INSTEAD: Final = "[token]"
 
 
 class Token:
-    """An API key or an OAuth2 token of the account, or what somebody took for one: `check()` tells.
+    """An API key or an OAuth2 token of the account. `check()` finds out if it cannot be one.
 
     Example:
         >>> Token("0123456789abcdef")
@@ -38,7 +39,7 @@ class Token:
 
     @classmethod
     def of(cls, token: str | Token | None) -> Token:
-        """The token that a program gives, as text or as one."""
+        """Return the token that a program gives, as text or as a `Token`."""
         return token if isinstance(token, Token) else cls(token)
 
     def __bool__(self) -> bool:
@@ -51,9 +52,9 @@ class Token:
         raise TypeError("a token is neither pickled nor copied; make the Linker where it is used")
 
     def check(self) -> None:
-        """Raise `UsageError` where it is none that could be sent; the message does not repeat it.
+        """Raise `UsageError` if it is missing or cannot be sent; the message does not repeat it.
 
-        Not when it is made: whoever reports errors with the variables of their frames finds a `Token` there by now.
+        The constructor does not check: an error report that shows the variables of frames would show the text.
         """
         if not self.__text:
             raise UsageError("a token is needed: an API key of the account (Settings, Personal, Developer in Aha!)")
@@ -63,17 +64,17 @@ class Token:
 
     @property
     def authorization(self) -> str:
-        """The value of the request's `Authorization`."""
+        """The value of the `Authorization` header."""
         return f"Bearer {self.__text}"
 
     def kept_out_of(self, body: bytes) -> bytes:
-        """A body without the token, which a proxy's error or a debugging page may repeat."""
+        """Return a body without the token, which a proxy's error or a debugging page may repeat."""
         if len(self.__text) < _SECRET_FROM:
             return body
         return body.replace(self.__text.encode(), _INSTEAD.encode())
 
     def kept_out_of_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """The same of an answer's headers."""
+        """Return the headers of an answer without the token."""
         if len(self.__text) < _SECRET_FROM or self.__text not in "\n".join(headers.values()):
             return headers
         hidden = ((name, value.replace(self.__text, _INSTEAD)) for name, value in headers.items())
