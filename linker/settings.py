@@ -5,19 +5,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
+from linker.disk.lines import Durability
 from linker.disk.state import state_dir
 from linker.errors import InvalidJob, UsageError
 from linker.model.job import Mode, is_field, parse_mode
 
-if TYPE_CHECKING:
-    from linker.disk.lines import Durability
-
-__all__ = ["DEFAULT_RATES", "PACE_ALONE", "Rate", "Settings", "base_url", "is_loopback"]
+__all__ = ["DEFAULT_RATES", "PACE_ALONE", "RUN_OPTIONS", "Rate", "Settings", "base_url", "is_loopback"]
 
 _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 _ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
@@ -60,6 +58,9 @@ PACE_ALONE: Final = 0.6
 DEFAULT_RATES: Final = (Rate(300, 60.0), Rate(20, 1.0))
 
 
+_OF_RUN: Final = {"of_run": True}
+"""A setting that belongs to a run; all others belong to the account and hold for each of its runs."""
+
 _BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = (
     (("concurrency", "attempts", "refusals", "queue_size", "limit"), lambda value: value >= 1, "1 or more"),
     (
@@ -86,43 +87,43 @@ class Settings:
     base_url: str
     """Scheme, host and port of the account, without a path's last slash; see `base_url()`."""
 
-    mode: Mode = Mode.REPLACE
+    mode: Mode = field(default=Mode.REPLACE, metadata=_OF_RUN)
     """What a job does that does not say; `replace` is what the API itself does."""
 
-    empty_clears: bool = False
+    empty_clears: bool = field(default=False, metadata=_OF_RUN)
     """An empty `record_ids` cell clears the field. Off: an empty column must not clear ten thousand lists."""
 
-    match: str | None = None
+    match: str | None = field(default=None, metadata=_OF_RUN)
     """The field of their table by which records are told, instead of by their ids; None: `name`, where one is given."""
 
-    table: tuple[str, ...] = ()
+    table: tuple[str, ...] = field(default=(), metadata=_OF_RUN)
     """The table that a field links to, `customers=PRJ1/customers`; several for one field are read as one."""
 
-    create_missing: bool = False
+    create_missing: bool = field(default=False, metadata=_OF_RUN)
     """Create the records whose names the table does not have. Off: a slip of the pen would become a record."""
 
-    preflight: bool = True
+    preflight: bool = field(default=True, metadata=_OF_RUN)
     """Look at the field definitions first: what is no link field is rejected instead of being sent in vain."""
 
-    no_mail: bool = False
+    no_mail: bool = field(default=False, metadata=_OF_RUN)
     """Ask Aha! with each write not to mail the watchers (`disable_mailers=true`)."""
 
-    blind: bool = False
+    blind: bool = field(default=False, metadata=_OF_RUN)
     """Write without reading first. Off: what is already so costs no PUT, and each result shows its `before`."""
 
-    max_age: float = 60.0
+    max_age: float = field(default=60.0, metadata=_OF_RUN)
     """Seconds: how old what was read may be when it is written; older, it is read again first."""
 
-    max_removals: int | None = None
+    max_removals: int | None = field(default=None, metadata=_OF_RUN)
     """Links that a run may take away; None: the larger of 100 and half of the links read so far."""
 
-    yes: bool = False
+    yes: bool = field(default=False, metadata=_OF_RUN)
     """Take away as many links as the files ask for."""
 
-    limit: int | None = None
+    limit: int | None = field(default=None, metadata=_OF_RUN)
     """Change so many targets only: a pilot."""
 
-    mirror: tuple[str, str] | None = None
+    mirror: tuple[str, str] | None = field(default=None, metadata=_OF_RUN)
     """Scope and field of which the batch is the whole truth: (`feature:PRJ1`, `customers`)."""
 
     rate: tuple[Rate, ...] = DEFAULT_RATES
@@ -167,7 +168,7 @@ class Settings:
     drain_s: float = 10.0
     """What requests under way get to end in when a run is stopped."""
 
-    durability: Durability = "fsync"
+    durability: Durability = field(default="fsync", metadata=_OF_RUN)
     """What results and journal survive once they are said to be on disk: `flush` the end of the process, `fsync` a
     loss of power."""
 
@@ -219,6 +220,10 @@ class Settings:
                 windows = max(windows - 1, windows * PACE_ALONE if rate.seconds == shortest else 0.0)
             least_s = max(least_s, rate.seconds * windows)
         return least_s
+
+
+RUN_OPTIONS: Final = frozenset(field.name for field in fields(Settings) if field.metadata == _OF_RUN)
+"""The settings that a run may have differently from its account."""
 
 
 def _tables(table: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:

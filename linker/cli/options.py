@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,7 +18,6 @@ from click.core import ParameterSource
 from linker import log
 from linker.cli.token import token_of
 from linker.errors import UsageError
-from linker.model.job import Mode
 from linker.sessions.token import Token
 from linker.settings import DEFAULT_RATES, Settings, base_url, is_loopback
 from linker.sources import Columns, JobFile
@@ -34,12 +34,32 @@ __all__ = [
     "pace_options",
     "progress_options",
     "results_options",
+    "setting",
     "takes_access",
 ]
 
-_SETTINGS: Final = frozenset(each.name for each in fields(Settings)) - {"mirror"}
+_FIELDS: Final = {field.name: field for field in fields(Settings)}
+_TYPES: Final = get_type_hints(Settings)
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def setting(name: str, **options: Any) -> Callable[[F], F]:
+    """The option of a setting, with the name, the default and the choices of its field in `Settings`.
+
+    Args:
+        options: what else `click.option` takes: `help`, `metavar`, and `type` for the bounds that the help shows.
+    """
+    flag, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
+    if isinstance(default, bool):
+        return click.option(f"{flag}/--no-{flag[2:]}" if default else flag, is_flag=True, default=default, **options)
+    if isinstance(default, tuple):
+        return click.option(flag, multiple=True, **options)
+    if isinstance(default, Enum):
+        options["type"], default = click.Choice(list(map(str, type(default)))), str(default)
+    elif get_origin(_TYPES[name]) is Literal:
+        options["type"] = click.Choice(get_args(_TYPES[name]))
+    return click.option(flag, default=default, show_default=default is not None, **options)
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -62,30 +82,21 @@ account_options = _all(
         type=click.Path(path_type=Path),
         help="Holds the token, for its owner's eyes only; without it AHA_TOKEN does. A token is never an argument.",
     ),
-    click.option(
-        "--insecure-http", is_flag=True, help="Send the token in clear, to an http:// URL of another machine."
-    ),
+    setting("insecure_http", help="Send the token in clear, to an http:// URL of another machine."),
 )
 
 batch_options = _all(
-    click.option(
-        "--mode",
-        type=click.Choice([mode.value for mode in Mode]),
-        default="replace",
-        show_default=True,
-        help="What a job does that does not say.",
-    ),
-    click.option("--empty-clears", is_flag=True, help="An empty record_ids cell of a CSV clears the field."),
+    setting("mode", help="What a job does that does not say."),
+    setting("empty_clears", help="An empty record_ids cell of a CSV clears the field."),
     click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
-    click.option(
-        "--match",
+    setting(
+        "match",
         metavar="FIELD",
         help="Records are told by what this field of their table holds, name or a CRM's own id, not by their ids.",
     ),
-    click.option(
-        "--table",
+    setting(
+        "table",
         metavar="FIELD=PRODUCT/TABLE",
-        multiple=True,
         help="The table that a field links to: customers=PRJ1/customers; repeatable.",
     ),
     click.option(
@@ -108,30 +119,18 @@ batch_options = _all(
         type=click.Path(path_type=Path),
         help="A TOML file of [columns] and [set].",
     ),
-    click.option(
-        "--preflight/--no-preflight", default=True, help="Look at the account's field definitions first. Default: on."
-    ),
+    setting("preflight", help="Look at the account's field definitions first. Default: on."),
 )
 
-create_option = click.option(
-    "--create-missing", is_flag=True, help="Create the records whose names their table does not have, first."
-)
+create_option = setting("create_missing", help="Create the records whose names their table does not have, first.")
 
-mail_option = click.option(
-    "--no-mail", is_flag=True, help="Ask Aha! not to mail watchers of what is written (third-party word)."
-)
+mail_option = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")
 
 results_options = _all(
     click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, start anew."),
     click.option("--resume", is_flag=True, help="Go on from the results file, if there is one: what is done stays."),
     click.option("--failed-only", is_flag=True, help="Resume just the targets with a job that failed or was rejected."),
-    click.option(
-        "--durability",
-        type=click.Choice(["flush", "fsync"]),
-        default="fsync",
-        show_default=True,
-        help="What results survive at once: flush the end of the process, fsync a loss of power.",
-    ),
+    setting("durability", help="What results survive at once: flush the end of the process, fsync a loss of power."),
 )
 
 mirror_options = _all(
@@ -147,42 +146,24 @@ mirror_options = _all(
 )
 
 pace_options = _all(
-    click.option(
-        "--rate",
+    setting(
+        "rate",
         metavar="N/SECONDSs",
-        multiple=True,
         help=f"Requests that may leave in a time; repeatable. Default: {' and '.join(map(str, DEFAULT_RATES))}.",
     ),
-    click.option(
-        "--share",
+    setting(
+        "share",
         metavar="PART",
         type=click.FloatRange(0, 1, min_open=True),
-        default=1.0,
-        show_default=True,
         help="Take that part of the rates at most: 0.5 leaves half to others.",
     ),
-    click.option(
-        "--pace",
-        type=click.Choice(["burst", "even"]),
-        default="burst",
-        show_default=True,
-        help="even spreads the slowest rate too: one request each 200 ms.",
-    ),
-    click.option("--concurrency", metavar="N", type=int, default=40, show_default=True, help="Connections in all."),
-    click.option(
-        "--attempts",
-        metavar="N",
-        type=int,
-        default=6,
-        show_default=True,
-        help="Tries of one request, the first included.",
-    ),
-    click.option(
-        "--max-wait",
+    setting("pace", help="even spreads the slowest rate too: one request each 200 ms."),
+    setting("concurrency", metavar="N", help="Connections in all."),
+    setting("attempts", metavar="N", help="Tries of one request, the first included."),
+    setting(
+        "max_wait",
         metavar="S",
         type=click.FloatRange(min=0),
-        default=600.0,
-        show_default=True,
         help="Seconds of Retry-After, or of an outage, that are sat out; after more the run stops, exit 3.",
     ),
 )
@@ -237,19 +218,19 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         account: str | None,
         url: str | None,
         token_file: Path | None,
-        rate: tuple[str, ...],
         log_level: str,
         progress: bool = True,
         **options: Any,
     ) -> Any:
         del log_level  # it took effect when it was parsed
-        given = {name: options.pop(name) for name in _SETTINGS & options.keys()}
         if "mirror" in options:
-            given["mirror"] = _mirror(**{name: options.pop(name) for name in ("mirror", "scope", "field")})
+            options["mirror"] = _mirror(options["mirror"], options.pop("scope"), options.pop("field"))
         if "column" in options:
-            told = (options.pop(name) for name in ("column", "constant", "columns_file"))
-            options["columns"] = Columns.parse(*told)
-        access = Access(settings_of(account, url, rate, **given), token_of(token_file), progress)
+            options["columns"] = Columns.parse(*map(options.pop, ("column", "constant", "columns_file")))
+        settings = {name: options.pop(name) for name in _FIELDS.keys() & options.keys()}
+        if not settings["rate"]:
+            del settings["rate"]
+        access = Access(settings_of(account, url, **settings), token_of(token_file), progress)
         return function(access=access, **options)
 
     return gathered
@@ -263,18 +244,17 @@ def _mirror(mirror: bool, scope: str | None, field: str | None) -> tuple[str, st
     return None
 
 
-def settings_of(account: str | None, url: str | None, rate: tuple[str, ...], **others: Any) -> Settings:
-    """The settings that options come to. What is given on the command line goes before the environment.
+def settings_of(account: str | None, url: str | None, **others: Any) -> Settings:
+    """The settings that the options amount to. The command line takes precedence over the environment.
 
     Raises:
-        UsageError: they make no sense.
+        UsageError: a value cannot be used, or no account is given.
     """
     source = click.get_current_context().get_parameter_source
     if source("account") is ParameterSource.COMMANDLINE and source("url") is not ParameterSource.COMMANDLINE:
         url = None
     base = base_url(account, url)
-    rates: dict[str, Any] = {"rate": rate} if rate else {}
-    return Settings(base_url=base, proxy=_proxy_of(base), **rates, **others)
+    return Settings(base_url=base, proxy=_proxy_of(base), **others)
 
 
 def _proxy_of(url: str) -> str | None:

@@ -19,6 +19,7 @@ from linker.cli.options import (
     pace_options,
     progress_options,
     results_options,
+    setting,
     takes_access,
 )
 from linker.cli.output import show_summary
@@ -73,24 +74,20 @@ linker undo RESULTS.
 @batch_options
 @create_option
 @mail_option
-@click.option(
-    "--blind", is_flag=True, help="Write without reading first: half the requests, no `before`, no `unchanged`."
-)
-@click.option(
-    "--max-removals",
+@setting("blind", help="Write without reading first: half the requests, no `before`, no `unchanged`.")
+@setting(
+    "max_removals",
     metavar="N",
     type=click.IntRange(min=0),
     help="Stop before more links than that are taken away. Default: the larger of 100 and half of those read.",
 )
-@click.option("--yes", is_flag=True, help="Take away as many as the files ask for.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
+@setting("yes", help="Take away as many as the files ask for.")
+@setting("limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
 @mirror_options
-@click.option(
-    "--max-age",
+@setting(
+    "max_age",
     metavar="S",
     type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
     help="Seconds that what was read may be old when it is written.",
 )
 @pace_options

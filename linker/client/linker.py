@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from linker.api.lists import Listing
 from linker.client.check import Check, checked
@@ -24,16 +24,9 @@ from linker.results.file import ResultsFile
 from linker.results.summary import Summary
 from linker.results.undo import UndoFile
 from linker.sessions.token import Token
-from linker.settings import Settings, base_url
+from linker.settings import RUN_OPTIONS, Settings, base_url
 
 __all__ = ["Linker", "link"]
-
-_RUN_OPTIONS: Final = frozenset(
-    {
-        *("blind", "create_missing", "durability", "empty_clears", "limit", "match", "max_age", "max_removals"),
-        *("mirror", "mode", "no_mail", "preflight", "table", "yes"),
-    }
-)
 
 
 class Linker:
@@ -174,7 +167,7 @@ class Linker:
                 yield job
 
     def _with(self, options: dict[str, Any], jobs: Jobs | None = None) -> Settings:
-        unknown = options.keys() - _RUN_OPTIONS
+        unknown = options.keys() - RUN_OPTIONS
         if unknown:
             raise TypeError(f"unknown options of a run: {', '.join(sorted(unknown))}")
         if isinstance(jobs, UndoFile):  # the account has taken its fields before
