@@ -1,4 +1,4 @@
-"""What an answer is taken for: links, messages, waits; and what passes for none."""
+"""What an answer means: links, messages and waits, or nothing valid."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def reply(status: int, body: object = b"", **headers: str) -> HttpAnswer:
-    """What came back; a body that is no bytes is sent as JSON."""
+    """A reply; a body that is not bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     return HttpAnswer(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), raw, 1.5)
 
 
 def understand(reply: HttpAnswer, request: Request) -> Answer:
-    """What a reply to a request is taken for."""
+    """Parse the reply to a request."""
     return request.understand(reply)
 
 
 def shown(links: object) -> dict[str, Any]:
-    """A feature's answer that shows these links."""
+    """The answer of a feature with these links."""
     return {"feature": {"id": "7", "reference_num": "PRJ1-1", "custom_object_links": links}}
 
 
@@ -66,7 +66,7 @@ def entry(key: object, ids: object) -> dict[str, Any]:
 def test_links_are_what_the_answer_shows_and_none_where_it_shows_none(
     body: object, links: dict[str, set[str]] | None
 ) -> None:
-    """Ids become exact strings; a key that is left out or null proves nothing and is not an empty list."""
+    """Ids become exact strings; a missing or null key proves nothing and is not an empty list."""
     expected: Links | None = None if links is None else {field: frozenset(ids) for field, ids in links.items()}
     for request in (READ, WRITE):
         answer = understand(reply(200, body), request)
@@ -101,13 +101,13 @@ def test_links_are_what_the_answer_shows_and_none_where_it_shows_none(
     ids=repr,
 )
 def test_links_of_another_shape_never_pass_for_fewer_links(links: object) -> None:
-    """What is not understood is an error: an empty list made of it would have all links taken away."""
+    """An unknown shape is an error: taken for an empty list, it would lead to the removal of links."""
     with pytest.raises(BadAnswer, match="links that are not understood"):
         understand(reply(200, shown(links)), READ)
 
 
 def test_a_bare_id_that_no_number_of_json_holds_exactly_is_an_error() -> None:
-    """An integer above 2^64 has lost its digits in decoding; it must not become another record's id."""
+    """An integer above 2^64 loses digits in decoding, and must not become another record's id."""
     body = b'{"feature":{"custom_object_links":[{"key":"customers","record_ids":[98765432109876543210987]}]}}'
     with pytest.raises(BadAnswer, match="not understood"):
         understand(reply(200, body), READ)
@@ -130,7 +130,7 @@ def test_a_bare_id_that_no_number_of_json_holds_exactly_is_an_error() -> None:
     ],
 )
 def test_a_200_that_is_none_of_ahas_is_a_bad_answer_that_shows_itself(body: object, said: str) -> None:
-    """A proxy's page, half a body, another resource: to be tried again, not to be believed."""
+    """A proxy's page, half a body or another resource is an error, to be tried again."""
     for request in (READ, WRITE):
         with pytest.raises(BadAnswer) as caught:
             understand(reply(200, body), request)
@@ -139,7 +139,7 @@ def test_a_200_that_is_none_of_ahas_is_a_bad_answer_that_shows_itself(body: obje
 
 @pytest.mark.parametrize("status", [200, 201, 204])
 def test_a_write_may_be_answered_without_a_word_and_a_read_may_not(status: int) -> None:
-    """An empty answer to a PUT shows no links; to a GET it is none, or what the target holds would pass for unknown."""
+    """An empty answer to a PUT shows no links; to a GET it is an error, or the links would count as hidden."""
     assert understand(reply(status), WRITE) == Answer(status, sent_at=1.5)
     with pytest.raises(BadAnswer, match=rf"{status}, but no JSON: \(no text\)"):
         understand(reply(status), READ)
@@ -147,7 +147,7 @@ def test_a_write_may_be_answered_without_a_word_and_a_read_may_not(status: int) 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_tells_where_it_points(status: int) -> None:
-    """The account's name is the likely mistake; what a server puts there is made harmless."""
+    """The message suspects the account's name, and shows the address escaped."""
     answer = understand(reply(status, b"<html>", Location="https://secure.aha.io/\x1b[2Jlogin"), READ)
     assert answer.status == status
     assert answer.message.startswith("redirected to https://secure.aha.io/\\x1b[2Jlogin; redirects are not followed")
@@ -180,7 +180,7 @@ def test_a_redirect_tells_where_it_points(status: int) -> None:
     ],
 )
 def test_an_errors_message_is_the_servers_own_word_made_fit_for_a_terminal(body: object, message: str) -> None:
-    """All forms that Aha! and proxies use; one line, printable, short; or what there is instead of a message."""
+    """In all forms that Aha! and proxies use, it is one short printable line; without one, the body's start."""
     assert understand(reply(422, body), WRITE) == Answer(422, message=message, sent_at=1.5)
 
 
@@ -237,7 +237,7 @@ def test_any_error_body_becomes_one_short_printable_line(status: int, body: byte
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_nonsense_is_none(value: str | None, seconds: float | None) -> None:
-    """The past and the negative are no wait; what is no finite number and no date says nothing."""
+    """Past and negative values mean no wait; anything that is neither a finite number nor a date means nothing."""
     assert retry_after(value, NOW) == seconds
 
 
@@ -252,6 +252,6 @@ def test_any_date_to_come_is_waited_for_to_the_second(date: datetime) -> None:
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 def test_no_retry_after_breaks_anything(value: str) -> None:
-    """Whatever the header holds is a number of seconds from nothing up, or none."""
+    """Any header gives a number of seconds from 0 up, or None."""
     seconds = retry_after(value, NOW)
     assert seconds is None or 0.0 <= seconds < float("inf")

@@ -1,4 +1,4 @@
-"""The account's lists: which there are, where a target stands, and what a page of them says."""
+"""The account's lists: which exist, which one has a target, and what a page says."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_scope_that_means_no_list_says_what_would(scope: str, said: str) -> No
     ],
 )
 def test_a_name_tells_the_list_in_which_a_target_stands(kind: Kind, name: str, listing: Listing | None) -> None:
-    """By kind where the account lists it as a whole, else by what the reference number begins with, else not at all."""
+    """By kind if the account lists it as a whole, else by the start of the reference number, else not at all."""
     assert Listing.of(kind, name) == listing
 
 
@@ -90,7 +90,7 @@ def test_a_page_is_asked_for_200_targets_with_their_links_and_names() -> None:
 
 
 def test_a_page_shows_names_links_and_how_long_the_list_is() -> None:
-    """What an item leaves out is empty, and links that it leaves out are not known."""
+    """A missing name is empty, and missing links are unknown."""
     links = [{"key": "customers", "record_ids": [7036045937940797544]}]
     items = [
         {"id": "1007868956", "reference_num": "prj1-1", "custom_object_links": links},
@@ -110,7 +110,7 @@ def test_a_page_shows_names_links_and_how_long_the_list_is() -> None:
 
 @pytest.mark.parametrize("pagination", [None, {}, {"total_pages": None}, {"total_pages": "3"}, [3]])
 def test_a_page_may_say_nothing_of_the_list_s_length(pagination: object) -> None:
-    """Then it is not known; the items count all the same."""
+    """Then the length is unknown; the items count all the same."""
     answer = Listing(Kind.IDEA).page(1).understand(page(ideas=[{"id": "1"}], pagination=pagination))
     assert answer.page is not None
     assert (answer.page.pages, len(answer.page.items)) == (None, 1)

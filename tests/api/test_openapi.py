@@ -1,4 +1,4 @@
-"""What linker reads beside its targets, held against the vendor's own examples, where they are at hand."""
+"""What linker reads besides targets, compared with the vendor's own examples if they are at hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def answer(look: ReadRequest | Create, path: str) -> Answer:
 
 
 async def test_the_records_of_a_table_as_the_vendor_shows_them() -> None:
-    """Ids, names, and the other fields that a record can be told by."""
+    """Ids, names, and the other fields by which a record can be looked up."""
 
     async def read(look: ReadRequest) -> Answer:
         return answer(look, RECORDS)

@@ -1,4 +1,4 @@
-"""What Aha! is asked of one target, and the one call that asks it."""
+"""The requests of one target, and what they look like on the wire."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_request_says_what_is_being_done_to_what() -> None:
 
 
 async def test_a_real_account_is_read_written_and_asked_for_what_it_has_not(sandbox: Sandbox) -> None:
-    """The three ways a request of a run may go, over the wire; each answer knows when its request left."""
+    """Reads, writes and a 404 over the wire; each answer knows when its request left."""
     async with opened(sandbox.url, token=sandbox.options.token) as pool:
         before = await sent(pool, READ)
         assert before.status == 200
@@ -68,7 +68,7 @@ async def test_a_real_account_is_read_written_and_asked_for_what_it_has_not(sand
 
 
 async def test_a_bad_answer_knows_when_its_request_left(sandbox: Sandbox) -> None:
-    """Also where what came back is not understood."""
+    """Even if the answer cannot be parsed."""
     sandbox.faults.script("html")
     async with opened(sandbox.url, token=sandbox.options.token) as pool:
         with pytest.raises(BadAnswer) as caught:

@@ -1,4 +1,4 @@
-"""Many jobs become one wish a target: the design's formula against a slow and plain one, and what it costs."""
+"""Many jobs become one desired state per target: the batch compared with a slow and plain formula, and its memory."""
 
 import random
 import re
@@ -31,13 +31,13 @@ class Line:
     links: Mapping[str, Sequence[str]] | None
 
     def shares(self, other: "Line") -> bool:
-        """Whether both have, or may have had, a part in one list."""
+        """Whether both belong, or may belong, to one list."""
         if self.target != other.target:
             return False
         return self.links is None or other.links is None or not self.links.keys().isdisjoint(other.links)
 
     def clashes(self, other: "Line") -> bool:
-        """Whether one gives what the other takes."""
+        """Whether one adds what the other removes."""
         if self.target != other.target or self.mode is None or other.mode is None:
             return False
         if (self.mode is Mode.REMOVE) == (other.mode is Mode.REMOVE):
@@ -48,12 +48,12 @@ class Line:
 
 
 def conflicts_of(lines: Sequence[Line]) -> set[Line]:
-    """The lines that clash with another."""
+    """The lines that conflict with another."""
     return {line for line in lines if any(line.clashes(other) for other in lines)}
 
 
 def incomplete_of(lines: Sequence[Line]) -> set[Line]:
-    """The lines whose list would be half a list, to the end of the chain."""
+    """The lines whose list would be incomplete, to the end of the chain."""
     dead = conflicts_of(lines) | {line for line in lines if line.mode is None}
     while more := {
         line for line in lines if line.mode is Mode.REPLACE and line not in dead and any(map(line.shares, dead))
@@ -96,7 +96,7 @@ BEFORE = st.dictionaries(st.sampled_from(FIELDS), st.frozensets(st.sampled_from(
 
 
 def place(line: Line) -> str:
-    """Where a line stands."""
+    """The source and line of a job."""
     return f"{'even' if line.number % 2 == 0 else 'odd'}.jsonl line {line.number + 1}"
 
 
@@ -119,7 +119,7 @@ def batch_of(lines: Iterable[Line]) -> Batch:
 def test_a_batch_comes_to_what_the_formula_says_in_any_order(
     lines: LineFile, before: dict[str, frozenset[str]], chance: random.Random
 ) -> None:
-    """Conflicts, incomplete lists and every field's end are the plain formula's, however the lines are shuffled."""
+    """Conflicts, incomplete lists and the new list of each field follow the plain formula, in any order of lines."""
     shuffled = [*lines]
     chance.shuffle(shuffled)
     desired_states = list(batch_of(shuffled).desired_states())
@@ -145,7 +145,7 @@ def test_a_batch_comes_to_what_the_formula_says_in_any_order(
 @given(st.lists(LINE, max_size=8).map(LineFile))
 @settings(max_examples=250)
 def test_half_a_list_is_never_sent(lines: LineFile) -> None:
-    """Where a list is replaced, every line that says or may have said a part of it is in it."""
+    """A list is replaced only if every line that belongs or may belong to it is in it."""
     for desired, _ in batch_of(lines).desired_states():
         for field, links in desired.fields.items() if desired else ():
             if links.replace is not None:
@@ -161,7 +161,7 @@ def test_half_a_list_is_never_sent(lines: LineFile) -> None:
 @given(st.lists(LINE, max_size=7).map(LineFile))
 @settings(max_examples=300)
 def test_every_rejection_names_the_line_that_is_to_blame(lines: LineFile) -> None:
-    """A conflict names a line that gives what this one takes; half a list names a part that is lacking."""
+    """A conflict names the line that contradicts it; an incomplete list names a line that is missing from it."""
     by_place = {place(line): line for line in lines}
     for _, rejects in batch_of(lines).desired_states():
         lost = [line for line in lines if line.mode is None or line.number in {job.number for job, _ in rejects}]
@@ -190,7 +190,7 @@ def test_every_rejection_names_the_line_that_is_to_blame(lines: LineFile) -> Non
 def settled(
     *jobs: LinkJob, lost: Sequence[Dropped] = (), mode: Mode = Mode.REPLACE
 ) -> tuple[DesiredState | None, list[str]]:
-    """What jobs of one target come to, and the rejections as `number type`."""
+    """The desired state of the jobs of one target, and its rejections as `number type`."""
     batch = Batch(mode)
     for number, job in enumerate(jobs):
         batch.add(number, "f", number + 1, job)
@@ -206,7 +206,7 @@ def job(mode: str | None, **links: str) -> LinkJob:
 
 
 def test_jobs_of_one_target_become_one_wish() -> None:
-    """Replace lists unite, what is added and removed is kept apart, and all fields are together."""
+    """Replace lists are united, adds and removes stay apart, and all fields come together."""
     desired, rejected = settled(
         job("replace", a="1 2"), job("add", a="3", b="4"), job("remove", a="5"), job("replace", a="2 6")
     )
@@ -223,21 +223,21 @@ def test_jobs_of_one_target_become_one_wish() -> None:
 
 
 def test_a_job_without_a_mode_takes_the_runs() -> None:
-    """`--mode add` makes an add of a job that does not say, and of no other."""
+    """`--mode add` applies to jobs without a mode, and to no others."""
     desired, _ = settled(job(None, a="1"), job("remove", a="2"), mode=Mode.ADD)
     assert desired is not None
     assert desired.fields == {"a": DesiredLinks(None, frozenset("1"), frozenset("2"))}
 
 
 def test_removing_what_is_not_replaced_in_is_no_conflict() -> None:
-    """Only an id that one job gives and another takes is one."""
+    """Only an id that one job adds and another removes is a conflict."""
     desired, rejected = settled(job("replace", a="1"), job("remove", a="2"))
     assert rejected == []
     assert desired is not None
 
 
 def test_a_clear_and_a_replace_add_up() -> None:
-    """An empty list is no contradiction to another part of the list."""
+    """An empty list does not contradict another part of the list."""
     desired, rejected = settled(job("replace", a=""), job("replace", a="1"))
     assert rejected == []
     assert desired is not None
@@ -245,7 +245,7 @@ def test_a_clear_and_a_replace_add_up() -> None:
 
 
 def test_a_conflict_takes_the_lists_with_it_from_field_to_field() -> None:
-    """The lost list of one field costs a job its other field, whose list is lost in turn; adds go on."""
+    """An incomplete list makes the job's other field incomplete, and so on; adds are not affected."""
     desired, rejected = settled(
         job("add", a="1"),
         job("remove", a="1"),
@@ -261,7 +261,7 @@ def test_a_conflict_takes_the_lists_with_it_from_field_to_field() -> None:
 
 
 def test_a_rejected_line_takes_the_lists_of_its_fields_with_it() -> None:
-    """A line whose fields are known costs these, one whose fields are not known costs all lists of its target."""
+    """A rejected line makes the lists of its fields incomplete, or all of its target if they are unknown."""
     jobs = job("replace", a="1"), job("replace", b="2"), job("add", a="3")
     desired, rejected = settled(*jobs, lost=[Dropped("f line 9", {"a"})])
     assert rejected == ["0 incomplete"]
@@ -274,7 +274,7 @@ def test_a_rejected_line_takes_the_lists_of_its_fields_with_it() -> None:
 
 
 def test_a_rejected_line_of_another_target_costs_nothing() -> None:
-    """Targets have nothing to do with each other."""
+    """It makes no list of this target incomplete."""
     batch = Batch(Mode.REPLACE)
     batch.add(0, "f", 1, job("replace", a="1"))
     batch.add_dropped(Target.parse("PRJ1-2"), Dropped("f line 2", None))
@@ -336,7 +336,7 @@ def test_a_job_costs_at_most_600_bytes(jobs_a_target: int) -> None:
 
 
 def test_a_batch_is_emptied_as_it_is_gone_through() -> None:
-    """What has been taken out is in the batch no more, whose count of targets stays."""
+    """A target that was taken out is no longer in the batch; the count of targets stays."""
     batch = Batch(Mode.REPLACE)
     for number, job in enumerate(many(30, 10)):
         batch.add(number, "links.jsonl", number + 1, job)

@@ -1,4 +1,4 @@
-"""From a wish and what a target holds to the change that makes it so."""
+"""From a desired state and the current links to the change between them."""
 
 import pytest
 from hypothesis import given, settings
@@ -15,12 +15,12 @@ FIELDS = ["a", "b", "c"]
 
 
 def desired(**fields: DesiredLinks) -> DesiredState:
-    """A wish without its jobs, which a plan does not look at."""
+    """A desired state without jobs, which a plan does not need."""
     return DesiredState(TARGET, (), fields)
 
 
 def test_a_plan_puts_the_fields_that_are_not_so_already() -> None:
-    """Fields that hold what is wished are left out of the PUT, not out of before and after."""
+    """Fields that are already as desired are left out of the PUT, but not out of before and after."""
     before = {"a": frozenset("12"), "b": frozenset("1"), "c": frozenset[str]()}
     change = plan(
         desired(
@@ -33,7 +33,7 @@ def test_a_plan_puts_the_fields_that_are_not_so_already() -> None:
 
 
 def test_a_plan_of_what_is_so_already_puts_nothing() -> None:
-    """An add of what is there, a remove of what is not and a list that stands cost no request."""
+    """An add of a link that exists, a remove of one that does not, and an unchanged list cost no request."""
     before = {"a": frozenset("1"), "b": frozenset("1"), "c": frozenset[str]()}
     links = {
         "a": DesiredLinks(add=frozenset("1")),
@@ -44,7 +44,7 @@ def test_a_plan_of_what_is_so_already_puts_nothing() -> None:
 
 
 def test_a_plan_without_a_before_puts_every_field() -> None:
-    """Where it is not known what a target holds, nothing is left out, and nothing is said of what it does."""
+    """If the current links are unknown, the PUT has every field, and its effect is unknown."""
     change = plan(desired(a=DesiredLinks(frozenset("12"), remove=frozenset("2")), b=DesiredLinks(frozenset())), None)
     assert change.put == {"a": frozenset("1"), "b": frozenset()}
     assert change.before is None
@@ -52,13 +52,13 @@ def test_a_plan_without_a_before_puts_every_field() -> None:
 
 
 def test_a_plan_of_an_add_without_a_before_is_a_bug() -> None:
-    """A list that cannot be said is never made up."""
+    """A list that depends on unknown links is never invented."""
     with pytest.raises(AssertionError, match="feature PRJ1-1: a needs what it holds now"):
         plan(desired(a=DesiredLinks(add=frozenset("1"))), None)
 
 
 def test_what_a_put_did_is_told_from_what_is_shown_afterwards() -> None:
-    """Added and removed are sorted as numbers, and go by the answer rather than by the wish."""
+    """Added and removed ids are sorted as numbers, and follow the answer rather than the desired state."""
     before = {"a": frozenset({"3", "20", "100"})}
     change = plan(desired(a=DesiredLinks(frozenset({"3", "7", "30"}))), before)
     assert change.diff("a", change.after["a"]) == FieldChange(added=["7", "30"], removed=["20", "100"])
@@ -67,13 +67,13 @@ def test_what_a_put_did_is_told_from_what_is_shown_afterwards() -> None:
 
 
 def test_what_others_did_meanwhile_is_no_doing_of_the_put() -> None:
-    """Only ids that the change asked for count."""
+    """Only ids that the change asked for count as its effect."""
     change = plan(desired(a=DesiredLinks(add=frozenset({"7"}), remove=frozenset({"3"}))), {"a": frozenset({"3", "20"})})
     assert change.diff("a", frozenset({"7", "9"})) == FieldChange(added=["7"], removed=["3"])
 
 
 def test_a_put_whose_answer_was_lost_is_told_from_what_others_did() -> None:
-    """What it was to add and is there, or to take away and is gone, is its own; of fields not sent, nothing is."""
+    """An id that it was to add and is there, or was to remove and is gone, is its effect; fields not sent have none."""
     before = {"a": frozenset("12"), "b": frozenset("1")}
     links = DesiredLinks(add=frozenset("3"), remove=frozenset("1"))
     change = plan(desired(a=links, b=links), before)
@@ -82,7 +82,7 @@ def test_a_put_whose_answer_was_lost_is_told_from_what_others_did() -> None:
 
 
 def test_a_plan_goes_by_what_is_held_where_a_put_of_its_own_has_arrived() -> None:
-    """The next PUT makes of what is there what is wished, and what was done so far is known."""
+    """The next PUT leads from the current links to the desired state, and the effect so far is known."""
     before, held = {"a": frozenset("89"), "b": frozenset("8")}, {"a": frozenset("128"), "b": frozenset("8")}
     change = plan(desired(a=DesiredLinks(frozenset("12")), b=DesiredLinks(add=frozenset("8"))), before, held)
     assert (change.put, change.removals) == ({"a": frozenset("12")}, 1)
@@ -96,7 +96,7 @@ WISHED = st.builds(DesiredLinks, st.one_of(st.none(), IDS), IDS, IDS)
 @given(st.dictionaries(st.sampled_from(FIELDS), WISHED, min_size=1), st.fixed_dictionaries(dict.fromkeys(FIELDS, IDS)))
 @settings(max_examples=200)
 def test_a_put_makes_every_field_what_is_wished_and_nothing_else(fields: dict[str, DesiredLinks], holds: Links) -> None:
-    """The PUT laid over what the target holds is the wish, each field of it is needed, and the diff undoes it."""
+    """The current links with the PUT applied are the desired state; no field is superfluous; the diff undoes it."""
     before = {field: holds[field] for field in fields}
     change = plan(desired(**fields), before)
     made = {**holds, **change.put}

@@ -1,4 +1,4 @@
-"""Where files are made, and for whom: for their owner alone, and never where somebody else's symbolic link leads."""
+"""Files are readable by their owner alone, and never created through somebody else's symbolic link."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ MODES = [0o777, 0o1777, 0o703, 0o757]
 
 
 def made(path: Path) -> Path:
-    """A file made there."""
+    """Create a file there."""
     os.close(open_private(path, MAKE))
     return path
 
 
 def mode_of(path: Path) -> int:
-    """Who may do what with it."""
+    """The permissions of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture(params=[0, 0o022, 0o077], ids=oct)
 def umask(request: pytest.FixtureRequest) -> int:
-    """What the shell lets others do with new files."""
+    """The permissions that the shell gives new files."""
     return int(request.param)
 
 
@@ -81,7 +81,7 @@ async def test_all_files_of_a_run_are_their_owners_alone(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("where", ["the file", "its folder", "a folder above", "a link of a link"])
 def test_no_link_in_a_folder_that_others_write_to_is_followed(tmp_path: Path, mode: int, where: str) -> None:
-    """Whosever it is: neither the file's own name nor a folder on the way; and nothing is made behind it."""
+    """Whoever owns the link, and whether it is the file or a folder above it; nothing is created behind it."""
     shared, private = tmp_path / "shared", tmp_path / "private"
     for folder in (shared, private, private / "below"):
         folder.mkdir()
@@ -106,7 +106,7 @@ def test_no_link_in_a_folder_that_others_write_to_is_followed(tmp_path: Path, mo
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
 def test_no_link_of_somebody_elses_is_followed(tmp_path: Path) -> None:
-    """In a folder of a group's, or of the other's own: whose link it is tells who made it."""
+    """In a folder of a group, or of the link's owner: the owner of a link is who made it."""
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "file")
     os.chown(link, 12345, -1, follow_symlinks=False)
@@ -118,7 +118,7 @@ def test_no_link_of_somebody_elses_is_followed(tmp_path: Path) -> None:
 
 
 def test_what_a_path_means_is_what_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative and absolute, by `.` and `..`, through links up and down, as the system itself would go."""
+    """Relative and absolute paths with `.`, `..` and links lead to the same file as for the system itself."""
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "up").symlink_to("a/b/..")
     (tmp_path / "down").symlink_to(tmp_path / "a")
@@ -157,7 +157,7 @@ LINKS: dict[str, Callable[[Path, Path], None]] = {
 async def test_neither_results_nor_journal_goes_through_a_link(
     sandbox: Sandbox, tmp_path: Path, file: str, how: str
 ) -> None:
-    """In a shared folder, one that leads to a file that is there and one that leads to none: nothing is sent."""
+    """In a shared folder, whether the link leads to a file or to nothing: nothing is sent."""
     for there in (True, False):
         shared, prey = tmp_path / f"shared{there}", tmp_path / f"prey{there}"
         shared.mkdir()
@@ -175,7 +175,7 @@ async def test_neither_results_nor_journal_goes_through_a_link(
 
 
 async def test_no_folder_is_made_behind_a_link(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Of a results file that is to be in a new folder: neither it nor its folder."""
+    """Neither a results file nor the new folder that it is to be in."""
     shared, prey = tmp_path / "shared", tmp_path / "prey"
     shared.mkdir()
     prey.mkdir()
@@ -188,7 +188,7 @@ async def test_no_folder_is_made_behind_a_link(sandbox: Sandbox, tmp_path: Path)
 
 
 async def test_no_export_goes_through_a_link(command: Command, tmp_path: Path) -> None:
-    """Neither by its own name nor by that of its unfinished file."""
+    """Neither by its own name nor by that of the unfinished file."""
     shared, prey = tmp_path / "shared", tmp_path / "prey"
     shared.mkdir()
     shared.chmod(0o1777)
@@ -200,7 +200,7 @@ async def test_no_export_goes_through_a_link(command: Command, tmp_path: Path) -
 
 
 def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
-    """The quota is not shared then, and that is said; the run goes on by itself."""
+    """The rate limit is not shared then, a warning says so, and the run goes on alone."""
     prey = tmp_path / "prey"
     prey.write_bytes(b"precious")
     shared = tmp_path / "shared"
@@ -218,7 +218,7 @@ def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
-    """Who owns the file could cut it short under those who have mapped it."""
+    """The owner of the file could truncate it while others have it mapped."""
     path = tmp_path / "linker/quota"
     SharedFile(path)
     os.chown(path, 12345, -1)
@@ -228,7 +228,7 @@ def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 async def test_what_somebody_else_has_put_where_everybody_can_is_not_ours(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Neither results to go on from nor a journal to undo by; in a folder of one's own it is (a team's, a backup's)."""
+    """Neither results to resume nor a journal to undo from; but both are accepted in a folder of one's own."""
     shared = tmp_path / "shared"
     shared.mkdir()
     results = shared / "out.jsonl"
@@ -248,7 +248,7 @@ async def test_what_somebody_else_has_put_where_everybody_can_is_not_ours(sandbo
 
 
 async def test_a_pipe_in_the_place_of_a_journal_holds_nothing_up(command: Command, sandbox: Sandbox) -> None:
-    """Who opens it to read waits for whoever writes; nobody does."""
+    """Opening a pipe to read would wait for a writer that never comes."""
     write_jobs(command.folder / "links.jsonl", features(1))
     assert (await command("run", "links.jsonl")).code == 0
     os.mkfifo(journal_of(command.folder / "links.results.jsonl"))
@@ -257,7 +257,7 @@ async def test_a_pipe_in_the_place_of_a_journal_holds_nothing_up(command: Comman
 
 
 async def test_two_exports_to_one_file_do_not_mix(command: Command) -> None:
-    """The second says so; the first has the file, whole. What one that was killed has left is in nobody's way."""
+    """The second fails with the reason, and the first writes the whole file. What a killed export left does no harm."""
     (command.folder / "out.jsonl.part").write_text("half a line of a longer fi")
     async with Sandbox(limits=[], latency_ms=1500) as slow:
         slow.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
@@ -277,7 +277,7 @@ async def test_two_exports_to_one_file_do_not_mix(command: Command) -> None:
 
 
 async def test_results_are_a_regular_file(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A pipe that nobody reads from would hold the run up for ever."""
+    """A pipe that nobody reads would block the run for ever."""
     os.mkfifo(tmp_path / "pipe")
     async with eager(sandbox) as aha:
         with pytest.raises(UsageError, match="it is no regular file"):

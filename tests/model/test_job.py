@@ -1,4 +1,4 @@
-"""Link jobs: kinds, reference numbers, targets, record ids, and what is said of a job that is none."""
+"""Jobs: kinds, reference numbers, targets, record ids, and the messages for invalid jobs."""
 
 import types
 from typing import Any
@@ -37,14 +37,14 @@ SHAPES = {
 
 
 def why_not(*arguments: Any, **named: Any) -> str:
-    """Why these arguments make no job."""
+    """The message of an invalid job with these arguments."""
     with pytest.raises(InvalidJob) as caught:
         LinkJob(*arguments, **named)
     return str(caught.value)
 
 
 def why_no_line(line: object) -> str:
-    """Why a decoded line says no job."""
+    """The message of a decoded line that is not a valid job."""
     with pytest.raises(InvalidJob) as caught:
         LinkJob.parse(line)
     return str(caught.value)
@@ -88,7 +88,7 @@ def test_a_misspelt_kind_is_told_its_nearest() -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "s", "page", "zzz"])
 def test_a_kind_like_no_other_is_told_all_kinds(name: str) -> None:
-    """A name that is near to none is refused with the list of the nine."""
+    """A name that is like no kind is refused with the list of all nine."""
     with pytest.raises(InvalidJob, match=r"the kinds are product, release, .*, epic"):
         Kind.parse(name)
 
@@ -191,7 +191,7 @@ def test_an_id_of_another_type_is_refused(id: Any) -> None:
 
 @pytest.mark.parametrize("id", ["", "  "])
 def test_an_empty_id_is_refused(id: str) -> None:
-    """A blank id is said to be empty."""
+    """The message says that a blank id is empty."""
     with pytest.raises(InvalidJob, match=r"^id is empty$"):
         Target.parse(id, "feature")
 
@@ -275,7 +275,7 @@ def test_ids_are_sorted_as_numbers_without_repeats(numbers: list[int]) -> None:
 
 
 def test_a_job_is_canonical_whatever_way_it_was_written() -> None:
-    """Case, plurals, zeros, order and repeats do not tell two jobs apart."""
+    """Case, plurals, zeros, order and repeats make no difference."""
     written = LinkJob("prj1-1", {"customers": [20, "0100", " 3 ", 100]}, "Features", " Replace ", key="k")  # type: ignore[list-item]
     assert written == LinkJob("PRJ1-1", {"customers": ["3", "20", "100"]}, Kind.FEATURE, Mode.REPLACE, "k")
     assert (written.id, written.kind, written.mode) == ("PRJ1-1", Kind.FEATURE, Mode.REPLACE)
@@ -302,7 +302,7 @@ def test_an_unknown_mode_is_told_the_three(mode: Any) -> None:
 
 
 def test_a_job_without_links_is_refused() -> None:
-    """An empty `links` says nothing, and the message tells it from a clear."""
+    """An empty `links` is refused, and the message explains how to clear a field instead."""
     assert why_not("PRJ1-1", {}) == "links is empty: name at least one field ([] clears it)"
 
 
@@ -338,7 +338,7 @@ def test_a_key_is_any_json(key: Any) -> None:
 
 @pytest.mark.parametrize("key", [object(), {1: 2}, 2**70, "\ud800", b"x"])
 def test_a_key_that_no_result_could_show_is_refused(key: Any) -> None:
-    """A key that is no JSON is the job's fault, and is noticed before anything is sent."""
+    """A key that is not JSON is noticed before anything is sent."""
     assert why_not("PRJ1-1", LINKS, key=key).startswith("key cannot be written as JSON: ")
 
 

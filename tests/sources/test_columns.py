@@ -28,7 +28,7 @@ def job(entry: Entry) -> LinkJob:
 
 
 def why(entry: Entry) -> str:
-    """Why an entry is none."""
+    """The message of a rejected entry."""
     assert isinstance(entry.value, Rejection), entry
     return entry.value.message
 
@@ -47,7 +47,7 @@ def test_a_row_a_target_with_several_records() -> None:
 
 
 def test_a_row_a_customer_with_several_targets() -> None:
-    """Each target is a job of its own; one that is none does not take the others along; a repeat is one."""
+    """Each target is a job of its own; an invalid one does not affect the others; repeats count once."""
     entries = read(f'{HEADER}\n,Acme,,"PRJ1-1; PRJ1-2,PRJ1-N-3\nPRJ1-1|prj1-4",\n')
     assert [entry.line for entry in entries] == [2] * 4
     assert [entry.value.id for entry in entries] == ["PRJ1-1", "PRJ1-2", "PRJ1-N-3", "PRJ1-4"]
@@ -55,13 +55,13 @@ def test_a_row_a_customer_with_several_targets() -> None:
 
 
 def test_a_slip_in_a_target_is_not_two_targets() -> None:
-    """A space alone keeps nothing apart: `PRJ1 -1` is neither the product nor a number."""
+    """A space alone does not separate targets: `PRJ1 -1` is neither a product nor a number."""
     (entry,) = read(f"{HEADER}\n,Acme,,PRJ1 -1,\n")
     assert "may hold only letters" in why(entry)
 
 
 def test_empty_cells_are_told_by_the_user_s_own_headers() -> None:
-    """No target, or no record: which column it is, in the words of the file."""
+    """For a missing target or record, the message names the column as the file does."""
     nobody, nothing = read(f"{HEADER}\n,Acme,,,\n,,,PRJ1-1,\n")
     assert why(nobody) == "Aha Ref is empty: the row names no target"
     assert why(nothing) == "Account Name is empty, which would clear the field; --empty-clears lets it"
@@ -95,14 +95,14 @@ def test_a_header_that_is_not_there_is_told_with_the_nearest(header: str, said: 
 
 
 def test_headers_may_differ_in_case_and_white_space() -> None:
-    """As a user types them; where two do, the exact one is meant."""
+    """As users type them; if two headers match, the exact one is meant."""
     assert job(read("ACCOUNT  NAME,aha ref\nAcme,PRJ1-1\n")[0]).id == "PRJ1-1"
     (entry,) = read("account name,Account Name,Aha Ref\nno,Acme,PRJ1-1\n")
     assert job(entry).links == {"customers": (Name("name", "Acme"),)}
 
 
 def test_a_misspelt_column_of_a_job_s_own_is_told_with_the_nearest() -> None:
-    """And how to say that a file calls it otherwise."""
+    """The message also explains how to map a header."""
     with pytest.raises(UsageError, match=r"did you mean 'record_ids'\?.*--column id='Their Name'"):
         read("id,field,record_id\n", None)
 
@@ -121,14 +121,14 @@ def test_a_misspelt_column_of_a_job_s_own_is_told_with_the_nearest() -> None:
     ],
 )
 def test_columns_that_make_no_sense_say_what_would(columns: list[str], constants: list[str], said: str) -> None:
-    """A usage error each."""
+    """Each is a usage error with the remedy."""
     with pytest.raises(UsageError) as error:
         Columns.parse(columns, constants)
     assert said in str(error.value)
 
 
 def test_no_column_is_no_mapping() -> None:
-    """Then a table has the columns of a job."""
+    """Without options, a table has the columns of a job."""
     assert Columns.parse([], []) is None
 
 
