@@ -1,6 +1,4 @@
-"""What is known of an account before anything is written: whose the token is, the limits, the link fields; and whether
-job files go with it.
-"""
+"""Checks an account and job files before anything is written: the token, the limits, the link fields, the rows."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ __all__ = ["Check", "FileCheck", "LinkField", "checked"]
 
 @dataclass(frozen=True, slots=True)
 class LinkField:
-    """A many-to-many field of a kind. `table` is `PRJ1/customers`, None where nothing tells it."""
+    """A many-to-many field of a kind. `table` is such as `PRJ1/customers`, None if unknown."""
 
     kind: Kind
     key: str
@@ -47,7 +45,7 @@ class LinkField:
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """Job files against the account's fields and records; what the targets hold is not looked at.
+    """Job files, checked against the account's fields and records, but not against what the targets hold.
 
     `rejected` counts what a run would reject, with examples.
     """
@@ -60,34 +58,34 @@ class FileCheck:
 
 @dataclass(slots=True)
 class Check:
-    """An account as its token sees it. What the account does not tell is None."""
+    """An account as its token sees it. What the account does not report is None."""
 
     url: str
     problem: str | None = None
-    """Why nothing could be read: a token that is not taken, an account that is not there."""
+    """Why nothing could be read: the token is rejected, or the account cannot be reached."""
     user: str | None = None
     email: str | None = None
     account: str | None = None
     workspaces: int | None = None
     limit: RateLimit | None = None
-    """By the account's own word, in its last answer."""
+    """As the account's last answer reports it."""
     fields: list[LinkField] | None = None
     files: FileCheck | None = None
     files_problem: str | None = None
-    """Why no run could begin with the files: it is not known which table their names are of."""
+    """Why no run could begin with the files, for example because the table of a field is not known."""
 
     @property
     def ok(self) -> bool:
-        """The token is taken, and no line of the files would be rejected."""
-        well = self.files is None or not self.files.rejected.rejected
-        return self.problem is None and self.files_problem is None and well
+        """Whether the token is accepted, and no line of the files would be rejected."""
+        all_accepted = self.files is None or not self.files.rejected.rejected
+        return self.problem is None and self.files_problem is None and all_accepted
 
 
 async def checked(settings: Settings, token: Token, limiter: RateLimiter, sources: Sequence[Source]) -> Check:
-    """Look at an account, and at job files if there are any. Nothing is written.
+    """Check an account, and job files if there are any. Nothing is written.
 
     Raises:
-        UsageError: a file cannot be used, or the settings say what is no table.
+        UsageError: a file cannot be used, or a `table` of the settings is not of the form FIELD=PRODUCT/TABLE.
     """
     check = Check(settings.base_url)
     for source in sources:
@@ -96,14 +94,14 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
     async with SessionPool(settings, token, limiter, asyncio.Event()) as pool:
         sender = Sender(settings, pool, limiter)
 
-        async def read(look: ReadRequest) -> Answer | GiveUp:
-            answer = await sender.fetch(look)
+        async def read(request: ReadRequest) -> Answer | GiveUp:
+            answer = await sender.fetch(request)
             if isinstance(answer, Answer):
                 check.limit = answer.limit or check.limit
             return answer
 
         try:
-            fields = await _look(check, given, read)
+            fields = await _check_account(check, given, read)
             if sources and check.problem is None:
                 check.files = await _read_files(settings, read, sources, fields if settings.preflight else None)
         except Stopped as error:
@@ -113,7 +111,7 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
     return check
 
 
-async def _look(check: Check, given: Mapping[str, Listing], read: Read) -> Fields | None:
+async def _check_account(check: Check, given: Mapping[str, Listing], read: Read) -> Fields | None:
     me = await read(ME)
     if not isinstance(me, Answer):
         check.problem = f"the account does not tell whose token this is: {me.error.message}"
@@ -131,31 +129,32 @@ async def _look(check: Check, given: Mapping[str, Listing], read: Read) -> Field
 
 
 async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
-    """The reference prefix of each product by its id: of the first 200."""
+    """Return the reference prefixes of the first 200 products by their ids."""
     answer = await read(PRODUCTS)
     if not isinstance(answer, Answer) or answer.value is None:
         return {}
     match answer.value:
         case {"pagination": {"total_records": int(total)}}:
             check.workspaces = total
-    told = ((str(item.get("id")), item.get("reference_prefix")) for item in answer.value["products"])
-    return {id: prefix for id, prefix in told if isinstance(prefix, str) and is_field(prefix)}
+    products = ((str(item.get("id")), item.get("reference_prefix")) for item in answer.value["products"])
+    return {id: prefix for id, prefix in products if isinstance(prefix, str) and is_field(prefix)}
 
 
 async def _link_fields(
     fields: Fields, given: Mapping[str, Listing], read: Read, prefixes: Mapping[str, str]
 ) -> list[LinkField]:
-    found: list[LinkField] = []
+    link_fields: list[LinkField] = []
     by_kind: dict[Kind, list[Definition]] = {}
-    for each in fields.links():
-        by_kind.setdefault(each.kind, []).append(each)
+    for definition in fields.links():
+        by_kind.setdefault(definition.kind, []).append(definition)
     for kind, definitions in by_kind.items():
-        unknown = {each.key for each in definitions if each.table is None and each.key not in given}
+        unknown = {field.key for field in definitions if field.table is None and field.key not in given}
         used = await tables_in_use(read, kind, unknown) if unknown else {}
-        for each in definitions:
-            table: Listing | None = given.get(each.key) or each.table or used.get(each.key)
-            found.append(LinkField(kind, each.key, each.name, _place(table, prefixes) if table is not None else None))
-    return found
+        for field in definitions:
+            table: Listing | None = given.get(field.key) or field.table or used.get(field.key)
+            place = _place(table, prefixes) if table is not None else None
+            link_fields.append(LinkField(kind, field.key, field.name, place))
+    return link_fields
 
 
 def _place(table: Listing, prefixes: Mapping[str, str]) -> str:
@@ -172,8 +171,8 @@ async def _read_files(settings: Settings, read: Read, sources: Sequence[Source],
     for job, error in batch.reject(await preflight.faults()):
         rejected.add(Result.rejected(job, error))
     targets = batch.targets
-    for _, ill in batch.desired_states():
-        for job, error in ill:
+    for _, jobs in batch.desired_states():
+        for job, error in jobs:
             rejected.add(Result.rejected(job, error))
     return FileCheck(intake.jobs, targets, preflight.names.new, rejected)
 

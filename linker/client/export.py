@@ -1,4 +1,4 @@
-"""The account's links as jobs: what `export` writes, a run finds to be so already."""
+"""Reads the account's links as jobs. A run of these jobs changes nothing."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ async def exported(
     field: str | None,
     names: Callable[[str], bool] | None = None,
 ) -> AsyncGenerator[LinkJob, None]:
-    """A job for each target of a list that holds any links, in the list's order.
+    """Yield a job for each target of a list that has links, in the order of the list.
 
     Args:
-        names: tell records by their names, where this says that a name will do.
+        names: use the names of records instead of their ids, if this returns True for the name.
 
     Raises:
         UsageError: the account has no such list.
@@ -51,29 +51,29 @@ async def exported(
         fetch = Sender(settings, pool, limiter).fetch
         naming = NameLookup(fetch, names) if names is not None else None
         seen: set[str] = set()
-        shown = False
+        are_shown = False
         async with aclosing(pages(fetch, listing.page)) as answers:
             async for request, answer in answers:
                 for item in _items(_read(request, answer)):
                     name = item.reference or item.id
                     if not name:
                         raise ExportFailed(f"the list of {listing} shows something without a name; {_NOT_ALL}")
-                    if name in seen:  # a list that shifts while it is paged shows some twice
+                    if name in seen:  # a list that changes while it is read may show a target twice
                         continue
                     seen.add(name)
-                    links = item.links if item.links is not None else await _alone(fetch, listing.kind, name)
-                    shown = shown or links is not None
+                    links = item.links if item.links is not None else await _links_of(fetch, listing.kind, name)
+                    are_shown = are_shown or links is not None
                     job = _job(listing.kind, name, links or {}, field)
                     if job is not None:
                         yield job if naming is None else await naming.named(job)
         if naming is not None and naming.left:
             log.get_logger().warning(log.UNNAMED, records=naming.left)
-        if seen and not shown:
+        if seen and not are_shown:
             raise ExportFailed(f"no answer shows any links of {listing}, so what they are is not known")
 
 
-async def _alone(fetch: Fetch, kind: Kind, name: str) -> Links | None:
-    """What a target holds that its list does not show; None where its own answers do not show it either."""
+async def _links_of(fetch: Fetch, kind: Kind, name: str) -> Links | None:
+    """Read the links of a target whose list does not show them; None if its own answers do not show them either."""
     for whole in (False, True):
         request = Request(Target.parse(name, kind), whole=whole)
         answer = _read(request, await fetch(request))
@@ -95,8 +95,8 @@ def _items(answer: Answer) -> tuple[Listed, ...]:
 
 
 def _job(kind: Kind, name: str, links: Links, field: str | None) -> LinkJob | None:
-    held = {key: sorted_ids(ids) for key, ids in links.items() if ids and field in (None, key)}
+    exported = {key: sorted_ids(ids) for key, ids in links.items() if ids and field in (None, key)}
     try:
-        return LinkJob(name, held, kind=kind) if held else None
+        return LinkJob(name, exported, kind=kind) if exported else None
     except InvalidJob as error:
         raise ExportFailed(f"{kind} {name} holds what no job can ask for: {error}; {_NOT_ALL}") from None

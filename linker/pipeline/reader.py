@@ -1,12 +1,11 @@
-"""What the targets hold now, in the fewest reads.
+"""Reads what the targets hold now, in the fewest requests.
 
-For each list of the account that a batch touches, the cheaper of single GETs and pages of 200. The first page tells
-how long the list is, so the choice costs one request at most; and it tells whether the list can be used at all: one
-that leaves links or names out is given up for single GETs after one page. Whatever a list does while it is paged
-(shifts, ends early, fails half-way), no target is missed and none is taken twice: a target leaves the batch when it
-is seen, and what was not seen is read by itself.
+For each list of the account that the batch touches, it takes the cheaper of single GETs and pages of 200. The first
+page shows how long the list is, so the choice costs one request at most. If that page leaves out links or names, the
+targets are read singly. A list may shift, end early or fail while it is paged: no target is missed and none is taken
+twice, because a target leaves the batch when it is seen, and targets that were not seen are read singly.
 
-Pages are read as the queue empties, not all at once, so that what they say is fresh when it is written.
+Pages are read as the queue empties, not all at once, so that they are recent when their targets are written.
 """
 
 from __future__ import annotations
@@ -37,30 +36,30 @@ __all__ = ["Snapshot", "StateReader"]
 R = TypeVar("R", Request, PageRequest)
 
 _AHEAD: Final = 8
-"""Most reads under way at once: at 5 requests a second and 1 s of latency it takes five to use the quota."""
+"""Most reads in flight. At 5 requests a second and 1 s of latency, five are needed to use the rate limit."""
 
 _BLIND_AT_ONCE: Final = 100
-"""Targets that nobody looks at, given on together: a turn of the loop for each costs more than their planning."""
+"""Targets of a blind run that are yielded together, because a turn of the loop costs more than planning one."""
 
 _LITTLE: Final = 40
-"""Works that wait for a worker, from which on no further page is read: eight seconds of work at 5 a second."""
+"""With so many works waiting for a worker, no further page is read: eight seconds of work at 5 a second."""
 
 _LOOKS: Final = 5
-"""How often a list that fails is looked at again where a target by itself fails as well: there is an outage then."""
+"""How often a failing list is tried again while a single target fails too, which means an outage."""
 
 _TARGETS_A_PRODUCT: Final = 100
-"""Targets for each product from which on the products' lists are read instead of the account's."""
+"""With so many targets for each product, the products' lists are read instead of the account's."""
 
 _WORTH_A_PAGE: Final = 3
-"""Targets from which on a list's first page is looked at: it may waste one request; for two it would save one."""
+"""With so many targets, a list's first page is read. It may waste one request; for two targets it could save one."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One target as the planner leaves it: its wish, and what is known of it.
+    """One target: its desired state, and what was read of it.
 
-    `names` is by how many the batch had it. `links` None: it is still to be read, by itself. `error`: it could not be
-    read, and may be another target by another name, so nothing is sent. `page` is where it was seen, to be looked at
-    again when that gets old.
+    `names` is by how many names the batch has it. If `links` is None, it must still be read singly. If `error` is set,
+    it could not be read; it may be another target by another name, so nothing is sent. `page` is where it was seen, to
+    be read again when that gets too old.
     """
 
     desired: DesiredState | None
@@ -73,12 +72,11 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class StateReader:
-    """Sights of all targets of a batch, in groups that were read at once.
+    """Reads all targets of a batch, in groups that were read together.
 
     Args:
-        fetch: sends a request until there is an answer that counts, or none will come.
-        queue: where the works go; while there is more than a little in it, no further page is read.
-        owner: the task group that owns the requests under way.
+        queue: where the works go; while many of them wait in it, no further page is read.
+        owner: owns the requests in flight.
     """
 
     def __init__(
@@ -94,7 +92,7 @@ class StateReader:
         self._owner = owner
 
     async def snapshots(self, *, blind: bool = False) -> AsyncGenerator[list[Snapshot], None]:
-        """Everything that is to be done. Blind: nothing is read here, and two names are two targets."""
+        """Yield every target of the batch. If `blind`, nothing is read, and two names count as two targets."""
         if blind:
             desired_states = self._batch.desired_states()
             while group := [
@@ -107,19 +105,19 @@ class StateReader:
                 if listing is not None and len(listed) >= _WORTH_A_PAGE:
                     async for group in self._from_list(listing, listed):
                         yield group
-            async for snapshot in self._by_themselves(kind, [target for target in targets if target in self._batch]):
+            async for snapshot in self._singly(kind, [target for target in targets if target in self._batch]):
                 yield [snapshot]
 
     async def _from_list(self, listing: Listing, awaited: set[Target]) -> AsyncGenerator[list[Snapshot], None]:
-        """The targets of one list that it shows, page by page, as long as that is cheaper than one by one."""
+        """Yield the targets that one list shows, page by page, while that is cheaper than single reads."""
         await self._queue.low(_LITTLE)
         first = await self._fetch(listing.page(1))
         for _ in range(_LOOKS):
-            if not _passing(first):
+            if not _may_pass(first):
                 break
             target = min(awaited)
             single, first = await self._fetch(Request(target)), await self._fetch(listing.page(1))
-            if isinstance(single, Answer) and _passing(first):  # it is the list that is ill
+            if isinstance(single, Answer) and _may_pass(first):  # only the list fails
                 names = dict.fromkeys((target, *_names(listing.kind, single.target)))
                 snapshot = self._seen(tuple(names), single.links, single.sent_at)
                 if snapshot is not None:
@@ -153,18 +151,19 @@ class StateReader:
     def _seen(
         self, names: Sequence[Target], links: Links | None, read_at: float, page: PageRequest | None = None
     ) -> Snapshot | None:
-        """The sight of a target that an answer shows, if the batch has it under any of its names."""
-        known = sum(name in self._batch for name in names)
-        if not known:
+        """Take a target that an answer shows out of the batch; None if the batch has it under none of its names."""
+        count = sum(name in self._batch for name in names)
+        if not count:
             return None
         desired, rejected = self._batch.take(*names)
-        return Snapshot(desired, rejected, known, links, read_at, page)
+        return Snapshot(desired, rejected, count, links, read_at, page)
 
-    async def _by_themselves(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Snapshot, None]:
-        """Targets that no list showed. Where some go by number and some by reference, that is settled first.
+    async def _singly(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Snapshot, None]:
+        """Yield the targets that no list showed.
 
-        A rejected line counts with its name: it holds back the list that it has a part in by whichever name. Where an
-        earlier run has done what may be one of them by its other name, all are settled.
+        If the batch names some by number and others by reference, two of them may be one target. Then the fewer are
+        read here, because an answer shows both names. Rejected lines count too: a line keeps its list from being
+        written by whichever name. If an earlier run may have done one of them by its other name, all are read here.
         """
         lost = [target for target in self._batch.dropped_targets() if target.kind is kind and target not in self._batch]
         numbered = [target for target in (*targets, *lost) if target.id.isdigit()]
@@ -177,8 +176,8 @@ class StateReader:
             unread: dict[Target, GiveUp] = {}
             async for snapshot in self._settled(kind, fewer, unread):
                 yield snapshot
-            if any(answer.error.retryable for answer in unread.values()):  # it may be any of those of the other form
-                async for snapshot in self._settled(kind, [each for each in more if each in self._batch], unread):
+            if any(answer.error.retryable for answer in unread.values()):  # it may be one of those named the other way
+                async for snapshot in self._settled(kind, [target for target in more if target in self._batch], unread):
                     yield snapshot
             for target in filter(self._batch.__contains__, unread):
                 yield msgspec.structs.replace(self._unread(target), error=unread[target])
@@ -189,7 +188,7 @@ class StateReader:
     async def _settled(
         self, kind: Kind, targets: Sequence[Target], unread: dict[Target, GiveUp]
     ) -> AsyncGenerator[Snapshot, None]:
-        """Targets read here and now: their answers tell both of their names. What cannot be read goes to `unread`."""
+        """Read targets now, because an answer shows both names. Those that cannot be read go to `unread`."""
         async with aclosing(self._in_order(map(Request, targets))) as read:
             async for request, answer in read:
                 if isinstance(answer, GiveUp):
@@ -205,32 +204,35 @@ class StateReader:
         return Snapshot(desired, rejected)
 
     async def _in_order(self, requests: Iterable[R]) -> AsyncGenerator[tuple[R, Answer | GiveUp], None]:
-        """The answers in the order of the requests. While they leave the queue nearly empty, more and more of them
-        are under way at once; where they fill it, one: what comes too early is old when it is written."""
+        """Yield the answers in the order of the requests.
+
+        While the queue stays nearly empty, more and more of them are in flight; once it fills, only one, because what
+        is read too early is too old when it is written.
+        """
         coming = iter(requests)
-        flying: deque[tuple[R, asyncio.Task[Answer | GiveUp]]] = deque()
+        in_flight: deque[tuple[R, asyncio.Task[Answer | GiveUp]]] = deque()
         ahead = 1
         try:
             while True:
-                while len(flying) < ahead and (not flying or self._queue.waiting < _LITTLE):
-                    if not flying:
+                while len(in_flight) < ahead and (not in_flight or self._queue.waiting < _LITTLE):
+                    if not in_flight:
                         await self._queue.low(_LITTLE)
                     request = next(coming, None)
                     if request is None:
                         break
-                    flying.append((request, self._owner.create_task(self._fetch(request))))
-                if not flying:
+                    in_flight.append((request, self._owner.create_task(self._fetch(request))))
+                if not in_flight:
                     return
-                request, task = flying.popleft()
+                request, task = in_flight.popleft()
                 yield request, await task
                 ahead = min(2 * ahead, _AHEAD) if self._queue.waiting < _LITTLE else 1
         finally:
-            for _, task in flying:
+            for _, task in in_flight:
                 task.cancel()
 
 
 def _worthwhile(listing: Listing, pages: int, awaited: Collection[Target]) -> Iterator[PageRequest]:
-    """The pages after the first, as long as they are fewer than what is still awaited of the list."""
+    """Yield the pages after the first, while fewer of them remain than targets of the list are awaited."""
     for number in range(2, pages + 1):
         if pages - number + 1 >= len(awaited):
             return
@@ -238,27 +240,27 @@ def _worthwhile(listing: Listing, pages: int, awaited: Collection[Target]) -> It
 
 
 def _names(kind: Kind, item: Listed) -> list[Target]:
-    """The names by which a batch may have what an answer shows."""
+    """Return the names by which a batch may have a target that an answer shows."""
     return [Target(kind, name) for name in (item.reference, item.id) if name]
 
 
 def _usable(answer: Answer | GiveUp) -> TypeGuard[Answer]:
-    """Whether a page shows what is needed: each of its targets' links, and both of the names to know it by."""
+    """Whether a page shows the links and both names of each of its targets."""
     if isinstance(answer, GiveUp) or answer.page is None or not answer.page.items:
         return False
     return all(item.links is not None and item.id and item.reference for item in answer.page.items)
 
 
-def _passing(answer: Answer | GiveUp) -> bool:
-    """Whether a request failed of what may be over in a while."""
+def _may_pass(answer: Answer | GiveUp) -> bool:
+    """Whether a request failed for a reason that may pass."""
     return isinstance(answer, GiveUp) and answer.error.retryable
 
 
 def _by_listing(kind: Kind, targets: Sequence[Target]) -> dict[Listing | None, set[Target]]:
-    """The targets of a kind by the list in which each stands.
+    """Group the targets of a kind by the list that shows them; None for those that no list shows.
 
-    A list of the whole account may be far longer than what is asked for: where all targets go by reference and
-    their products are few, the products' lists are read instead, at most one page a product more.
+    The list of the whole account may be far longer than the batch. If all targets are named by reference and belong to
+    few products, the products' lists are read instead, which costs at most one page more for each product.
     """
     grouped: dict[Listing | None, set[Target]] = {}
     for target in targets:

@@ -1,8 +1,8 @@
-"""Records are made for names that their table does not have: one POST each, whoever asks for it, and never two.
+"""Creates records for names that their table does not have, each with one POST, however many targets need it.
 
-Two POSTs make two records, and an answer can be lost. So a name is asked for once a run; one whose answer is lost is
-looked for in the table before it is sent again; and a resume reads the table first, where what a killed run has made
-is found.
+Two POSTs create two records, and an answer can be lost. So a run asks for a name once; if the answer is lost, the name
+is looked up in the table before the POST is repeated; and a resumed run reads the table first, and finds there what a
+killed run has created.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from linker.model.target import Kind
 from linker.ratelimit.limiter import Closed
 from linker.records.index import RecordIndex
 from linker.records.names import NameResolver
-from linker.records.table import Table, read_table, told
+from linker.records.table import Table, name_of, read_table
 from linker.retry.sender import Sender
 from linker.retry.verdict import GiveUp
 from linker.text import harmless
@@ -28,17 +28,17 @@ __all__ = ["RecordCreator"]
 
 
 class RecordCreator:
-    """Makes the missing records of one run."""
+    """Creates the missing records of one run."""
 
     def __init__(self, names: NameResolver, sender: Sender) -> None:
         self._names = names
         self._sender = sender
-        self._made: dict[tuple[Table, str], asyncio.Task[str | Error]] = {}
+        self._tasks: dict[tuple[Table, str], asyncio.Task[str | Error]] = {}
         self._looking = asyncio.Lock()
-        self._looks: dict[Table, tuple[float, RecordIndex]] = {}  # when it began, and what there was
+        self._looks: dict[Table, tuple[float, RecordIndex]] = {}  # when the look began, and what was found
         self._log = log.get_logger()
         self.count = 0
-        """Records that were made."""
+        """Records that were created."""
 
     def __repr__(self) -> str:
         return f"<RecordCreator, {self.count} records>"
@@ -51,32 +51,33 @@ class RecordCreator:
     async def create(
         self, kind: Kind, names: Mapping[str, Sequence[str]], owner: asyncio.TaskGroup
     ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, Error]]]:
-        """The ids of records of these names, by field, each made where it is not yet; and those that could not be.
+        """Return the ids of these records by field and name, and the errors of those that cannot be created.
 
         Args:
-            owner: owns the requests: who asked for a record may be cut off, and others wait for it.
+            names: by field.
+            owner: owns the requests, because a caller may be cancelled while others wait for the same record.
 
         Raises:
-            quota.Closed: the run is being stopped.
+            Closed: the run is being stopped.
         """
         asked: list[tuple[str, str, asyncio.Task[str | Error]]] = []
-        for field, wanted in names.items():
+        for field, missing in names.items():
             table = await self._names.table(kind, field)
-            for name in wanted:
-                if (table, name) not in self._made:
-                    self._made[table, name] = owner.create_task(self._create(table, name))
-                asked.append((field, name, self._made[table, name]))
+            for name in missing:
+                if (table, name) not in self._tasks:
+                    self._tasks[table, name] = owner.create_task(self._create(table, name))
+                asked.append((field, name, self._tasks[table, name]))
         await asyncio.wait({task for _, _, task in asked})
         ids: dict[str, dict[str, str]] = {}
         errors: dict[str, dict[str, Error]] = {}
         for field, name, task in asked:
             if task.cancelled():
                 raise Closed
-            made = task.result()
-            if isinstance(made, Error):
-                errors.setdefault(field, {})[name] = made
+            created = task.result()
+            if isinstance(created, Error):
+                errors.setdefault(field, {})[name] = created
             else:
-                ids.setdefault(field, {})[name] = made
+                ids.setdefault(field, {})[name] = created
         return ids, errors
 
     async def _create(self, table: Table, name: str) -> str | Error:
@@ -89,11 +90,15 @@ class RecordCreator:
         except (InvalidJob, KeyError, TypeError):
             return Error(ErrorType.BAD_ANSWER, f"the record {name!r} was created, and the answer does not tell its id")
         self.count += 1
-        self._log.info(log.RECORD_CREATED, table=told(table), name=harmless(name), id=id)
+        self._log.info(log.RECORD_CREATED, table=name_of(table), name=harmless(name), id=id)
         return id
 
     async def _arrived(self, table: Table, name: str) -> Answer | GiveUp | None:
-        """Whether a record is there whose POST was not answered; where that cannot be told, it is not sent again."""
+        """Look up a record whose POST was not answered.
+
+        Return the answer that the POST would have had if the record exists, a reason to give up if that cannot be
+        found out, and None if the POST can be repeated.
+        """
         since = asyncio.get_running_loop().time()
         async with self._looking:
             began, records = self._looks.get(table, (-1.0, RecordIndex("name")))

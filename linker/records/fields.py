@@ -1,4 +1,4 @@
-"""The account's field definitions: which keys are links to records, on which kinds, and to which table."""
+"""The account's field definitions: which fields of which kinds are links to records, and to which table."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _MOST_PAGES: Final = 100
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """One custom field of a kind. `table` is what a link leads to, where the definition says so.
+    """One custom field of a kind. `table` is the table that it links to, if the definition names it.
 
-    No published answer has that; where one does, in a record's own words, nobody need say `--table`.
+    No published answer names it. If an account's does, in the form that records use, `--table` is not needed.
     """
 
     kind: Kind
@@ -48,81 +48,80 @@ class Definition(msgspec.Struct, frozen=True):
 class Fields:
     """All definitions of an account, by kind and key."""
 
-    def __init__(self, found: Iterable[Definition]) -> None:
+    def __init__(self, definitions: Iterable[Definition]) -> None:
         self._by_kind: dict[Kind, dict[str, Definition]] = {kind: {} for kind in Kind}
-        for each in found:
-            self._by_kind[each.kind].setdefault(each.key, each)
+        for definition in definitions:
+            self._by_kind[definition.kind].setdefault(definition.key, definition)
 
     def __repr__(self) -> str:
         return f"<Fields: {len(self.links())} links>"
 
     def get(self, kind: Kind, key: str) -> Definition | None:
-        """A kind's field of that key, None where there is none."""
+        """Return a kind's field of that key, None if there is none."""
         return self._by_kind[kind].get(key)
 
     def links(self) -> list[Definition]:
-        """The many-to-many links, by kind."""
-        return [each for kind in Kind for each in self._by_kind[kind].values() if each.is_link]
+        """Return the many-to-many links, ordered by kind."""
+        return [field for kind in Kind for field in self._by_kind[kind].values() if field.is_link]
 
     def fault(self, kind: Kind, key: str) -> str | None:
-        """Why a key is no link field of a kind; None where it is one."""
-        found = self.get(kind, key)
-        if found is not None and found.is_link:
+        """Return why a key is no link field of a kind; None if it is one."""
+        definition = self.get(kind, key)
+        if definition is not None and definition.is_link:
             return None
-        links = {name: each for name, each in self._by_kind[kind].items() if each.is_link}
-        near = _near(key, links)
-        hint = f"did you mean {near!r}?" if near else _there(kind, links)
-        if found is not None:
-            return f"field {key!r} of {kind.plural} is a {found.type.rpartition('::')[2]}, no many-to-many link; {hint}"
-        others = [other.plural for other in Kind if (it := self.get(other, key)) is not None and it.is_link]
+        links = {name: field for name, field in self._by_kind[kind].items() if field.is_link}
+        nearest = _nearest(key, links)
+        hint = f"did you mean {nearest!r}?" if nearest else _listed(kind, links)
+        if definition is not None:
+            kind_of_field = definition.type.rpartition("::")[2]
+            return f"field {key!r} of {kind.plural} is a {kind_of_field}, no many-to-many link; {hint}"
+        others = [other.plural for other in Kind if (field := self.get(other, key)) is not None and field.is_link]
         where = f" (there is one for {', '.join(others)})" if others else ""
         return f"no field {key!r} is defined for {kind.plural}{where}; {hint}"
 
 
-def _there(kind: Kind, links: Mapping[str, Definition]) -> str:
+def _listed(kind: Kind, links: Mapping[str, Definition]) -> str:
     return f"their link fields are {', '.join(links)}" if links else f"no link field is defined for {kind.plural}"
 
 
-def _near(key: str, links: Mapping[str, Definition]) -> str | None:
-    """The link field that was meant, by its key or by its name."""
-    folded = {key.casefold(): key for key in links} | {each.name.casefold(): each.key for each in links.values()}
-    near = difflib.get_close_matches(key.casefold(), folded, n=1)
-    return folded[near[0]] if near else None
+def _nearest(key: str, links: Mapping[str, Definition]) -> str | None:
+    """Return the link field that was probably meant, by its key or its name; None if nothing is near."""
+    folded = {key.casefold(): key for key in links} | {field.name.casefold(): field.key for field in links.values()}
+    matches = difflib.get_close_matches(key.casefold(), folded, n=1)
+    return folded[matches[0]] if matches else None
 
 
 async def read_fields(read: Read) -> Fields | None:
-    """The account's field definitions; None where they cannot be read, or none are shown, which is logged."""
-    found: list[Definition] = []
-    seen: set[tuple[object, ...]] = set()
+    """Return the account's field definitions; None, and a log event, if they cannot be read or none are shown."""
+    # not `pages()`: the list need not be paged, and then a second request would be wasted in every run
+    definitions_by_key: dict[tuple[Kind, str], Definition] = {}
     for page in range(1, _MOST_PAGES + 1):
         answer = await read(definitions(page))
         if not isinstance(answer, Answer) or answer.value is None:
             why = answer.error.message if not isinstance(answer, Answer) else "nothing in it"
             log.get_logger().warning(log.NO_PREFLIGHT, why=why)
             return None
-        listed = answer.value["custom_field_definitions"]
-        new = [each for item in listed if (each := _definition(item)) is not None]
-        fresh = [each for each in new if (each.kind, each.key) not in seen]
-        found += fresh
-        seen.update((each.kind, each.key) for each in fresh)
+        for item in answer.value["custom_field_definitions"]:
+            if (definition := _definition(item)) is not None:
+                definitions_by_key.setdefault((definition.kind, definition.key), definition)
         match answer.value.get("pagination"):
             case {"total_pages": int(pages)} if page < pages:
                 continue
         break
-    if not found:  # a token that is shown nothing; where links can be made, something is defined
+    if not definitions_by_key:  # the token may not see them: an account in which links can be made defines some
         log.get_logger().warning(log.NO_PREFLIGHT, why="none are shown")
         return None
-    return Fields(found)
+    return Fields(definitions_by_key.values())
 
 
 def _definition(item: Any) -> Definition | None:
-    """A definition of one of the kinds that can be linked, as `{"key", "name", "type", "custom_fieldable_type"}`."""
+    """Parse `{"key", "name", "type", "custom_fieldable_type"}`; None if it is not of a kind that can be linked."""
     match item:
         case {"key": str(key), "type": str(type), "custom_fieldable_type": str(fieldable)} if is_field(key):
-            with suppress(InvalidJob):  # a page, a note: nothing that can be linked
+            with suppress(InvalidJob):  # a page or a note, which cannot be linked
                 name = item.get("name")
-                shown = plain(name) if isinstance(name, str) else key
+                name = plain(name) if isinstance(name, str) else key
                 return Definition(
-                    Kind.parse(fieldable), key, shown, plain(type), Listing.of_table(item.get("custom_object"))
+                    Kind.parse(fieldable), key, name, plain(type), Listing.of_table(item.get("custom_object"))
                 )
     return None

@@ -1,7 +1,7 @@
-"""From the names of records to their ids: by the list of their table, which is read once a run.
+"""Resolves the names of records to their ids, by the list of their table, which is read once a run.
 
-A name that the table does not have is never guessed: the job is rejected, with what may have been meant; or, where
-missing ones are to be created, the name stands in the place of the id until its record is there (`missing.py`).
+linker never guesses: a job with a name that the table does not have is rejected, with the names that may have been
+meant. With `create_missing`, the name stands in the place of the id until its record is created (`create.py`).
 """
 
 from __future__ import annotations
@@ -24,23 +24,19 @@ __all__ = ["NameLookup", "NameResolver", "UnknownRecord"]
 
 
 class UnknownRecord(InvalidJob):
-    """A record that is called so is not there, or there are several."""
+    """No record has that name, or several have it."""
 
 
 class NameResolver:
-    """The names of one run.
-
-    Args:
-        read: sends a request until there is an answer that counts.
-    """
+    """Resolves the names in the jobs of one run."""
 
     def __init__(self, settings: Settings, read: Read) -> None:
         self._settings = settings
         self._read = read
         self.fields: Fields | None = None
-        """The account's field definitions, where they are known."""
+        """The account's field definitions, None if they were not read."""
         self._tables: dict[tuple[Kind, str], Table] = {}
-        self._whence: dict[Table, str] = {}
+        self._origins: dict[Table, str] = {}  # why a table is taken for that of a field, for error messages
         self._records: dict[tuple[Table, str], RecordIndex] = {}
         self._new: dict[tuple[Table, str], str] = {}  # by the folded name
         self._near: dict[tuple[Table, Name], str] = {}
@@ -50,55 +46,55 @@ class NameResolver:
 
     @property
     def new(self) -> int:
-        """Records that are to be created."""
+        """How many records are to be created."""
         return len(self._new)
 
     def check(self) -> None:
-        """Notice beforehand that a `table` of the settings is none. Raises `UsageError` where it is so."""
+        """Raise `UsageError` if a `table` of the settings is not of the form FIELD=PRODUCT/TABLE."""
         for text in self._settings.table:
             parse_table(text)
 
     async def resolve(self, job: LinkJob) -> LinkJob:
-        """The same job by ids.
+        """Return the same job with ids instead of names.
 
         Raises:
-            UnknownRecord: a name that is nobody's, or several records'.
-            UsageError: it is not known which table a field links to, or there is none such.
+            UnknownRecord: no record has a name, or several have it.
+            UsageError: it is not known which table a field links to, or that table does not exist.
             Stopped: the table cannot be read.
         """
         kind = job.target.kind
         links: dict[str, Sequence[str]] = {}
         for field, records in job.links.items():
-            ids = [each if isinstance(each, str) else await self._id(kind, field, each) for each in records]
+            ids = [record if isinstance(record, str) else await self._id(kind, field, record) for record in records]
             links[field] = sorted_ids(ids)
         return job.resolved(links)
 
     def value(self, kind: Kind, field: str, id: str) -> str | None:
-        """What a record is called, as far as the run has read its table."""
+        """Return a record's name; None if the run has not read its table."""
         table = self._tables.get((kind, field))
         by = self._settings.match or "name"
         records = self._records.get((table, by)) if table is not None else None
         return records.value(id) if records is not None else None
 
     async def table(self, kind: Kind, field: str) -> Table:
-        """The table that a field of a kind links to.
+        """Return the table that a field of a kind links to.
 
-        By the settings; else by the field's definition, where that tells it; else by what the field holds somewhere.
+        The settings say so; else the field's definition, if it does; else a record that the field holds somewhere.
 
         Raises:
-            UsageError: nothing tells it.
+            UsageError: none of these says so.
         """
-        known = self._tables.get((kind, field))
-        if known is None:
-            known, whence = await self._find(kind, field)
-            self._tables[kind, field] = known
-            self._whence.setdefault(known, whence)
-        return known
+        table = self._tables.get((kind, field))
+        if table is None:
+            table, origin = await self._find(kind, field)
+            self._tables[kind, field] = table
+            self._origins.setdefault(table, origin)
+        return table
 
     async def _find(self, kind: Kind, field: str) -> tuple[Table, str]:
-        said = tuple(place for name, place in map(parse_table, self._settings.table) if name == field)
-        if said:
-            return said, "as --table says"
+        given = tuple(listing for name, listing in map(parse_table, self._settings.table) if name == field)
+        if given:
+            return given, "as --table says"
         definition = self.fields.get(kind, field) if self.fields is not None else None
         if definition is not None and definition.table is not None:
             return (definition.table,), "as the field's definition says"
@@ -111,38 +107,38 @@ class NameResolver:
         )
 
     async def _id(self, kind: Kind, field: str, name: Name) -> str:
-        table, records = await self._known(kind, field, name.field)
+        table, records = await self._records_of(kind, field, name.field)
         ids = records.ids(name.value)
         if len(ids) == 1:
             return ids[0]
         if ids:
             several = ", ".join(sorted_ids(ids))
-            raise UnknownRecord(f"links.{field}: {len(ids)} records have the {_said(name)}: {several}; say which by id")
+            raise UnknownRecord(f"links.{field}: {len(ids)} records have the {_text(name)}: {several}; say which by id")
         if self._settings.create_missing and not records.whole:
             why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
-            raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{why}")
+            raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{why}")
         if self._settings.create_missing and name.field == "name":
             return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
-        raise UnknownRecord(f"links.{field}: no record has the {_said(name)}{await self._hint(table, records, name)}")
+        raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{await self._hint(table, records, name)}")
 
-    async def _known(self, kind: Kind, field: str, by: str) -> tuple[Table, RecordIndex]:
-        """The table of a field and its records, read when they are first asked for.
+    async def _records_of(self, kind: Kind, field: str, by: str) -> tuple[Table, RecordIndex]:
+        """Return the table of a field and its records, which are read when they are first needed.
 
-        One that goes by two names (a product's prefix and its number) is one: what it lacks is created once.
+        Two names of one table (a product's prefix and its number) count as one, so that no record is created twice.
         """
         table = await self.table(kind, field)
         records = self._records.get((table, by))
         if records is None:
-            records = await read_table(self._read, table, by, why=self._whence[table])
+            records = await read_table(self._read, table, by, why=self._origins[table])
             for other in [other for other, other_by in self._records if other_by == by]:
                 if self._records[other, by].is_same(records):
-                    self._tables = {each: other if its == table else its for each, its in self._tables.items()}
+                    self._tables = {key: other if value == table else value for key, value in self._tables.items()}
                     return other, self._records[other, by]
             self._records[table, by] = records
         return table, records
 
     async def _hint(self, table: Table, records: RecordIndex, name: Name) -> str:
-        """What may have been meant: searched once a name, in a thread, for it takes a while in a long table."""
+        """Return what may have been meant. It is searched once a name, in a thread, because a long table takes time."""
         if self._settings.create_missing:
             return f"; one that is created needs a name, and its {name.field} alone is known"
         hint = self._near.get((table, name))
@@ -159,15 +155,15 @@ def _offers(near: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield "?"
 
 
-def _said(name: Name) -> str:
+def _text(name: Name) -> str:
     return f"{name.field} {name.value!r}"
 
 
 class NameLookup:
-    """The names of what an account holds: each table is found by one of its records, and read once.
+    """Looks up the names of records by their ids. Each table is found by one of its records, and read once.
 
     Args:
-        will_do: whether a name can be written where it goes.
+        will_do: whether a name can be written to the place where it is needed.
     """
 
     def __init__(self, read: Read, will_do: Callable[[str], bool]) -> None:
@@ -181,18 +177,18 @@ class NameLookup:
 
     @property
     def left(self) -> int:
-        """Records that stay as ids: they share their name, have none that will do, or cannot be seen."""
+        """How many records have no name to use: they share it, it will not do, or they cannot be seen."""
         return len(self._ids)
 
     async def named(self, job: LinkJob) -> LinkJob:
-        """The same job by names. Raises `ExportFailed` where a table cannot be read to its end."""
+        """Return the same job with names. Raises `ExportFailed` if a table cannot be read to its end."""
         links = {field: [await self._name(str(id)) for id in ids] for field, ids in job.links.items()}
         return LinkJob(job.id, links, kind=job.kind, mode=job.mode, key=job.key)
 
     async def _name(self, id: str) -> str | Name:
         if id in self._ids:
             return id
-        records = next((each for each in self._tables.values() if id in each), None)
+        records = next((table for table in self._tables.values() if id in table), None)
         if records is None:
             records = await self._load(id)
         name = records.value(id)

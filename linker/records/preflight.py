@@ -1,4 +1,4 @@
-"""What was read becomes what can be done: what is no field is noticed, and names become ids, before any write."""
+"""Checks fields and resolves names before anything is written."""
 
 from __future__ import annotations
 
@@ -20,49 +20,48 @@ class Preflight:
     """The preflight of one run.
 
     Args:
-        read: sends a request until there is an answer that counts.
-        fields: the account's field definitions, where they have been looked at.
+        fields: the account's field definitions, if they were read before.
     """
 
     def __init__(self, settings: Settings, read: Read, fields: Fields | None = None) -> None:
         self._settings = settings
         self._read = read
-        self._looked = fields is not None
-        self._asked: set[tuple[Kind, str]] = set()
+        self._is_read = fields is not None
+        self._used: set[tuple[Kind, str]] = set()
         self._faults: dict[tuple[Kind, str], str | None] = {}
         self.names = NameResolver(settings, read)
         self.names.fields = fields
 
     async def take(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries by ids; a job with a name that is nobody's is a rejection.
+        """Return the entries with ids instead of names; a job with an unknown name becomes a rejection.
 
-        The field definitions are looked at where there are names, and else at the end of the input (`faults`).
+        The field definitions are read when the first name comes, else at the end of the input (`faults`).
 
         Raises:
-            UsageError: it is not known which table the names of a field are of.
+            UsageError: it is not known which table a field with names links to.
             Stopped: that table cannot be read.
         """
         jobs = [entry.value for entry in entries if isinstance(entry.value, LinkJob)]
-        self._asked.update((job.target.kind, field) for job in jobs for field in job.links)
+        self._used.update((job.target.kind, field) for job in jobs for field in job.links)
         if all(job.by_id is not None for job in jobs):
             return list(entries)
-        await self._look()
+        await self._read_definitions()
         return [entry if isinstance(entry.value, Rejection) else await self._resolved(entry) for entry in entries]
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
-        """Why fields that jobs name are none, by kind and field."""
-        await self._look()
-        return {asked: fault for asked in self._asked if (fault := self._fault(*asked)) is not None}
+        """Return why fields of the jobs are no link fields, by kind and field."""
+        await self._read_definitions()
+        return {field: fault for field in self._used if (fault := self._fault(*field)) is not None}
 
     async def check_field(self, kind: Kind, field: str) -> None:
-        """Notice that a field which is to be cleared is none. Raises `UsageError` where it is so."""
-        await self._look()
+        """Raise `UsageError` if a field that is to be cleared is no link field."""
+        await self._read_definitions()
         if (fault := self._fault(kind, field)) is not None:
             raise UsageError(fault)
 
-    async def _look(self) -> None:
-        if not self._looked:
-            self._looked = True
+    async def _read_definitions(self) -> None:
+        if not self._is_read:
+            self._is_read = True
             if self._settings.preflight:
                 self.names.fields = await read_fields(self._read)
 

@@ -1,4 +1,4 @@
-"""Custom tables: which one a field links to, and the records of one, 200 a page, read once a run."""
+"""Custom tables: which one a field links to, and the records of a table, read once a run, 200 a page."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from linker.retry.pages import pages
 from linker.retry.sender import Read
 from linker.retry.verdict import GiveUp
 
-__all__ = ["Table", "parse_table", "read_table", "table_of_record", "tables_in_use", "told"]
+__all__ = ["Table", "name_of", "parse_table", "read_table", "table_of_record", "tables_in_use"]
 
 _AT_ONCE: Final = 8
 """Pages that are read at once."""
 
 _PASSES: Final = 3
-"""How often a list is read that grows or shrinks meanwhile, so that records move between its pages."""
+"""How often a list is read if it changes meanwhile, so that records move between its pages."""
 
 _FIELDS_SHOWN: Final = 20
 
 Table = tuple[Listing, ...]
-"""The lists whose records a field links to: one, or those of several products; what is created goes to the first."""
+"""The lists whose records a field links to: one, or one for each of several products. New records go to the first."""
 
 
 def parse_table(text: str) -> tuple[str, Listing]:
-    """The field and the list of records that `customers=PRJ1/customers` says.
+    """Parse `customers=PRJ1/customers` into the field and the list of records.
 
     Raises:
-        UsageError: it says none.
+        UsageError: it is not of that form.
     """
     field, _, place = text.partition("=")
     parent, _, table = place.strip().partition("/")
@@ -47,28 +47,28 @@ def parse_table(text: str) -> tuple[str, Listing]:
 
 
 async def tables_in_use(read: Read, kind: Kind, fields: Collection[str]) -> dict[str, Listing]:
-    """The tables of records that the fields of some targets hold: of those on the first page of the kind's list.
+    """Return the table that each field links to, found by a record that a target on the first page of the list holds.
 
-    A field is left out where none of them holds any, or the kind has no list of the whole account. Takes one request,
-    and one for each field.
+    A field is left out if no target there holds a record in it, or if the kind has no list of the whole account. Takes
+    one request, and one for each field.
     """
     listing = Listing.of(kind, "")
     answer = await read(linked_in(listing)) if listing is not None else None
     if listing is None or not isinstance(answer, Answer) or answer.value is None:
         return {}
-    held: dict[str, str] = {}
+    records_by_field: dict[str, str] = {}
     for item in answer.value[listing.kind.plural]:
-        for each in _list(item.get("custom_object_links")):
-            key, ids = each.get("key"), each.get("record_ids")
+        for link in _objects(item.get("custom_object_links")):
+            key, ids = link.get("key"), link.get("record_ids")
             with suppress(InvalidJob):
                 if isinstance(key, str) and key in fields and isinstance(ids, list) and ids:
-                    held.setdefault(key, record_id(ids[0]))
-    found = {field: await table_of_record(read, id) for field, id in held.items()}
-    return {field: table for field, table in found.items() if table is not None}
+                    records_by_field.setdefault(key, record_id(ids[0]))
+    tables = {field: await table_of_record(read, id) for field, id in records_by_field.items()}
+    return {field: table for field, table in tables.items() if table is not None}
 
 
 async def table_of_record(read: Read, id: str) -> Listing | None:
-    """The table in which a record is; None where that is not shown."""
+    """Return the table that a record belongs to; None if the answer does not show it."""
     answer = await read(record(id))
     if not isinstance(answer, Answer) or answer.value is None:
         return None
@@ -76,30 +76,30 @@ async def table_of_record(read: Read, id: str) -> Listing | None:
 
 
 async def read_table(read: Read, table: Table, field: str, *, why: str) -> RecordIndex:
-    """The records of a table by one of their fields.
+    """Read the records of a table, indexed by one of their fields.
 
     Args:
-        why: whence it is known that this is the table: what a user can mend.
+        why: why this is taken for the table, for error messages.
 
     Raises:
         UsageError: there is no such table, or its records have no such field.
         Stopped: it cannot be read to its end.
     """
-    found = RecordIndex(field)
+    index = RecordIndex(field)
     fields: set[str] = set()
-    is_held = False
+    has_field = False
 
     def take(items: Sequence[dict[str, Any]]) -> list[str]:
-        nonlocal is_held
+        nonlocal has_field
         ids: list[str] = []
         for item in items:
-            id, values = _known(item)
-            is_held = is_held or field in values
+            id, values = _parse_record(item)
+            has_field = has_field or field in values
             if len(fields) < _FIELDS_SHOWN:
                 fields.update(values)
             if id:
                 ids.append(id)
-                found.add(id, values.get(field, ""))
+                index.add(id, values.get(field, ""))
         return ids
 
     for listing in table:
@@ -107,12 +107,12 @@ async def read_table(read: Read, table: Table, field: str, *, why: str) -> Recor
             is_complete = await _read_all(read, listing, take, why)
             if is_complete:
                 break
-        found.whole = found.whole and is_complete
-    if len(found) and not is_held:
-        there = ", ".join(sorted(fields)[:_FIELDS_SHOWN]) or "none that are shown"
-        raise UsageError(f"no record of {told(table)} has a field {field!r} that holds anything; there are {there}")
-    log.get_logger().info(log.TABLE_READ, table=told(table), field=field, records=len(found))
-    return found
+        index.whole = index.whole and is_complete
+    if len(index) and not has_field:
+        names = ", ".join(sorted(fields)[:_FIELDS_SHOWN]) or "none that are shown"
+        raise UsageError(f"no record of {name_of(table)} has a field {field!r} that holds anything; there are {names}")
+    log.get_logger().info(log.TABLE_READ, table=name_of(table), field=field, records=len(index))
+    return index
 
 
 async def _read_all(
@@ -155,13 +155,13 @@ def _unreadable(listing: Listing, failed: GiveUp, why: str) -> LinkerError:
 
 def _number(value: Mapping[str, Any], what: str) -> int:
     match value.get("pagination"):
-        case dict() as told if isinstance(number := told.get(what), int) and not isinstance(number, bool):
+        case dict() as pagination if isinstance(number := pagination.get(what), int) and not isinstance(number, bool):
             return number
     return 0
 
 
-def _known(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """A record's id, and what it shows of its fields: `{"custom_fields": [{"key": "name", "value": "Acme Corp"}]}`."""
+def _parse_record(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Parse a record's id and its field values: `{"custom_fields": [{"key": "name", "value": "Acme Corp"}]}`."""
     try:
         id = record_id(item.get("id"))
     except InvalidJob:
@@ -172,8 +172,8 @@ def _known(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
 def _values(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(name := item.get("name"), str) and _is_value(name):
         yield "name", name.strip()
-    for each in _list(item.get("custom_fields")):
-        key, value = each.get("key"), each.get("value")
+    for custom_field in _objects(item.get("custom_fields")):
+        key, value = custom_field.get("key"), custom_field.get("value")
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if is_field(key) and isinstance(value, str) and _is_value(value):
@@ -181,14 +181,14 @@ def _values(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _is_value(text: str) -> bool:
-    """Whether a job could name a record by it; what it could not need not be kept."""
+    """Whether a job can name a record by it; other values need not be kept."""
     return 0 < len(text.strip()) <= NAME_LIMIT
 
 
-def _list(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def told(table: Sequence[Listing]) -> str:
-    """A table as `--table` has it: `PRJ1/customers`."""
+def name_of(table: Sequence[Listing]) -> str:
+    """Return a table in the form that `--table` takes: `PRJ1/customers`."""
     return " and ".join(listing.place for listing in table)
