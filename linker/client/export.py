@@ -66,8 +66,8 @@ async def exported(
                     job = _job(listing.kind, name, links or {}, field)
                     if job is not None:
                         yield job if naming is None else await naming.named(job)
-        if naming is not None and naming.left:
-            log.get_logger().warning(log.UNNAMED, records=naming.left)
+        if naming is not None and naming.unnamed:
+            log.get_logger().warning(log.UNNAMED, records=naming.unnamed)
         if seen and not are_shown:
             raise ExportFailed(f"no answer shows any links of {listing}, so what they are is not known")
 

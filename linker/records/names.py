@@ -176,7 +176,7 @@ class NameLookup:
         return f"<NameLookup by {len(self._tables)} tables>"
 
     @property
-    def left(self) -> int:
+    def unnamed(self) -> int:
         """How many records have no name to use: they share it, it will not do, or they cannot be seen."""
         return len(self._ids)
 
