@@ -188,8 +188,8 @@ class Settings:
         except InvalidJob as error:
             raise UsageError(str(error)) from None
         written = cast("Rate | str | tuple[Rate | str, ...]", self.rate)
-        each = (written,) if isinstance(written, Rate | str) else written
-        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in each)
+        several = (written,) if isinstance(written, Rate | str) else written
+        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in several)
         object.__setattr__(self, "rate", rates)
         object.__setattr__(self, "table", _tables(self.table))
         if self.match is not None and not is_field(self.match):

@@ -102,10 +102,10 @@ def _fields(check: Check) -> list[str]:
         return ["the definitions cannot be read, so no run can look at them first; it goes without"]
     if not check.fields:
         return ["no many-to-many link field is defined"]
-    kinds = max(len(each.kind) for each in check.fields)
-    keys = max(len(each.key) for each in check.fields)
-    lines = [f"{each.kind:<{kinds}}  {each.key:<{keys}}  {each.table or '-'}" for each in check.fields]
-    if any(each.table is None for each in check.fields):
+    kinds = max(len(field.kind) for field in check.fields)
+    keys = max(len(field.key) for field in check.fields)
+    lines = [f"{field.kind:<{kinds}}  {field.key:<{keys}}  {field.table or '-'}" for field in check.fields]
+    if any(field.table is None for field in check.fields):
         lines.append("where no answer tells the table (-), names need --table FIELD=PRODUCT/TABLE")
     return lines
 
@@ -115,7 +115,8 @@ def _files(files: FileCheck) -> list[str]:
     lines = [f"{counted(files.jobs, 'job')} on {counted(files.targets, 'target')}, {rejected:,} to be rejected"]
     if files.new_records:
         lines.append(f"{counted(files.new_records, 'record')} would be created")
-    return [*lines, *(f"  {each.type.value:<15}{each.count:>6,}   {each.example}" for each in files.rejected.errors(9))]
+    errors = files.rejected.errors(9)
+    return [*lines, *(f"  {error.type.value:<15}{error.count:>6,}   {error.example}" for error in errors)]
 
 
 def _json(check: Check) -> dict[str, object]:

@@ -60,9 +60,9 @@ async def _demo() -> int:
             access = Access(Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), Token(sandbox.options.token))
             code = await carry_out(access, [JobFile(jobs)], results, how={})
         click.echo("\nOne line a job in the results, for example:\n")
-        shown = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
+        lines_written = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
         for status in (b'"linked"', b'"rejected"'):
-            click.echo(f"  {next(line for line in shown if status in line).decode()}\n")
+            click.echo(f"  {next(line for line in lines_written if status in line).decode()}\n")
         stats = sandbox.stats
         click.echo(
             f"The sandbox counted {stats.methods['PUT']} PUTs for {len(lines)} jobs and refused {stats.refused} "

@@ -1,4 +1,4 @@
-"""A run under the terminal's eye: its loop, its progress, its signals, and its exit code."""
+"""Runs a command's event loop and follows a run to its end: progress, signals, exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linker.results.result import Outcome
 
 __all__ = ["follow", "run_in_loop"]
 
-_LEFT = "what was under way has ended"
+_DRAINED = "what was under way has ended"
 
 T = TypeVar("T")
 
@@ -37,12 +37,13 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 async def follow(
-    run: Run, progress: Progress, each: Callable[[Outcome], None] | None = None, *, unfinished: str = _LEFT
+    run: Run, progress: Progress, on_outcome: Callable[[Outcome], None] | None = None, *, unfinished: str = _DRAINED
 ) -> int:
-    """Take a run to its end; the exit code that this makes it, 0 where it was not ended early.
+    """Take a run to its end and return the exit code if it ended early, else 0.
 
     Args:
-        unfinished: what to say of a run that was interrupted.
+        on_outcome: called with each outcome.
+        unfinished: the message if a signal ended the run, after `interrupted; `.
 
     Raises:
         UsageError: a file cannot be used; nothing was written.
@@ -55,15 +56,15 @@ async def follow(
         await stack.enter_async_context(progress.shown(run))
         try:
             async for outcome in run.outcomes():
-                if each is not None:
-                    each(outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
         except Stopped as error:
             stopped = error
         except asyncio.CancelledError:
             if signals.caught is None:
                 raise
     if isinstance(stopped, TooManyRemovals) and signals.caught is not None:
-        stopped = None  # nobody said no: the question was taken back
+        stopped = None  # nobody answered no: the signal took the question back
     if isinstance(stopped, TooManyRemovals) and not stopped.written:
         raise stopped
     if stopped is not None:
@@ -95,7 +96,7 @@ class _Signals:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     def gone(self) -> None:
-        """Nobody reads stderr any more: the terminal has been closed, or the pipe."""
+        """Stop the run: the terminal or pipe that read stderr was closed."""
         self.caught = self.caught or signal.SIGPIPE
         self._progress.withdraw()
         self._run.stop()
@@ -111,7 +112,7 @@ class _Signals:
 
 
 class _Stderr:
-    """stderr, as long as somebody reads it; when nobody does any more, that is said once, and no write of it fails."""
+    """Stands in for stderr: if its reader goes away, it calls `gone` once, and no write fails."""
 
     def __init__(self, gone: Callable[[], None]) -> None:
         self._stream = sys.stderr
@@ -129,12 +130,12 @@ class _Stderr:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write, or let it be."""
+        """Write, unless the reader is gone."""
         self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or let it be."""
+        """Flush, unless the reader is gone."""
         self._try(self._stream.flush)
 
     def _try(self, call: Callable[[], object]) -> None:

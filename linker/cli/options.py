@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what becomes of them: where the account is, its token, the pace, the logs."""
+"""The options that several verbs share, and the settings that they amount to."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ progress_options = _all(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a verb needs of the account: the settings that its options come to, and the token; and how it tells."""
+    """What a verb needs for an account: settings, token, and whether to show progress."""
 
     settings: Settings
     token: Token
@@ -210,7 +210,7 @@ class Access:
 
 
 def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gather the options of account, pace, progress, logs and settings into one argument, `access`."""
+    """Pass the options of account, token, settings and progress to a verb as one argument, `access`."""
 
     @wraps(function)
     def gathered(
@@ -258,7 +258,7 @@ def settings_of(account: str | None, url: str | None, **others: Any) -> Settings
 
 
 def _proxy_of(url: str) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY say for an account; none for this machine itself."""
+    """The proxy for an account by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; None for this machine itself."""
     parts = urlsplit(url)
     if is_loopback(url) or proxy_bypass(parts.hostname or ""):
         return None
@@ -266,23 +266,26 @@ def _proxy_of(url: str) -> str | None:
 
 
 def job_files(files: tuple[str, ...], format: str | None, columns: Columns | None = None) -> list[JobFile]:
-    """The sources that FILE arguments name; `-` is standard input. `columns` are those of the tables among them.
+    """The sources that FILE arguments name; `-` is standard input.
+
+    Args:
+        columns: of the tables among the files.
 
     Raises:
-        UsageError: a format cannot be told, or `-` stands twice; or none of the files has columns.
+        UsageError: a file has no known format, `-` stands twice, or there are columns and no table.
     """
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once")
     if "-" in files and sys.stdin is None:
         raise UsageError("standard input (-) is closed")
-    told: Any = format
+    format_: Any = format
     streams: dict[str, Any] = {"-": sys.stdin.buffer} if "-" in files else {}
-    sources = [JobFile(file, format=told, stream=streams.get(file)) for file in files]
+    sources = [JobFile(file, format=format_, stream=streams.get(file)) for file in files]
     if columns is None:
         return sources
     if not any(source.is_table for source in sources):
         raise UsageError("--column, --columns and --set are of tables, and none of the files is one (.csv, .tsv)")
     return [
-        JobFile(file, format=told, stream=streams.get(file), columns=columns) if source.is_table else source
+        JobFile(file, format=format_, stream=streams.get(file), columns=columns) if source.is_table else source
         for file, source in zip(files, sources, strict=True)
     ]

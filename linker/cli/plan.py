@@ -83,8 +83,8 @@ def command(
     if undo is not None and access.settings.mirror is not None:
         raise UsageError("--mirror goes with job FILEs, not with --undo")
     sources = job_files(files, format, columns) if undo is None else UndoFile(undo)
-    told = _json if as_json else _lines
-    plan, code = run_in_loop(planned(access, sources, told, doing="planning"))
+    describe = _json if as_json else _lines
+    plan, code = run_in_loop(planned(access, sources, describe, doing="planning"))
     if not as_json and not code:
         _show_plan(plan, access.settings)
     return code or (0 if plan.readable else 1)
@@ -93,16 +93,17 @@ def command(
 async def planned(
     access: Access,
     sources: Sequence[JobFile] | UndoFile,
-    told: Callable[[Outcome, Run], list[str]],
+    describe: Callable[[Outcome, Run], list[str]],
     *,
     doing: str,
     words: tuple[str, str] = ("to change", "unchanged"),
 ) -> tuple[Plan, int]:
-    """The counts of a dry run, and the exit code of one that ended early: then they are not whole.
+    """Do a dry run; return its counts, and an exit code that is not 0 if it ended early (the counts are then partial).
 
     Args:
-        told: the lines of output that an outcome comes to, said as it comes.
-        doing: the progress's word for it, as `words` are for targets that are not as asked and for those that are.
+        describe: gives the lines of output for an outcome; they are printed as it comes.
+        doing: what the progress calls it.
+        words: what the progress calls targets that are not as asked, and those that are.
     """
     plan = Plan(access.settings)
     to_change, unchanged = words
@@ -118,14 +119,14 @@ async def planned(
         talks=True,
     )
 
-    def each(outcome: Outcome) -> None:
+    def take(outcome: Outcome) -> None:
         plan.add(outcome, keep=False)
-        for line in told(outcome, run):
+        for line in describe(outcome, run):
             progress.say(line)
 
     async with Linker(token=access.token, settings=access.settings) as aha:
         run = aha.dry_run(sources)
-        code = await follow(run, progress, each, unfinished="there is more to see than this")
+        code = await follow(run, progress, take, unfinished="there is more to see than this")
         plan.reads, plan.new_records = run.summary.requests, run.new_records
     return plan, code
 

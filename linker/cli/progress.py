@@ -39,13 +39,13 @@ def _is_piped() -> bool:
 
 
 class Progress:
-    """How far a run is, until it is over; out of the way while a line is said or a question is asked.
+    """Shows how far a run is, until it is over. The bar makes room for a line of output and for a question.
 
     Args:
-        visible: False shows nothing; lines and questions go through here all the same.
-        doing: what the run is at, in a word.
-        counts: what the run has come to so far; what `failed` is told of only where there is any.
-        talks: lines are said meanwhile; whoever reads them from a pipe (`| less`) has the terminal to themselves.
+        visible: False shows no progress; lines and questions go through here all the same.
+        doing: what the run is doing, in one word.
+        counts: the numbers to show by their words; `failed` is shown only if it is not 0.
+        talks: the command prints lines meanwhile; if they go to a pipe (`| less`), there is no bar on the terminal.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Progress:
         self._talks = talks
         self._bar: Bar | None = None
         self._free, self._gone = asyncio.Event(), asyncio.Event()
-        self._free.set()  # the terminal is nobody else's
-        self._gone.set()  # and no bar is on it
-        self._question: asyncio.Task[bool] | None = None
+        self._free.set()  # no question is being asked
+        self._gone.set()  # no bar is on the terminal
+        self._asking: asyncio.Task[bool] | None = None
         self._withdrawn = False
 
     @asynccontextmanager
@@ -83,10 +83,10 @@ class Progress:
         finally:
             self._free.set()
             task.cancel()
-            await asyncio.wait({task})  # the bar leaves the terminal before anything else is said there
+            await asyncio.wait({task})  # the bar must be gone before anything else is printed
 
     def say(self, line: str) -> None:
-        """A line of output; where stdout and the bar are on one terminal, above the bar."""
+        """Print a line of output, above the bar if stdout is the terminal too."""
         line = harmless(line)
         if self._bar is not None and sys.stdout.isatty():
             self._bar.console.print(Text(line), soft_wrap=True)
@@ -100,27 +100,27 @@ class Progress:
             await self._gone.wait()
             if self._withdrawn:
                 return False
-            question = f"{removals:,} of the {read:,} links read so far would be removed. Go on?"
-            self._question = asyncio.get_running_loop().create_task(ask(question))
-            await asyncio.wait({self._question})
-            return not self._question.cancelled() and self._question.result()
+            prompt = f"{removals:,} of the {read:,} links read so far would be removed. Go on?"
+            self._asking = asyncio.get_running_loop().create_task(ask(prompt))
+            await asyncio.wait({self._asking})
+            return not self._asking.cancelled() and self._asking.result()
         finally:
-            if self._question is not None:
-                self._question.cancel()
+            if self._asking is not None:
+                self._asking.cancel()
             self._free.set()
 
     def withdraw(self) -> None:
-        """Ask no more: the run is ending."""
+        """Take back an open question and ask no other: the run is ending."""
         self._withdrawn = True
-        if self._question is not None and self._question.cancel():
-            click.echo(err=True)  # what is said next starts a line
+        if self._asking is not None and self._asking.cancel():
+            click.echo(err=True)  # else the next line continues the prompt
 
     async def _show_bar(self, run: Run) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[counts]}"),
         )
         while True:
             bar = Bar(
@@ -134,7 +134,7 @@ class Progress:
                 with bar:
                     self._bar = bar
                     self._gone.clear()
-                    row = bar.add_task("reading", total=None, told="")
+                    row = bar.add_task("reading", total=None, counts="")
                     try:
                         while self._free.is_set():
                             self._update(bar, row, run)
@@ -152,7 +152,11 @@ class Progress:
         doing = "reading" if not progress.read else "paused" if progress.paused_s or progress.outage else self._doing
         width = max(len("reading"), len(self._doing))
         bar.update(
-            row, total=total, completed=progress.targets_done, description=f"{doing:<{width}}", told=self._told(run)
+            row,
+            total=total,
+            completed=progress.targets_done,
+            description=f"{doing:<{width}}",
+            counts=self._words(run),
         )
         bar.refresh()
 
@@ -161,29 +165,29 @@ class Progress:
             await asyncio.sleep(_LINE_EVERY_S)
             progress = run.progress()
             far = f"{progress.targets_done:,} of {progress.targets:,} targets" if progress.read else "reading"
-            log.tell("progress", f"{far}: {self._told(run)}")
+            log.tell("progress", f"{far}: {self._words(run)}")
 
-    def _told(self, run: Run) -> str:
+    def _words(self, run: Run) -> str:
         """`linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
         progress = run.progress()
-        told = [f"{word} {count:,}" for word, count in self._counts(run).items() if count or word != "failed"]
+        parts = [f"{word} {count:,}" for word, count in self._counts(run).items() if count or word != "failed"]
         if progress.elapsed_s > 1:
-            told.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
+            parts.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
         if progress.outage:
-            told.append("the account is out of reach, and probed")
+            parts.append("the account is out of reach, and probed")
         elif progress.paused_s:
-            told.append(f"the account asks to wait {duration(progress.paused_s)}")
-        elif progress.read and progress.targets_done < progress.targets and (left := self._left_s(run)) >= 1:
-            told.append(f"{duration(left)} left")
-        return ", ".join(told)
+            parts.append(f"the account asks to wait {duration(progress.paused_s)}")
+        elif progress.read and progress.targets_done < progress.targets and (seconds := self._remaining_s(run)) >= 1:
+            parts.append(f"{duration(seconds)} left")
+        return ", ".join(parts)
 
-    def _left_s(self, run: Run) -> float:
-        """Seconds that what is left takes: by the quota, or by the pace so far where that is slower."""
+    def _remaining_s(self, run: Run) -> float:
+        """Seconds until the end, by the account's limits or by the pace so far, whichever is slower."""
         progress = run.progress()
         done = progress.targets_done
-        each = progress.requests / done if done > 2 * self._settings.concurrency else 1.0
-        whole = progress.targets * each
-        left = max(0.0, whole - progress.requests)
-        by_quota = self._settings.least_s(whole)
-        by_pace = left * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
+        per_target = progress.requests / done if done > 2 * self._settings.concurrency else 1.0
+        requests = progress.targets * per_target
+        remaining = max(0.0, requests - progress.requests)
+        by_quota = self._settings.least_s(requests)
+        by_pace = remaining * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
         return max(0.0, by_quota - progress.elapsed_s, by_pace)

@@ -1,4 +1,4 @@
-"""A question on the terminal, asked while a run goes on: no thread waits for the answer, and a signal takes it back."""
+"""A yes-or-no prompt on the terminal while a run goes on: no thread waits for the answer, and a signal cancels it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["ask", "may_ask"]
 
 
 def may_ask() -> bool:
-    """Whether somebody is there to answer: both ends of the question are a terminal."""
+    """Whether somebody can answer: stdin and stderr are a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def ask(question: str) -> bool:
-    """Ask on stderr; only a yes is a yes. What was typed before the question is no answer to it."""
+async def ask(prompt: str) -> bool:
+    """Ask on stderr and return whether the answer is `y` or `yes`. What was typed before does not count."""
     terminal = sys.stdin.fileno()
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bytes] = loop.create_future()
@@ -32,10 +32,10 @@ async def ask(question: str) -> bool:
             answer.set_result(b"")  # it was closed: nobody said yes
 
     termios.tcflush(terminal, termios.TCIFLUSH)
-    click.echo(f"{question} [y/N]: ", err=True, nl=False)
+    click.echo(f"{prompt} [y/N]: ", err=True, nl=False)
     loop.add_reader(terminal, read)
     try:
-        said = await answer
+        line = await answer
     finally:
         loop.remove_reader(terminal)
-    return said.strip().lower() in (b"y", b"yes")
+    return line.strip().lower() in (b"y", b"yes")

@@ -120,17 +120,19 @@ async def carry_out(
     *,
     how: Mapping[str, bool],
     doing: str = "linking",
-    each: Callable[[Outcome], None] | None = None,
+    on_outcome: Callable[[Outcome], None] | None = None,
 ) -> int:
-    """Run a batch, show what it came to, and tell the exit code.
+    """Run a batch, print its summary, and return the exit code.
 
     Args:
-        how: what to do about a results file that is there: `overwrite`, `resume`, `failed_only`.
+        how: what to do with a results file that exists: `overwrite`, `resume`, `failed_only`.
+        doing: what the progress calls it.
+        on_outcome: called with each outcome.
     """
     view = Progress(access.settings, visible=access.progress, doing=doing)
     async with Linker(token=access.token, settings=access.settings) as aha:
         confirm = view.confirm if may_ask() else None
         run = aha.run(sources, path, **how, confirm=confirm)
-        code = await follow(run, view, each)
+        code = await follow(run, view, on_outcome)
         show_summary(run.summary)
         return code or (0 if run.summary.ok else 1)

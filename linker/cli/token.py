@@ -32,10 +32,10 @@ def token_of(file: Path | None) -> Token:
 def _read(file: Path) -> Token:
     try:
         with file.open("rb") as stream:
-            told = os.fstat(stream.fileno())  # of what was opened, whatever has the name by now
-            if stat.S_ISREG(told.st_mode) and told.st_uid == os.geteuid() and told.st_mode & _OTHERS:
+            status = os.fstat(stream.fileno())  # of the open file: its name may be another's by now
+            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
                 raise UsageError(
-                    f"token file {file}: others can read it (mode {stat.S_IMODE(told.st_mode):04o}); "
+                    f"token file {file}: others can read it (mode {stat.S_IMODE(status.st_mode):04o}); "
                     f"chmod 600 it, and if they may have read it, make a new token"
                 )
             token = Token(stream.read(_LARGEST).decode(errors="replace"))

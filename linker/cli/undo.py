@@ -74,18 +74,18 @@ def command(
 
     What others have written since stays, and is mentioned. It is a run like any other, with results of its own.
     """
-    access = replace(access, settings=replace(access.settings, yes=True))  # it is asked here, and once
+    access = replace(access, settings=replace(access.settings, yes=True))  # this verb asks, so the guard need not
     source = UndoFile(results)
     source.check()
     path = undone or Path(f"{source.stem}.jsonl")
     if path.exists():
         if path.samefile(results):
             raise UsageError(f"{path} is to be read and to be written; give --results another name")
-        sure = sure or not any(how.values())  # it will be refused: no need to ask
+        sure = sure or not any(how.values())  # the run will refuse the file: no need to ask
     pending = run_in_loop(_todo(source))
     if not pending.targets:
         return _nothing_to_do(pending)
-    if not sure and not _agreed(pending.told(access.settings.base_url)):
+    if not sure and not _agreed(pending.describe(access.settings.base_url)):
         click.echo("nothing was undone", err=True)
         return 2
     others_work: dict[tuple[Target, str], None] = {}
@@ -99,31 +99,31 @@ def command(
             if name in before and frozenset(ids) != before[name]:
                 others_work[target, name] = None
 
-    code = run_in_loop(carry_out(access, source, path, doing="undoing", each=compare, how=how))
+    code = run_in_loop(carry_out(access, source, path, doing="undoing", on_outcome=compare, how=how))
     if source.created:
         stay = "1 record that the run created stays" if len(source.created) == 1 else None
         click.echo(stay or f"{len(source.created):,} records that the run created stay")
     if others_work:
-        shown = [f"{target} {name}" for target, name in others_work]
-        click.echo(f"others wrote since, and their work was kept: {_some(shown)}")
+        fields = [f"{target} {name}" for target, name in others_work]
+        click.echo(f"others wrote since, and their work was kept: {_some(fields)}")
     return code
 
 
 @dataclass(slots=True)
 class _Todo:
-    """What an undo comes to, as far as the results file tells."""
+    """What an undo would change, according to the results file."""
 
     targets: set[Target] = field(default_factory=set)
     added: int = 0
     removed: int = 0
-    left: list[str] = field(default_factory=list)
-    """Lines that tell of a PUT, and not of what it changed."""
+    unknown: list[str] = field(default_factory=list)
+    """Lines of a PUT that do not say what it changed."""
 
-    def told(self, url: str) -> str:
-        left = f"; {counted(len(self.left), 'line')} cannot be undone" if self.left else ""
+    def describe(self, url: str) -> str:
+        unknown = f"; {counted(len(self.unknown), 'line')} cannot be undone" if self.unknown else ""
         return (
             f"{counted(len(self.targets), 'target')} on {url} would change: "
-            f"{counted(self.removed, 'link')} removed, {self.added:,} added again{left}."
+            f"{counted(self.removed, 'link')} removed, {self.added:,} added again{unknown}."
         )
 
 
@@ -132,7 +132,7 @@ async def _todo(source: UndoFile) -> _Todo:
     async for entries in source.entries(Reading()):
         for entry in entries:
             if not isinstance(entry.value, LinkJob):
-                pending.left.append(f"line {entry.line} ({entry.value.kind} {entry.value.id})")
+                pending.unknown.append(f"line {entry.line} ({entry.value.kind} {entry.value.id})")
                 continue
             pending.targets.add(entry.value.target)
             count = sum(map(len, entry.value.links.values()))
@@ -142,23 +142,23 @@ async def _todo(source: UndoFile) -> _Todo:
 
 
 def _nothing_to_do(pending: _Todo) -> int:
-    if not pending.left:
+    if not pending.unknown:
         click.echo("there is nothing to undo: no line tells of a change")
         return 0
     click.echo(
         "nothing can be undone: what these PUTs changed is not known (blind, no answer, or links that are not shown): "
-        + _some(pending.left)
+        + _some(pending.unknown)
     )
     return 1
 
 
-def _agreed(question: str) -> bool:
+def _agreed(prompt: str) -> bool:
     if not may_ask():
-        raise UsageError(f"{question} Say --yes where nobody can be asked")
+        raise UsageError(f"{prompt} Say --yes where nobody can be asked")
     try:
-        return click.confirm(f"{question} Go on?", err=True)
+        return click.confirm(f"{prompt} Go on?", err=True)
     except click.Abort:
-        click.echo(err=True)  # what is said next starts a line
+        click.echo(err=True)  # else the next line continues the prompt
         raise
 
 

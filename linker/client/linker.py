@@ -175,7 +175,7 @@ class Linker:
         return replace(self._settings, **options) if options else self._settings
 
     def _started(self, run: Run) -> Run:
-        self._runs = [*(each for each in self._runs if not each.ended), run]
+        self._runs = [*(earlier for earlier in self._runs if not earlier.ended), run]
         return run
 
 

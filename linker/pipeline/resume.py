@@ -49,8 +49,8 @@ class Resume:
         if self._failed_only and not self.has_results:
             raise UsageError(f"--failed-only: {file.path} has no results of an earlier run")
         self.change_numbers = count(self._runs.next_change)
-        file.run = self._runs.last_run + 1 if self.has_results else 0
-        self.left_open = dict(file.left)
+        file.begin(self._runs.last_run + 1 if self.has_results else 0)
+        self.left_open = dict(file.open_intents)
 
     def is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
         """Whether a target need not be done again."""

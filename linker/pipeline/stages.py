@@ -177,8 +177,10 @@ class Pipeline:
                     self._file.discard()
             if self._why_stopped is not None:
                 raise self._why_stopped
-            if self._file is not None and self._file.journal.left and not self.summary.stopped:
-                self._log.warning(log.LEFT_OPEN, targets=self._file.journal.left, journal=str(self._file.journal.path))
+            if self._file is not None and self._file.journal.pending and not self.summary.stopped:
+                self._log.warning(
+                    log.LEFT_OPEN, targets=self._file.journal.pending, journal=str(self._file.journal.path)
+                )
             changed = next((source.name for source in self._sources if source.changed()), None)
             if changed is not None and not self._dry and not self.summary.stopped:
                 raise InputChanged(f"{changed} was written to since it was read; what it said then is done")

@@ -24,15 +24,15 @@ _GO_ON = "nothing more is sent; mend that, and go on with --resume"
 
 
 class ResultsFile:
-    """The one writer of a results file: whole lines only, one `write` for all that are there.
+    """The one writer of a results file: it appends whole lines only.
 
     Args:
-        overwrite: keep a file that is there under a dated name, and start anew.
-        resume: go on with a file that is there.
+        overwrite: rename a file that exists (adds a date), and start over.
+        resume: append to a file that exists.
         durability: what a line survives once `sync()` has returned.
 
     Raises:
-        UsageError: that can be no file's name.
+        UsageError: the path names a folder.
 
     Example:
         >>> with ResultsFile(Path("links.results.jsonl")) as results:
@@ -53,8 +53,9 @@ class ResultsFile:
         self.path = path
         self.resume = resume
         self.journal = Journal(journal_of(path), disk, durability)
-        self.left: Mapping[Target, OpenIntent] = {}
+        self.open_intents: Mapping[Target, OpenIntent] = {}
         """PUTs of earlier runs whose results are not all in the file."""
+        self._run = 0
         self._overwrite = overwrite
         self._durability: Durability = durability
         self._disk = disk
@@ -66,21 +67,16 @@ class ResultsFile:
     def __repr__(self) -> str:
         return f"<ResultsFile {self.path}, {self._lines.size if self._lines is not None else 0:,} bytes>"
 
-    @property
-    def run(self) -> int:
-        """The number of this run of the file, from 0. Lines of all runs but the first have it in their key `run`."""
-        return self.journal.run
-
-    @run.setter
-    def run(self, number: int) -> None:
-        self.journal.run = number
+    def begin(self, run: int) -> None:
+        """Set the number of this run of the file, from 0. Lines of all but the first have it in their key `run`."""
+        self._run = self.journal.run = run
 
     def __enter__(self) -> Self:
-        """Make the file and its folder, or open it where this is a resume; nobody else can write to it then.
+        """Make the file and its folder, or open it to resume; no other run can write to it until it is closed.
 
         Raises:
-            ResultsExist: it is there, and neither `resume` nor `overwrite` says what to do about that.
-            UsageError: it cannot be made, or another run writes to it.
+            ResultsExist: the file exists, and neither `resume` nor `overwrite` is set.
+            UsageError: the file cannot be made, or another run is writing to it.
         """
         try:
             make_folder(self.path.parent)
@@ -93,7 +89,7 @@ class ResultsFile:
             )
             self._begun_at = self._lines.size
             self._mend(self._lines)
-            self.left = self.journal.open(anew=not self.resume)
+            self.open_intents = self.journal.open(anew=not self.resume)
         except BaseException as error:
             self._close(keep=False)
             if isinstance(error, Locked):
@@ -106,30 +102,30 @@ class ResultsFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Close the file; one in which nothing was written does not outlive an error, and the old one is put back."""
+        """Close the file. After an error, a file without lines is removed, and the one it replaced is put back."""
         assert self._lines is not None
         with suppress(OSError):  # then the journal stays
             self._lines.sync_now()
         self._close(keep=not self._discarded and (error is None or self._lines.size > 0))
 
     def discard(self) -> None:
-        """Leave no file behind when it is closed: the run came to nothing."""
+        """Remove the file when it is closed: nothing was sent."""
         self._discarded = True
 
     def write(self, results: Sequence[Result]) -> None:
         """Append a line for each result.
 
         Raises:
-            ResultsUnwritable: not all of it could be written; what was is cut back to whole lines.
+            ResultsUnwritable: not all of it could be written; the file is cut back to whole lines.
         """
         assert self._lines is not None
         try:
-            self._lines.append(b"".join([result.to_json(self.run) + b"\n" for result in results]))
+            self._lines.append(b"".join([result.to_json(self._run) + b"\n" for result in results]))
         except OSError as error:
             raise self._unwritable(error) from None
 
     async def sync(self) -> None:
-        """Wait until what was written is as durable as was asked. Raises `ResultsUnwritable` where it never will be."""
+        """Wait until all that was written is as durable as asked. Raises `ResultsUnwritable` if that fails."""
         assert self._lines is not None
         try:
             await self._lines.sync()
@@ -137,7 +133,7 @@ class ResultsFile:
             raise self._unwritable(error) from None
 
     def sync_now(self) -> None:
-        """The same where no loop runs any more."""
+        """Do what `sync` does, without an event loop."""
         assert self._lines is not None
         try:
             self._lines.sync_now()
@@ -163,10 +159,10 @@ class ResultsFile:
             log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
 
     def _keep_the_old(self) -> None:
-        """Put the old file away, and its journal, which says what it does not."""
+        """Rename the old file, and its journal with it."""
         for path in (self.path, self.journal.path):
             if path.is_file():
-                old = LineFile(path, self._disk, self._durability)  # not from under a run that writes to it
+                old = LineFile(path, self._disk, self._durability)  # takes the lock: a run may be writing to it
                 try:
                     away = journal_of(self._put_away[0][1]) if self._put_away else _dated(path)
                     self._disk.rename(path, away)
@@ -175,7 +171,7 @@ class ResultsFile:
                     old.close()
 
     def _close(self, *, keep: bool) -> None:
-        """Close both files. Without `keep`, what was made is gone then, and what was put away is back."""
+        """Close both files. Without `keep`, remove what was made, and put back what was renamed."""
         self.journal.close()
         made = self._lines is not None and not self._begun_at and not os.path.lexists(self.journal.path)
         undone = not keep and (made or self._lines is None)

@@ -1,8 +1,8 @@
-"""What PUTs are about to change, on disk before they leave: so that a run that was cut off knows what it did.
+"""The journal: what each PUT is about to change, on disk before the PUT leaves, so that a resume knows of it.
 
-A file beside the results, `links.results.jsonl.journal`, one JSON line each: which process writes, what a PUT is to
-make of which target, and which targets have all their results on disk since. Where nothing is left open when the run
-ends, it is removed.
+It is a file beside the results, `links.results.jsonl.journal`. A line says which process writes, what a PUT will make
+of a target (an intent, and the run that notes it), or which targets have all their results on disk since. If no intent
+is open when the run ends, the file is removed.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class Journal:
         return f"<Journal {self.path}, {len(self._open)} open>"
 
     def open(self, *, anew: bool) -> dict[Target, OpenIntent]:
-        """Begin one, or go on with the one that is there: what earlier runs have left open.
+        """Make the journal, or go on with the one that exists; return the intents that earlier runs left open.
 
         Raises:
-            OSError: it cannot be written, or is there where there should be none.
+            OSError: the file cannot be written, or `anew` is set and it exists.
             Locked: another run has it.
         """
         lines = LineFile(self.path, self._disk, self._durability, os.O_CREAT | (os.O_EXCL if anew else 0))
         try:
-            left = self._begin(lines)
+            intents = self._begin(lines)
         except BaseException:
             self._lines = None
             if anew:
@@ -82,23 +82,23 @@ class Journal:
                     self._disk.unlink(self.path)
             lines.close()
             raise
-        self._open.update(left)
-        return left
+        self._open.update(intents)
+        return intents
 
     def _begin(self, lines: LineFile) -> dict[Target, OpenIntent]:
         lines.mend(b'{"')
-        left = left_open(self.path)
-        if not left and lines.size:
+        intents = left_open(self.path)
+        if not intents and lines.size:
             lines.clear()
         self._lines = lines
         self._append(_Line(process=os.getpid()))
-        return left
+        return intents
 
     async def note(self, intent: Intent) -> None:
-        """Let what a PUT is about to change be on disk; it is when this returns.
+        """Write what a PUT is about to change, and wait until it is on disk.
 
         Raises:
-            ResultsUnwritable: it is not, so the PUT must not leave.
+            ResultsUnwritable: it could not be written, so the PUT must not leave.
         """
         assert self._lines is not None
         self._open.add(intent.target)
@@ -110,20 +110,20 @@ class Journal:
             raise ResultsUnwritable(message) from None
 
     def settle(self, targets: Iterable[Target]) -> None:
-        """Targets that have all their results on disk."""
+        """Close the intents of targets that have all their results on disk."""
         done = tuple(target for target in targets if target in self._open)
         self._open.difference_update(done)
         if done:
-            with suppress(OSError):  # forgotten, it costs the next run a look; and the next PUT does not leave
+            with suppress(OSError):  # then the next run looks at these targets; no further PUT of this run leaves
                 self._append(_Line(done=done))
 
     @property
-    def left(self) -> int:
-        """Targets of which it is not known what became of their last PUT."""
+    def pending(self) -> int:
+        """How many targets have an open intent: what became of their last PUT is unknown."""
         return len(self._open)
 
     def close(self) -> None:
-        """Close it; it is removed where nothing is left open."""
+        """Close the file, and remove it if no intent is open."""
         if self._lines is None:
             return
         if not self._open:
@@ -138,24 +138,24 @@ class Journal:
 
 
 def journal_of(results: Path) -> Path:
-    """Where the journal of a results file is."""
+    """The path of a results file's journal."""
     return results.with_name(f"{results.name}.journal")
 
 
 def left_open(path: Path) -> dict[Target, OpenIntent]:
-    """The last PUT of each target whose results are not all on disk, in the order in which they were noted."""
-    left: dict[Target, OpenIntent] = {}
+    """The last intent of each target that is still open, in the order in which they were noted."""
+    intents: dict[Target, OpenIntent] = {}
     for line in _read(path):
         if line.intent is not None:
-            left.pop(line.intent.target, None)
-            left[line.intent.target] = OpenIntent(line.intent, line.run)
+            intents.pop(line.intent.target, None)
+            intents[line.intent.target] = OpenIntent(line.intent, line.run)
         for target in line.done:
-            left.pop(target, None)
-    return left
+            intents.pop(target, None)
+    return intents
 
 
 def by_process(results: Path) -> str:
-    """Who writes to a results file, for people: ` (process 123)`, nothing where that is not known."""
+    """The process that writes to a results file, for people: ` (process 123)`, empty if unknown."""
     processes: list[int] = []
     with suppress(OSError):
         processes = [line.process for line in _read(journal_of(results)) if line.process is not None]
@@ -163,7 +163,7 @@ def by_process(results: Path) -> str:
 
 
 def _read(path: Path) -> Iterator[_Line]:
-    """The whole lines of a journal; a broken one costs its target a look, as if it had never been there."""
+    """The whole lines of a journal. A broken one is skipped: its target is then read before it is written."""
     try:
         fd = open_private(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name would never be opened
         with os.fdopen(fd, "rb") as stream:

@@ -104,9 +104,9 @@ class UndoFile:
         """Take in the PUTs of a killed run: whether they arrived is unknown, so what is there of them is taken back."""
         journal = journal_of(self._path)
         try:
-            for left in left_open(journal).values():
-                target = left.intent.target
-                for field, (before, after) in (left.intent.before_and_after or {}).items():
+            for noted in left_open(journal).values():
+                target = noted.intent.target
+                for field, (before, after) in (noted.intent.before_and_after or {}).items():
                     _check(target, field, *before, *after)
                     self.before.setdefault(target, {}).setdefault(field, before)
                     deltas.setdefault(target, _Delta()).add(field, added=after - before, removed=before - after)
