@@ -72,7 +72,7 @@ async def planned(batch: Batch, targets: int) -> tuple[int, int]:
                 assert snapshot.desired is not None
                 assert snapshot.links is not None
                 work = Work(snapshot.desired, max_age_s=60.0, number_change=changes.__next__)
-                work.see(snapshot.links, 200, 0.0, 0.0)
+                work.observe(snapshot.links, 200, 0.0, 0.0)
                 to_write += work.step is not None
     return requests, to_write
 

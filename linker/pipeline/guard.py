@@ -109,9 +109,9 @@ class Admission:
 
     async def _guarded(self, planned: list[Work], read: int) -> bool:
         """Count removals, and return whether they are allowed; beyond the budget, ask, or stop the run."""
-        removals = sum(work.pending.removals - work.charged for work in planned)
+        removals = sum(work.pending.removals - work.counted_removals for work in planned)
         for work in planned:
-            work.charged = work.pending.removals
+            work.counted_removals = work.pending.removals
         if self._guard.count(removals, read):
             return True
         async with self._asking:

@@ -56,7 +56,7 @@ class PageRefresh:
             if item is None or item.links is None or not isinstance(answer, Answer):
                 work.read_again()
             else:
-                outcomes += work.see(item.links, 200, answer.sent_at, now)
+                outcomes += work.observe(item.links, 200, answer.sent_at, now)
         ended = [work for work in page.unsent if work.step is None]
         page.unsent = {work for work in page.unsent if work.step is Step.WRITE}
         await self._writer.take(outcomes, [target for work in ended for target in work.targets])

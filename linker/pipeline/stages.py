@@ -285,13 +285,13 @@ class Pipeline:
                 number_change=self._resume.change_numbers.__next__,
                 blind=self._blind,
                 dry=self._dry,
-                left=self._resume.intent(snapshot.desired),
+                open_intent=self._resume.intent(snapshot.desired),
                 defined=self._layout.defined,
             )
             if snapshot.error is not None:
                 outcomes += work.failed(snapshot.error.error, snapshot.error.http_status, now)
             elif snapshot.links is not None:
-                outcomes += work.see(snapshot.links, 200, snapshot.read_at, now)
+                outcomes += work.observe(snapshot.links, 200, snapshot.read_at, now)
             if work.step is Step.WRITE and snapshot.page is not None:
                 work.page = pages.setdefault(snapshot.page, PageSeen(snapshot.page))
                 work.page.unsent.add(work)

@@ -106,7 +106,7 @@ class Workers:
                 return True
             if reply is not None:
                 is_planning = work.step is not Step.WRITE
-                decision = self._sender.judge(work.asked, reply, work.attempt, work.spent, work.refusal)
+                decision = self._sender.judge(work.current_request, reply, work.attempt, work.spent, work.refusal)
                 if self._waits(work, decision, reply):
                     return False
                 await self._settle(work, decision)
@@ -164,7 +164,7 @@ class Workers:
             return
         now = asyncio.get_running_loop().time
         target = work.pending.desired.target
-        if stopped := self._layout.stopped(target, work.asked.put or ()):
+        if stopped := self._layout.stopped(target, work.current_request.put or ()):
             error = self._layout.error(target, stopped)
             await self._take(work, work.drop(error, lambda job: not stopped.isdisjoint(job.links), now(), tried=False))
         if work.step is None or not (new := work.pending.new):
@@ -201,7 +201,7 @@ class Workers:
             case Accept(answer):
                 await self._take(work, work.answered(answer, now))
             case GiveUp(error, http_status):
-                self._sender.give_up(work.asked, decision)
+                self._sender.give_up(work.current_request, decision)
                 if http_status == 401:  # not the work's failure: a later run does it
                     work.refused()
                     await self._leave(work)
@@ -226,9 +226,9 @@ class Workers:
 
     async def _leave(self, work: Work) -> None:
         """Give a work up, for nothing more is sent. If its PUT was noted and never left, the journal forgets it."""
-        if self._journal is not None and not work.sent.in_doubt:
+        if self._journal is not None and not work.in_flight.in_doubt:
             self._journal.settle(work.targets)
-        await self._take(work, work.unchecked(asyncio.get_running_loop().time()))
+        await self._take(work, work.end(asyncio.get_running_loop().time()))
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
         self._count_written(work)
@@ -238,7 +238,7 @@ class Workers:
 
     def _count_written(self, work: Work) -> None:
         """Count a target as written to while a PUT to it was taken, or may have been; not when it was refused."""
-        is_written = bool(work.sent.fields)
+        is_written = bool(work.in_flight.fields)
         self._summary.puts += is_written - (work in self._written)
         if is_written and work.step is not None:
             self._written.add(work)

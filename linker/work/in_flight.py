@@ -17,14 +17,14 @@ class InFlight:
     """What has left for one target, and what came back.
 
     Args:
-        left: the last PUT of an earlier run, if it is unknown whether that arrived.
+        open_intent: the last PUT of an earlier run, if it is unknown whether that arrived.
         number_change: called once, when the first PUT leaves; returns the number of the change.
     """
 
-    __slots__ = ("_new", "_noted", "_number_change", "answer", "attempts", "fields", "left", "number")
+    __slots__ = ("_new", "_noted", "_number_change", "answer", "attempts", "fields", "number", "open_intent")
 
-    def __init__(self, left: Intent | None, number_change: Callable[[], int]) -> None:
-        self.left = left
+    def __init__(self, open_intent: Intent | None, number_change: Callable[[], int]) -> None:
+        self.open_intent = open_intent
         self._number_change = number_change
         self.number: int | None = None
         """The number of the change; None before a PUT has left."""
@@ -40,7 +40,7 @@ class InFlight:
     @property
     def in_doubt(self) -> bool:
         """Whether a PUT may have arrived, in this run or an earlier one."""
-        return bool(self.fields) or self.left is not None
+        return bool(self.fields) or self.open_intent is not None
 
     def leaves(self, put: Links) -> None:
         """Note that a PUT leaves."""
@@ -75,9 +75,9 @@ class InFlight:
 
         Returns `current` if it did not arrive, None if the earlier run did not know what the target held.
         """
-        if self.left is None:
+        if self.open_intent is None:
             return current
-        done, self.left = applied_change(self.left, links), None
+        done, self.open_intent = applied_change(self.open_intent, links), None
         fields = done.after.keys() & desired.fields.keys() if done is not None else set()
         if done is None or not fields or (done.before is None and desired.needs_before):
             return current

@@ -207,7 +207,7 @@ class Steps:
                 return False
         else:
             before = current = {name: answer.links.get(name, _NONE) for name in pending.desired.fields}
-            if in_flight.left is not None:
+            if in_flight.open_intent is not None:
                 before = in_flight.resumed(pending.desired, current, answer.links)
             elif pending.change is not None:
                 before = pending.change.infer_before(current, in_flight.fields)

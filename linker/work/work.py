@@ -29,7 +29,7 @@ class Work:
         number_change: called once, when the target's first PUT leaves; returns the number of the change.
         blind: write without reading, if no job needs the current list.
         dry: plan only; nothing is ever written.
-        left: the last PUT of an earlier run, if it is unknown whether that arrived.
+        open_intent: the last PUT of an earlier run, if it is unknown whether that arrived.
         defined: the account is known to define all fields of the desired state.
     """
 
@@ -41,18 +41,18 @@ class Work:
         number_change: Callable[[], int],
         blind: bool = False,
         dry: bool = False,
-        left: Intent | None = None,
+        open_intent: Intent | None = None,
         defined: bool = False,
     ) -> None:
         self.pending = Pending(desired)
-        self.sent = InFlight(left, number_change)
+        self.in_flight = InFlight(open_intent, number_change)
         skip_read = blind and not dry and not desired.needs_before
-        self._steps = Steps(self.pending, self.sent, skip_read=skip_read, dry=dry, defined=defined)
+        self._steps = Steps(self.pending, self.in_flight, skip_read=skip_read, dry=dry, defined=defined)
         self._tries = self._steps.tries
         self.step = self._steps.step
         """What it needs next; None if it is done."""
         self.freshness = Freshness(max_age_s)
-        self.targets = (desired.target,) if left is None else (desired.target, left.target)
+        self.targets = (desired.target,) if open_intent is None else (desired.target, open_intent.target)
         """The names by which the journal may know this target."""
         self.page: PageSeen[Work] | None = None
         """The page of a list that it was read with, until its own first request leaves."""
@@ -60,7 +60,7 @@ class Work:
         """When its first request left, in loop time."""
         self.refusal = 0
         """How many 429 in a row the current request has met."""
-        self.charged = 0
+        self.counted_removals = 0
         """Removals that the guard has counted."""
         self.admitted = False
         """The guard and the pilot let it be written."""
@@ -102,7 +102,7 @@ class Work:
         return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
 
     @property
-    def asked(self) -> Request:
+    def current_request(self) -> Request:
         """The current request; this counts no try."""
         put = self._steps.put if self.step is Step.WRITE else None
         return Request(self.pending.desired.target, put=put, whole=self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE))
@@ -122,21 +122,21 @@ class Work:
             return None
         self._leave_page()
         self._tries.add(self.step)
-        request = self.asked
+        request = self.current_request
         if request.put is not None:
             self.freshness.looks = 0
-            self.sent.leaves(request.put)
+            self.in_flight.leaves(request.put)
         return request
 
     def intent(self) -> Intent:
         """The current PUT, as the journal notes it before it leaves."""
         assert self.pending.change is not None
-        return self.sent.intent(self.pending.change, self._steps.search, self._steps.put)
+        return self.in_flight.intent(self.pending.change, self._steps.search, self._steps.put)
 
     @property
     def is_noted(self) -> bool:
         """Whether the current PUT is still the one whose intent was returned last."""
-        return self.sent.is_noted(self.pending.change, self._steps.search)
+        return self.in_flight.is_noted(self.pending.change, self._steps.search)
 
     # What came of the request. Each returns the outcomes that are known by then.
 
@@ -147,7 +147,7 @@ class Work:
             self.freshness.looks = max(self.freshness.looks, 1)
         return self._send(answer, now)
 
-    def see(self, links: Links, http_status: int, read_at: float, now: float) -> list[Outcome]:
+    def observe(self, links: Links, http_status: int, read_at: float, now: float) -> list[Outcome]:
         """The target was read together with others, and holds `links`."""
         if self.step is Step.WRITE:
             self._send(Signal.OUTDATED, now)
@@ -161,7 +161,7 @@ class Work:
         """The account refused the request for its rate (429): that try counts for nothing."""
         self._tries.refuse(self.step)
         if self.step is Step.WRITE:
-            self.sent.refused()
+            self.in_flight.refused()
         self.refusal += 1
 
     def drop(self, error: Error, is_dropped: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
@@ -176,7 +176,7 @@ class Work:
             self._leave_page()
         return outcomes
 
-    def unchecked(self, now: float) -> list[Outcome]:
+    def end(self, now: float) -> list[Outcome]:
         """Nothing more may be sent: a PUT that was answered counts as its answer says; other jobs get no result."""
         return self._send(Signal.ENDED, now) if self.step in (Step.CHECK, Step.CHECK_WHOLE) else []
 

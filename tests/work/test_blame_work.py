@@ -255,7 +255,8 @@ def test_whatever_happens_meanwhile_each_job_has_one_result_and_undo_leaves_the_
                     now += 100_000.0  # who sends a list again at once sends it over what others wrote meanwhile
         elif down and number >= len(whiles) and work.step is Step.WRITE:
             assert work.request(now) is not None or work.step is None
-            results += work.failed(DOWN, 503, now) if work.asked.put is not None else account.answer(work, now)
+            is_put = work.current_request.put is not None
+            results += work.failed(DOWN, 503, now) if is_put else account.answer(work, now)
         else:
             results += account.answer(work, now)
     assert work.step is None

@@ -62,7 +62,7 @@ def failed(work: Work, error: Error, status: int | None, now: float) -> list[Any
 
 def unchecked(work: Work, now: float) -> list[Any]:
     """What an end before the last look settles."""
-    return list(work.unchecked(now))
+    return list(work.end(now))
 
 
 def tried(work: Work, times: int) -> None:
@@ -102,11 +102,11 @@ def summed(results: list[Result]) -> list[str]:
 def test_a_target_is_read_and_written_and_its_job_is_linked() -> None:
     """The result shows before and after, the change and what it did, and the time since the first request."""
     work = work_of(job(customers="3 20 100"))
-    assert asked(work.asked) == ("GET", SLIM, None)
+    assert asked(work.current_request) == ("GET", SLIM, None)
     tried(work, 1)
     work.sent_at = 10.0
     assert answered(work, shows(customers="100 7", other="1"), 10.1) == []
-    assert asked(work.asked) == put(customers=["3", "20", "100"])
+    assert asked(work.current_request) == put(customers=["3", "20", "100"])
     tried(work, 3)
     [result] = answered(work, shows(201, customers="3 20 100", other="1"), 10.1824)
     assert work.step is None
@@ -146,7 +146,7 @@ def test_only_the_fields_that_change_are_put() -> None:
     work = work_of(job(a="1"), job("add", b="2", c="3"), job("add", c="4"))
     [first] = answer(work, shows(a="1", b="2"))
     assert summed([first]) == ["0 unchanged"]
-    assert asked(work.asked) == put(c=["3", "4"])
+    assert asked(work.current_request) == put(c=["3", "4"])
     second, third = answer(work, shows(a="1", b="2", c="3 4"))
     assert summed([second, third]) == ["1 linked", "2 linked"]
     assert second.changes == {"b": FieldChange([], []), "c": FieldChange(["3", "4"], [])}
@@ -177,9 +177,9 @@ def test_a_target_that_shows_no_links_is_read_whole() -> None:
     """What `fields=` hides the whole answer may show; then all goes on as ever."""
     work = work_of(job("add", a="2"))
     assert answer(work, HIDES) == []
-    assert asked(work.asked) == ("GET", WHOLE, None)
+    assert asked(work.current_request) == ("GET", WHOLE, None)
     assert answer(work, shows(a="1")) == []
-    assert asked(work.asked) == put(a=["1", "2"])
+    assert asked(work.current_request) == put(a=["1", "2"])
     [result] = answer(work, shows(a="1 2"))
     assert (result.status, result.before) == (Status.LINKED, {"a": ["1"]})
 
@@ -188,7 +188,7 @@ def test_a_replace_goes_on_where_a_target_shows_nothing() -> None:
     """It is linked by the account's word: before, after and changes are null, and no read-back is tried."""
     work = work_of(job(a="1", b=""), job("add", a="2"), job("remove", a="3"))
     assert answer(work, HIDES, HIDES) == []
-    assert asked(work.asked) == put(a=["1", "2"], b=[])
+    assert asked(work.current_request) == put(a=["1", "2"], b=[])
     results = answer(work, HIDES)
     assert summed(results) == ["0 linked", "1 linked", "2 linked"]
     for result in results:
@@ -232,7 +232,7 @@ def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
     [incomplete] = [result for result in results if result.job == 1]
     assert incomplete.error is not None
     assert incomplete.error.message.startswith("f line 1 has a part in this list and was not taken")
-    assert asked(work.asked) == put(d=["4", "5"])
+    assert asked(work.current_request) == put(d=["4", "5"])
     assert summed(answer(work, HIDES)) == ["3 linked", "4 linked"]
 
 
@@ -242,7 +242,7 @@ def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
 def test_blind_a_replace_is_put_at_once() -> None:
     """Nothing is read before, so neither before nor changes are known; the answer shows the after."""
     work = work_of(job(a="1"), job("add", a="2"), blind=True)
-    assert asked(work.asked) == put(a=["1", "2"])
+    assert asked(work.current_request) == put(a=["1", "2"])
     results = answer(work, shows(a="1 2"))
     assert summed(results) == ["0 linked", "1 linked"]
     assert [(result.before, result.after, result.changes, result.change) for result in results] == [
@@ -255,7 +255,7 @@ def test_blind_an_add_is_read_all_the_same() -> None:
     work = work_of(job(a="1"), job("remove", b="2"), blind=True)
     assert work.step is Step.READ
     assert answer(work, shows(b="2 3")) == []
-    assert asked(work.asked) == put(a=["1"], b=["3"])
+    assert asked(work.current_request) == put(a=["1"], b=["3"])
 
 
 # --- reading back
@@ -268,10 +268,10 @@ def test_a_put_that_shows_nothing_is_read_back() -> None:
     assert answered(work, shows(a="2"), 0.0) == []
     tried(work, 3)
     assert answered(work, Answer(204), 0.0) == []
-    assert asked(work.asked) == ("GET", SLIM, None)
+    assert asked(work.current_request) == ("GET", SLIM, None)
     tried(work, 2)
     assert answered(work, HIDES, 0.0) == []
-    assert asked(work.asked) == ("GET", WHOLE, None)
+    assert asked(work.current_request) == ("GET", WHOLE, None)
     tried(work, 1)
     [result] = answered(work, shows(a="1"), 0.0)
     assert (result.status, result.after, result.http_status, result.attempts) == (Status.LINKED, {"a": ["1"]}, 204, 3)

@@ -56,8 +56,8 @@ def test_every_job_gets_one_result_whatever_is_answered(
         if work.step is None:
             break
         steps.append(work.step)
-        assert (work.asked.method == "PUT") == (work.step is Step.WRITE)
-        assert work.step is not Step.WRITE or work.asked.put
+        assert (work.current_request.method == "PUT") == (work.step is Step.WRITE)
+        assert work.step is not Step.WRITE or work.current_request.put
         assert work.request(0.0) is not None
         results += work.failed(GONE, 404, 1.0) if answer is None else work.answered(answer, 1.0)
     assert work.step is None
@@ -91,7 +91,7 @@ class Account:
     def answer(self, work: Work) -> Answer:
         """The answer to what a work asks now."""
         assert work.step is not None
-        wanted = work.asked.put
+        wanted = work.current_request.put
         if wanted is not None:
             self.puts += 1
             self.holds |= wanted

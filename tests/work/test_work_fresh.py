@@ -143,7 +143,7 @@ def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     page: PageSeen[Work] = PageSeen(Listing(Kind.FEATURE).page(1))
     works = [work_of(("add", "1"), id=f"PRJ1-{number}") for number in range(1, 4)]
     for work in works:
-        assert work.see({"c": frozenset({"8"})}, 200, 0.0, 0.0) == []
+        assert work.observe({"c": frozenset({"8"})}, 200, 0.0, 0.0) == []
         work.page = page
         page.unsent.add(work)
     first, second, third = works
@@ -151,7 +151,7 @@ def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     assert len(page.unsent) == 2
     assert step(second, 61.0) == "nothing"
     assert second.is_old(61.0)
-    assert second.see({"c": frozenset({"9"})}, 200, 61.0, 61.2) == []
+    assert second.observe({"c": frozenset({"9"})}, 200, 61.0, 61.2) == []
     assert step(second, 61.3) == "PUT 1 9"
     assert page.unsent == {third}
     assert step(third, 61.4) == "GET"
@@ -182,7 +182,7 @@ def test_what_was_read_for_a_put_lets_it_go_first() -> None:
     work.answered(shows("8", at=0.0), 0.2)
     assert work.goes_first
     listed = work_of(("add", "1"))
-    listed.see({"c": frozenset()}, 200, 0.0, 0.0)
+    listed.observe({"c": frozenset()}, 200, 0.0, 0.0)
     assert not listed.goes_first
 
 
@@ -237,7 +237,7 @@ def test_a_record_that_was_never_made_is_no_change() -> None:
     assert desired is not None
     put = {"c": frozenset({"1"})}
     intent = Intent(desired.target, put, before={"c": frozenset()})
-    work = Work(desired, max_age_s=60.0, number_change=count(7).__next__, left=intent)
+    work = Work(desired, max_age_s=60.0, number_change=count(7).__next__, open_intent=intent)
     assert step(work, 0.0) == "GET"
     assert work.answered(shows("1"), 0.2) == []
     assert work.pending.new == {"c": ["Newcomer"]}
