@@ -29,27 +29,6 @@ import msgspec
 
 from linker.text import harmless
 
-__all__ = [
-    "BadAnswer",
-    "ConnectionFailed",
-    "Error",
-    "ErrorType",
-    "ExportFailed",
-    "InputChanged",
-    "InvalidJob",
-    "LinkerError",
-    "OutOfDescriptors",
-    "RequestFailed",
-    "ResultsExist",
-    "ResultsUnwritable",
-    "Stopped",
-    "TimedOut",
-    "TooManyRemovals",
-    "Unauthorized",
-    "UsageError",
-    "ungrouped",
-]
-
 
 class LinkerError(Exception):
     """An error that linker raises on purpose; its message is one printable line for the user."""

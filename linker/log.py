@@ -15,30 +15,6 @@ from linker.text import harmless, harmless_json
 if TYPE_CHECKING:
     import structlog
 
-__all__ = [
-    "BATCH_READ",
-    "BROKEN_LINE",
-    "GAVE_UP",
-    "LEFT_OPEN",
-    "MENDED",
-    "NOT_SHARED",
-    "NO_PREFLIGHT",
-    "OFF_LAYOUT",
-    "OTHER_LIMIT",
-    "OUTAGE",
-    "OUTAGE_OVER",
-    "PAUSED",
-    "RECORD_CREATED",
-    "RESUMED",
-    "RETRY",
-    "STOPPING",
-    "TABLE_READ",
-    "UNNAMED",
-    "configure",
-    "get_logger",
-    "is_json",
-    "tell",
-]
 
 BATCH_READ: Final = "batch_read"
 BROKEN_LINE: Final = "broken_line"

@@ -15,8 +15,6 @@ from linker.disk.state import state_dir
 from linker.errors import InvalidJob, UsageError
 from linker.model.job import Mode, is_field, parse_mode
 
-__all__ = ["DEFAULT_RATES", "PACE_ALONE", "RUN_OPTIONS", "Rate", "Settings", "base_url", "is_loopback"]
-
 _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 _ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")

@@ -11,8 +11,6 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["encodable", "folded", "harmless", "harmless_json", "plain", "quoted", "unified"]
-
 _LONGEST: Final = 300
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 

@@ -15,17 +15,6 @@ from linker.model.job import Links, record_id
 from linker.model.target import Kind, Target
 from linker.text import plain, quoted
 
-__all__ = [
-    "Answer",
-    "HttpAnswer",
-    "Listed",
-    "Page",
-    "Reply",
-    "understand_object",
-    "understand_page",
-    "understand_target",
-]
-
 _MESSAGE_DEPTH: Final = 8
 _EXCERPT: Final = 1200
 """The most bytes of a body that stand in for a missing message."""

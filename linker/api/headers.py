@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["LIMIT", "RateLimit", "rate_limit", "retry_after"]
-
 LIMIT: Final = "X-Ratelimit-Limit"
 """An answer without this header reports no limit."""
 

@@ -16,8 +16,6 @@ from linker.model.job import is_field, record_id
 from linker.model.target import Kind
 from linker.text import quoted
 
-__all__ = ["PAGE_SIZE", "Listing", "PageRequest", "check_page"]
-
 PAGE_SIZE: Final = 200
 """The most items that a page may have (the vendor's API page)."""
 

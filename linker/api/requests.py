@@ -16,19 +16,6 @@ from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
 from linker.model.job import Links, record_id, sorted_ids
 from linker.model.target import Kind, Target
 
-__all__ = [
-    "ME",
-    "PRODUCTS",
-    "ApiRequest",
-    "Create",
-    "ReadRequest",
-    "Request",
-    "definitions",
-    "linked_in",
-    "record",
-    "records",
-]
-
 _RECORD: Final = "custom_object_record"
 
 

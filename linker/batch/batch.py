@@ -17,8 +17,6 @@ from linker.errors import Error, ErrorType
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Kind, Target
 
-__all__ = ["Batch"]
-
 
 class _Packed(msgspec.Struct, array_like=True):
     """A job as the batch keeps it, in MessagePack: bytes from orjson would keep 4 KB of memory each."""

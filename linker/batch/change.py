@@ -10,8 +10,6 @@ from linker.batch.merge import DesiredState, Job
 from linker.model.job import Links, sorted_ids
 from linker.model.target import Target
 
-__all__ = ["Change", "FieldChange", "Intent", "Planned", "applied_change", "plan"]
-
 _NONE: frozenset[str] = frozenset()
 
 

@@ -11,8 +11,6 @@ from linker.errors import Error, ErrorType
 from linker.model.job import Mode
 from linker.model.target import Target
 
-__all__ = ["DesiredLinks", "DesiredState", "Dropped", "Job", "desired_links", "merge_jobs"]
-
 _NONE: frozenset[str] = frozenset()
 
 

@@ -13,8 +13,6 @@ import msgspec
 from linker.batch.merge import Job
 from linker.model.job import Links, Name, sorted_ids
 
-__all__ = ["Created", "filled", "is_new", "name_of", "new_in", "place_of", "shown"]
-
 _NEW: Final = "+"  # no id begins with it
 
 Created: TypeAlias = Mapping[str, Mapping[str, str]]

@@ -6,24 +6,13 @@ import click
 import msgspec
 import orjson
 
+from linker.cli import options
 from linker.cli.drive import run_in_loop
-from linker.cli.options import (
-    Access,
-    account_options,
-    batch_options,
-    create_option,
-    job_files,
-    log_options,
-    pace_options,
-    takes_access,
-)
 from linker.cli.output import counted, duration
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
-
-__all__ = ["command"]
 
 _WIDTH = 10
 
@@ -44,20 +33,22 @@ or a line of FILE would be rejected; 2 the command or a file cannot be used.
 """,
 )
 @click.argument("files", metavar="[FILE...]", nargs=-1)
-@account_options
-@batch_options
-@create_option
+@options.account
+@options.batch
+@options.create
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
-@pace_options
-@log_options
-@takes_access
-def command(access: Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool) -> int:
+@options.pace
+@options.logging
+@options.takes_access
+def command(
+    access: options.Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool
+) -> int:
     """Tell whose the token is, what the account allows, and which fields link to which tables.
 
     With FILEs, also whether a run could do them, as far as fields and names tell; the targets are not looked at.
     Nothing is written.
     """
-    check = run_in_loop(_checked(access, job_files(files, format, columns)))
+    check = run_in_loop(_checked(access, options.job_files(files, format, columns)))
     if as_json:
         click.echo(orjson.dumps(_json(check), option=orjson.OPT_INDENT_2))
     else:
@@ -67,7 +58,7 @@ def command(access: Access, files: tuple[str, ...], format: str | None, columns:
     return 0 if check.ok else 1
 
 
-async def _checked(access: Access, sources: list[JobFile]) -> Check:
+async def _checked(access: options.Access, sources: list[JobFile]) -> Check:
     async with Linker(token=access.token, settings=access.settings) as aha:
         return await aha.check(sources)
 

@@ -13,16 +13,14 @@ from typing import Any, Final
 import click
 import orjson
 
+from linker.cli import options
 from linker.cli.drive import run_in_loop
-from linker.cli.options import Access
 from linker.cli.run import carry_out
 from linker.model.target import Kind
 from linker.sandbox import Account, Fault, Limit, Sandbox
 from linker.sessions.token import Token
 from linker.settings import Rate, Settings
 from linker.sources import JobFile
-
-__all__ = ["command"]
 
 _LIMITS: Final = (Rate(40, 1.0), Rate(250, 6.0))
 _FEATURES: Final = 110
@@ -57,7 +55,9 @@ async def _demo() -> int:
             for line in islice(lines, 3):
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
-            access = Access(Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), Token(sandbox.options.token))
+            access = options.Access(
+                Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), Token(sandbox.options.token)
+            )
             code = await carry_out(access, [JobFile(jobs)], results, how={})
         click.echo("\nOne line a job in the results, for example:\n")
         lines_written = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over

@@ -16,8 +16,6 @@ from linker.client.run import Run
 from linker.errors import Stopped, TooManyRemovals
 from linker.results.result import Outcome
 
-__all__ = ["follow", "run_in_loop"]
-
 _DRAINED = "what was under way has ended"
 
 T = TypeVar("T")

@@ -19,8 +19,8 @@ import orjson
 
 from linker import log
 from linker.api.lists import Listing
+from linker.cli import options
 from linker.cli.drive import run_in_loop
-from linker.cli.options import Access, account_options, log_options, pace_options, takes_access
 from linker.cli.output import counted
 from linker.client.linker import Linker
 from linker.disk.lines import DISK, LineFile, Locked
@@ -28,8 +28,6 @@ from linker.errors import UsageError
 from linker.model.job import LinkJob, Name
 from linker.sources import as_text
 from linker.text import harmless_json
-
-__all__ = ["command"]
 
 _COLUMNS: Final = ("kind", "id", "field", "record_ids")
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
@@ -47,18 +45,18 @@ Examples:
   linker export --kind record --scope PRJ1/customers
 """,
 )
-@account_options
+@options.account
 @click.option("--kind", metavar="KIND", required=True, help="feature, idea, epic, release, … (`record` for a table's).")
 @click.option("--scope", metavar="PARENT", help="A product; for requirements a feature, for records PRODUCT/TABLE.")
 @click.option("--field", metavar="KEY", help="Links of this field only.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Default: standard output.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Default: by FILE's name, else jsonl.")
 @click.option("--names", is_flag=True, help="Tell records by their names, for an account in which their ids differ.")
-@pace_options
-@log_options
-@takes_access
+@options.pace
+@options.logging
+@options.takes_access
 def command(
-    access: Access,
+    access: options.Access,
     kind: str,
     scope: str | None,
     field: str | None,
@@ -160,7 +158,7 @@ async def _until_signal(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
 
 
 async def _write(
-    access: Access,
+    access: options.Access,
     listing: Listing,
     field: str | None,
     names: bool,

@@ -22,22 +22,6 @@ from linker.sessions.token import Token
 from linker.settings import DEFAULT_RATES, Settings, base_url, is_loopback
 from linker.sources import Columns, JobFile
 
-__all__ = [
-    "Access",
-    "account_options",
-    "batch_options",
-    "create_option",
-    "job_files",
-    "log_options",
-    "mail_option",
-    "mirror_options",
-    "pace_options",
-    "progress_options",
-    "results_options",
-    "setting",
-    "takes_access",
-]
-
 _FIELDS: Final = {field.name: field for field in fields(Settings)}
 _TYPES: Final = get_type_hints(Settings)
 
@@ -71,7 +55,7 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-account_options = _all(
+account = _all(
     click.option(
         "--account", metavar="NAME", envvar="AHA_ACCOUNT", help="The NAME of https://NAME.aha.io [AHA_ACCOUNT]."
     ),
@@ -85,7 +69,7 @@ account_options = _all(
     setting("insecure_http", help="Send the token in clear, to an http:// URL of another machine."),
 )
 
-batch_options = _all(
+batch = _all(
     setting("mode", help="What a job does that does not say."),
     setting("empty_clears", help="An empty record_ids cell of a CSV clears the field."),
     click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
@@ -122,18 +106,18 @@ batch_options = _all(
     setting("preflight", help="Look at the account's field definitions first. Default: on."),
 )
 
-create_option = setting("create_missing", help="Create the records whose names their table does not have, first.")
+create = setting("create_missing", help="Create the records whose names their table does not have, first.")
 
-mail_option = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")
+mail = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")
 
-results_options = _all(
+results = _all(
     click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, start anew."),
     click.option("--resume", is_flag=True, help="Go on from the results file, if there is one: what is done stays."),
     click.option("--failed-only", is_flag=True, help="Resume just the targets with a job that failed or was rejected."),
     setting("durability", help="What results survive at once: flush the end of the process, fsync a loss of power."),
 )
 
-mirror_options = _all(
+mirror = _all(
     click.option(
         "--mirror",
         is_flag=True,
@@ -145,7 +129,7 @@ mirror_options = _all(
     ),
 )
 
-pace_options = _all(
+pace = _all(
     setting(
         "rate",
         metavar="N/SECONDSs",
@@ -173,7 +157,7 @@ def _configure_logs(ctx: click.Context, param: click.Parameter, value: str) -> N
     log.configure(ctx.params.get("log_level", "warning"), "json" if value == "json" else "console")
 
 
-log_options = _all(
+logging = _all(
     click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
@@ -194,9 +178,9 @@ log_options = _all(
 )
 
 
-progress_options = _all(
+progress = _all(
     click.option("--progress/--no-progress", default=True, help="Show how far it is, on stderr. Default: on."),
-    log_options,
+    logging,
 )
 
 

@@ -19,8 +19,6 @@ from linker.results.result import Result, Status
 from linker.results.summary import Summary
 from linker.text import harmless, plain
 
-__all__ = ["called", "counted", "duration", "show_summary", "why_not"]
-
 _COLOURS = {
     Status.LINKED: "green",
     Status.UNCHANGED: "cyan",

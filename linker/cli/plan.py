@@ -11,18 +11,8 @@ import orjson
 
 from linker.batch.change import FieldChange, Planned
 from linker.batch.placeholder import shown
+from linker.cli import options
 from linker.cli.drive import follow, run_in_loop
-from linker.cli.options import (
-    Access,
-    account_options,
-    batch_options,
-    create_option,
-    job_files,
-    mirror_options,
-    pace_options,
-    progress_options,
-    takes_access,
-)
 from linker.cli.output import called, counted, duration, why_not
 from linker.cli.progress import Progress
 from linker.client.linker import Linker
@@ -36,8 +26,6 @@ from linker.results.undo import UndoFile
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
 from linker.text import harmless_json
-
-__all__ = ["command", "planned"]
 
 
 @click.command(
@@ -56,17 +44,17 @@ or a target could not be read; 2 the command is wrong, 3 stopped early, 130 inte
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1)
-@account_options
+@options.account
 @click.option("--undo", metavar="RESULTS", type=click.Path(path_type=Path), help="Plan the undo of a run instead.")
-@batch_options
-@create_option
-@mirror_options
+@options.batch
+@options.create
+@options.mirror
 @click.option("--json", "as_json", is_flag=True, help="One change a line, with its jobs; what is rejected as well.")
-@pace_options
-@progress_options
-@takes_access
+@options.pace
+@options.progress
+@options.takes_access
 def command(
-    access: Access,
+    access: options.Access,
     files: tuple[str, ...],
     undo: Path | None,
     format: str | None,
@@ -82,7 +70,7 @@ def command(
         raise UsageError("give job FILEs to plan, or --undo RESULTS")
     if undo is not None and access.settings.mirror is not None:
         raise UsageError("--mirror goes with job FILEs, not with --undo")
-    sources = job_files(files, format, columns) if undo is None else UndoFile(undo)
+    sources = options.job_files(files, format, columns) if undo is None else UndoFile(undo)
     describe = _json if as_json else _lines
     plan, code = run_in_loop(planned(access, sources, describe, doing="planning"))
     if not as_json and not code:
@@ -91,7 +79,7 @@ def command(
 
 
 async def planned(
-    access: Access,
+    access: options.Access,
     sources: Sequence[JobFile] | UndoFile,
     describe: Callable[[Outcome, Run], list[str]],
     *,

@@ -23,8 +23,6 @@ from linker.client.run import Run
 from linker.settings import Settings
 from linker.text import harmless
 
-__all__ = ["Progress"]
-
 _BAR_EVERY_S: Final = 0.2
 _LINE_EVERY_S: Final = 15.0
 

@@ -9,8 +9,6 @@ import termios
 
 import click
 
-__all__ = ["ask", "may_ask"]
-
 
 def may_ask() -> bool:
     """Whether somebody can answer: stdin and stderr are a terminal."""

@@ -7,21 +7,8 @@ from pathlib import Path
 
 import click
 
+from linker.cli import options
 from linker.cli.drive import follow, run_in_loop
-from linker.cli.options import (
-    Access,
-    account_options,
-    batch_options,
-    create_option,
-    job_files,
-    mail_option,
-    mirror_options,
-    pace_options,
-    progress_options,
-    results_options,
-    setting,
-    takes_access,
-)
 from linker.cli.output import show_summary
 from linker.cli.progress import Progress
 from linker.cli.prompt import may_ask
@@ -30,8 +17,6 @@ from linker.errors import UsageError
 from linker.results.result import Outcome
 from linker.results.undo import UndoFile
 from linker.sources import Columns, JobFile
-
-__all__ = ["carry_out", "command"]
 
 
 @click.command(
@@ -63,38 +48,38 @@ linker undo RESULTS.
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@account_options
+@options.account
 @click.option(
     "--results",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="One JSON line a job. Default: the first file's stem with .results.jsonl, here.",
 )
-@results_options
-@batch_options
-@create_option
-@mail_option
-@setting("blind", help="Write without reading first: half the requests, no `before`, no `unchanged`.")
-@setting(
+@options.results
+@options.batch
+@options.create
+@options.mail
+@options.setting("blind", help="Write without reading first: half the requests, no `before`, no `unchanged`.")
+@options.setting(
     "max_removals",
     metavar="N",
     type=click.IntRange(min=0),
     help="Stop before more links than that are taken away. Default: the larger of 100 and half of those read.",
 )
-@setting("yes", help="Take away as many as the files ask for.")
-@setting("limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
-@mirror_options
-@setting(
+@options.setting("yes", help="Take away as many as the files ask for.")
+@options.setting("limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
+@options.mirror
+@options.setting(
     "max_age",
     metavar="S",
     type=click.FloatRange(min=0),
     help="Seconds that what was read may be old when it is written.",
 )
-@pace_options
-@progress_options
-@takes_access
+@options.pace
+@options.progress
+@options.takes_access
 def command(
-    access: Access,
+    access: options.Access,
     files: tuple[str, ...],
     results: Path | None,
     format: str | None,
@@ -106,7 +91,7 @@ def command(
     FILE is JSONL or CSV; - is standard input. Jobs of one target become one request, what is already so costs
     none, and each job gets one line in the results file.
     """
-    sources = job_files(files, format, columns)
+    sources = options.job_files(files, format, columns)
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
@@ -114,7 +99,7 @@ def command(
 
 
 async def carry_out(
-    access: Access,
+    access: options.Access,
     sources: Sequence[JobFile] | UndoFile,
     path: Path,
     *,

@@ -10,8 +10,6 @@ import click
 from linker.cli.drive import run_in_loop
 from linker.sandbox import Fault, Limit, Sandbox, SandboxOptions
 
-__all__ = ["command"]
-
 
 @click.command(
     "sandbox",

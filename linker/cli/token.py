@@ -10,8 +10,6 @@ from typing import Final
 from linker.errors import UsageError
 from linker.sessions.token import Token
 
-__all__ = ["token_of"]
-
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _LARGEST: Final = 65_536
 

@@ -9,16 +9,8 @@ from typing import Final
 
 import click
 
+from linker.cli import options
 from linker.cli.drive import run_in_loop
-from linker.cli.options import (
-    Access,
-    account_options,
-    mail_option,
-    pace_options,
-    progress_options,
-    results_options,
-    takes_access,
-)
 from linker.cli.output import counted
 from linker.cli.prompt import may_ask
 from linker.cli.run import carry_out
@@ -28,8 +20,6 @@ from linker.model.target import Target
 from linker.results.result import Outcome, Result
 from linker.results.undo import UndoFile
 from linker.sources import Reading
-
-__all__ = ["command"]
 
 _SHOWN: Final = 3
 
@@ -49,7 +39,7 @@ does not tell what its PUT changed (blind, no answer), and so was left.
 """,
 )
 @click.argument("results", metavar="RESULTS", type=click.Path(path_type=Path))
-@account_options
+@options.account
 @click.option(
     "--results",
     "undone",
@@ -57,14 +47,14 @@ does not tell what its PUT changed (blind, no answer), and so was left.
     type=click.Path(path_type=Path),
     help="One JSON line a job of the undo. Default: RESULTS' stem with .undo.jsonl, here.",
 )
-@results_options
-@mail_option
+@options.results
+@options.mail
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
-@pace_options
-@progress_options
-@takes_access
+@options.pace
+@options.progress
+@options.takes_access
 def command(
-    access: Access,
+    access: options.Access,
     results: Path,
     undone: Path | None,
     sure: bool,

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import click
 
+from linker.cli import options
 from linker.cli.drive import run_in_loop
-from linker.cli.options import (
-    Access,
-    account_options,
-    batch_options,
-    job_files,
-    mirror_options,
-    pace_options,
-    progress_options,
-    takes_access,
-)
 from linker.cli.output import called, counted, why_not
 from linker.cli.plan import planned
 from linker.client.plan import Plan
 from linker.client.run import Run
 from linker.results.result import Outcome, Result
 from linker.sources import Columns
-
-__all__ = ["command"]
 
 
 @click.command(
@@ -40,14 +29,14 @@ Exit codes: 0 yes (but for targets that show no links, which are named); 1 no;
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@account_options
-@batch_options
-@mirror_options
-@pace_options
-@progress_options
-@takes_access
+@options.account
+@options.batch
+@options.mirror
+@options.pace
+@options.progress
+@options.takes_access
 def command(
-    access: Access,
+    access: options.Access,
     files: tuple[str, ...],
     format: str | None,
     columns: Columns | None,
@@ -56,7 +45,7 @@ def command(
     plan, code = run_in_loop(
         planned(
             access,
-            job_files(files, format, columns),
+            options.job_files(files, format, columns),
             _lines,
             doing="verifying",
             words=("not as asked", "as asked"),

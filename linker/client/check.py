@@ -30,8 +30,6 @@ from linker.settings import Settings
 from linker.sources import Source
 from linker.text import plain
 
-__all__ = ["Check", "FileCheck", "LinkField", "checked"]
-
 
 @dataclass(frozen=True, slots=True)
 class LinkField:

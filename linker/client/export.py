@@ -23,8 +23,6 @@ from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 
-__all__ = ["exported"]
-
 _NOT_ALL: Final = "what was exported is not all there is"
 
 

@@ -12,8 +12,6 @@ from linker.sources.files import JobFile
 from linker.sources.iterables import JobIterable
 from linker.sources.source import Source
 
-__all__ = ["Jobs", "sources_of"]
-
 Jobs = (
     str
     | Path

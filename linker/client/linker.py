@@ -26,8 +26,6 @@ from linker.results.undo import UndoFile
 from linker.sessions.token import Token
 from linker.settings import RUN_OPTIONS, Settings, base_url
 
-__all__ = ["Linker", "link"]
-
 
 class Linker:
     """One Aha! account, and the quota that all runs on it share.

@@ -8,8 +8,6 @@ from linker.batch.change import Planned
 from linker.results.result import Outcome, Result, Status
 from linker.settings import Settings
 
-__all__ = ["Plan"]
-
 
 @dataclass(slots=True)
 class Plan:

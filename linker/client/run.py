@@ -18,8 +18,6 @@ from linker.sessions.token import Token
 from linker.settings import Settings
 from linker.sources import Source
 
-__all__ = ["Confirm", "Run"]
-
 Confirm: TypeAlias = Callable[[int, int], Awaitable[bool]]
 """Asked with the removals and the links read so far, whether to go on."""
 

@@ -18,8 +18,6 @@ import orjson
 
 from linker.disk.private import open_private
 
-__all__ = ["DISK", "Disk", "Durability", "LineFile", "Locked", "is_locked"]
-
 Durability: TypeAlias = Literal["flush", "fsync"]
 """What a line survives once it is durable: `flush` the end of the process, `fsync` a loss of power."""
 

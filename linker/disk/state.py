@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["state_dir"]
-
 
 def state_dir() -> Path | None:
     """The user's state directory for linker (XDG Base Directory Specification); None if the user has no home."""

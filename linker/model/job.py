@@ -20,8 +20,6 @@ from linker.errors import InvalidJob
 from linker.model.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint
 from linker.text import quoted
 
-__all__ = ["NAME_LIMIT", "LinkJob", "Links", "Mode", "Name", "record_id", "sorted_ids"]
-
 Links: TypeAlias = Mapping[str, frozenset[str]]
 """Field key → ids of the records that are linked."""
 

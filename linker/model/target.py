@@ -16,8 +16,6 @@ import msgspec
 from linker.errors import InvalidJob
 from linker.text import quoted
 
-__all__ = ["DIGITS", "SPREADSHEET", "Kind", "Target", "digits", "float_hint"]
-
 
 class Kind(StrEnum):
     """The nine kinds of resource that can be linked; the value is the key that wraps a request's body."""

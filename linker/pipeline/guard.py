@@ -12,8 +12,6 @@ from linker.settings import Settings
 from linker.work.attempts import Step
 from linker.work.work import Work
 
-__all__ = ["ALWAYS_LET_THROUGH", "Admission", "Guard"]
-
 ALWAYS_LET_THROUGH: Final = 100
 """So many removals need no consent if `--max-removals` is not given."""
 

@@ -12,8 +12,6 @@ from linker.results.result import Result
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
 
-__all__ = ["Intake"]
-
 
 class Intake:
     """Reads the sources of one batch, and numbers the jobs.

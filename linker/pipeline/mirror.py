@@ -16,8 +16,6 @@ from linker.retry.pages import pages
 from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
-__all__ = ["MIRROR", "clears"]
-
 MIRROR = "--mirror"
 """The source in the results of these jobs."""
 

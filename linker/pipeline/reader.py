@@ -31,8 +31,6 @@ from linker.pipeline.workqueue import WorkQueue
 from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
-__all__ = ["Snapshot", "StateReader"]
-
 R = TypeVar("R", Request, PageRequest)
 
 _AHEAD: Final = 8

@@ -13,8 +13,6 @@ from linker.retry.sender import Fetch
 from linker.work.attempts import PageSeen, Step
 from linker.work.work import Work
 
-__all__ = ["PageRefresh"]
-
 
 class PageRefresh:
     """Works that wait until their page is read again; they hold no worker meanwhile."""

@@ -14,8 +14,6 @@ from linker.results.file import ResultsFile
 from linker.results.journal import OpenIntent
 from linker.results.resume import EarlierRuns, read_done
 
-__all__ = ["Resume"]
-
 
 class Resume:
     """The earlier runs, once they are read; without a results file, or for a new one, there are none.

@@ -39,8 +39,6 @@ from linker.work.attempts import PageSeen, Step
 from linker.work.layout import Layout
 from linker.work.work import Work
 
-__all__ = ["Pipeline", "Progress"]
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:

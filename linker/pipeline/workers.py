@@ -29,8 +29,6 @@ from linker.work.attempts import Step
 from linker.work.layout import Layout
 from linker.work.work import Work
 
-__all__ = ["Workers"]
-
 
 class Workers:
     """Send what works ask for, and act on the replies.

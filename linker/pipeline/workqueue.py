@@ -11,8 +11,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["QueueStats", "WorkQueue"]
-
 T = TypeVar("T")
 
 

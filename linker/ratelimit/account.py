@@ -15,8 +15,6 @@ from linker.ratelimit.layout import LedgerState, RateReport
 from linker.ratelimit.permit import Feedback, Permit
 from linker.settings import Rate
 
-__all__ = ["AccountReports"]
-
 _RESET_SLACK_S: Final = 2.0
 """How much later than a whole window a Reset may be: it comes in whole seconds, and clocks differ."""
 

@@ -15,8 +15,6 @@ from typing import Final, TypeVar
 
 from linker.settings import Rate
 
-__all__ = ["LedgerState", "Participant", "RateReport"]
-
 S = TypeVar("S", bound=type[ctypes.Structure])
 
 _RATES: Final = 8

@@ -22,8 +22,6 @@ from linker.ratelimit.sharing import Sharing, is_alive
 from linker.ratelimit.storage import Memory, Storage
 from linker.settings import Rate
 
-__all__ = ["PermitLedger"]
-
 _CLOCK_S: Final = 0.001
 """How much longer a permit is held: clocks have a grain, and a server may round."""
 

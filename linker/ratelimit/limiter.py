@@ -34,8 +34,6 @@ from linker.ratelimit.storage import MOST_SHARED, SharedFile
 from linker.ratelimit.waiters import Waiters
 from linker.settings import PACE_ALONE, Rate, Settings
 
-__all__ = ["Closed", "RateLimiter", "Turn"]
-
 _SHORTEST_PACE_S: Final = 0.001
 """The event loop cannot keep a shorter pace, and it would cost two wake-ups per request."""
 

@@ -8,8 +8,6 @@ import msgspec
 
 from linker.api.headers import RateLimit
 
-__all__ = ["ANSWER", "NO_ANSWER", "Feedback", "Permit", "Wait"]
-
 
 class Permit(msgspec.Struct, frozen=True, gc=False):
     """Leave to send one request, and the account's numbers when it was taken, this request included."""

@@ -15,8 +15,6 @@ from typing import Final
 from linker.ratelimit.layout import LedgerState, Participant
 from linker.settings import Rate
 
-__all__ = ["Sharing", "is_alive"]
-
 _WANTS_S: Final = 0.25
 """How long the others hold back for a participant that asked for a permit in vain."""
 

@@ -15,8 +15,6 @@ from typing import Final, Protocol
 from linker.disk.private import make_folder, open_private
 from linker.ratelimit.layout import LedgerState
 
-__all__ = ["MOST_SHARED", "Memory", "SharedFile", "Storage"]
-
 _PARTICIPANTS: Final = 64
 MOST_SHARED: Final = 4096
 """The most requests of a rate that a file has room for."""

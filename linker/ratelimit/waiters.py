@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from linker.ratelimit.permit import Permit
 
-__all__ = ["Waiters"]
-
 
 class Waiters:
     """A line with one waiter at its head: first come, first served, and those that go first ahead of all others.

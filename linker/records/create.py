@@ -24,8 +24,6 @@ from linker.retry.sender import Sender
 from linker.retry.verdict import GiveUp
 from linker.text import harmless
 
-__all__ = ["RecordCreator"]
-
 
 class RecordCreator:
     """Creates the missing records of one run."""

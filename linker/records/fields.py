@@ -19,8 +19,6 @@ from linker.model.target import Kind
 from linker.retry.sender import Read
 from linker.text import plain
 
-__all__ = ["LINK_MANY", "Definition", "Fields", "read_fields"]
-
 LINK_MANY: Final = "CustomFieldDefinitions::LinkMany"
 """The type of a many-to-many link (the API document)."""
 

@@ -11,8 +11,6 @@ from typing import Final
 
 from linker.text import folded, unified
 
-__all__ = ["RecordIndex", "key_of"]
-
 _NEAR: Final = 0.85
 """The least similarity (Jaro-Winkler) of a name that may have been meant."""
 

@@ -20,8 +20,6 @@ from linker.records.table import Table, parse_table, read_table, table_of_record
 from linker.retry.sender import Read
 from linker.settings import Settings
 
-__all__ = ["NameLookup", "NameResolver", "UnknownRecord"]
-
 
 class UnknownRecord(InvalidJob):
     """No record has that name, or several have it."""

@@ -13,8 +13,6 @@ from linker.retry.sender import Read
 from linker.settings import Settings
 from linker.sources import Entry, Rejection
 
-__all__ = ["Preflight"]
-
 
 class Preflight:
     """The preflight of one run.

@@ -19,8 +19,6 @@ from linker.retry.pages import pages
 from linker.retry.sender import Read
 from linker.retry.verdict import GiveUp
 
-__all__ = ["Table", "name_of", "parse_table", "read_table", "table_of_record", "tables_in_use"]
-
 _AT_ONCE: Final = 8
 """Pages that are read at once."""
 

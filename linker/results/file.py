@@ -18,8 +18,6 @@ from linker.model.target import Target
 from linker.results.journal import Journal, OpenIntent, by_process, journal_of
 from linker.results.result import Result
 
-__all__ = ["ResultsFile"]
-
 _GO_ON = "nothing more is sent; mend that, and go on with --resume"
 
 

@@ -22,8 +22,6 @@ from linker.errors import ResultsUnwritable
 from linker.model.target import Target
 from linker.text import harmless_json
 
-__all__ = ["Journal", "OpenIntent", "by_process", "journal_of", "left_open"]
-
 
 class _Line(msgspec.Struct, omit_defaults=True):
     process: int | None = None

@@ -18,8 +18,6 @@ from linker.model.job import Name
 from linker.sources import Entry, Rejection
 from linker.text import harmless, harmless_json
 
-__all__ = ["Outcome", "Result", "Status"]
-
 
 class Status(StrEnum):
     """What became of a job."""

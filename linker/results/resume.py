@@ -20,8 +20,6 @@ from linker.batch.merge import Job
 from linker.errors import UsageError
 from linker.model.target import Target
 
-__all__ = ["EarlierRuns", "read_done"]
-
 _GOOD: Final = frozenset({"linked", "unchanged"})
 _HASH_BITS: Final = 2**60 - 1  # the largest number that CPython keeps in 32 bytes
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from linker.errors import ErrorType
 from linker.results.result import Result, Status
 
-__all__ = ["ErrorCount", "Summary"]
-
 
 @dataclass(frozen=True, slots=True)
 class ErrorCount:

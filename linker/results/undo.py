@@ -22,8 +22,6 @@ from linker.results.journal import by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
 from linker.text import encodable
 
-__all__ = ["UndoFile"]
-
 _CHUNK: Final = 256
 
 

@@ -15,8 +15,6 @@ from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
 
-__all__ = ["ResultsWriter"]
-
 _AT_ONCE: Final = 256
 
 

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Generic, TypeVar
 
-__all__ = ["Backoff"]
-
 T = TypeVar("T")
 
 

@@ -22,8 +22,6 @@ from linker.retry.verdict import backoff_s
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
-__all__ = ["Breaker", "Cause", "cause_of", "describe"]
-
 IN_A_ROW: Final = 20
 """So many failures of one cause, with no answer between them, are an outage."""
 

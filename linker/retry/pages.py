@@ -12,8 +12,6 @@ from linker.api.lists import PAGE_SIZE, PageRequest
 from linker.api.requests import ReadRequest
 from linker.retry.verdict import GiveUp
 
-__all__ = ["pages"]
-
 R = TypeVar("R", PageRequest, ReadRequest)
 
 

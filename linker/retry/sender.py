@@ -21,8 +21,6 @@ from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
-__all__ = ["Decision", "Fetch", "Read", "Retry", "Sender"]
-
 _A_YEAR_S: Final = 365 * 86400.0
 
 Fetch: TypeAlias = Callable[[Request | PageRequest], Coroutine[Any, Any, Answer | GiveUp]]

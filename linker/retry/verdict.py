@@ -14,8 +14,6 @@ from linker.api.answers import Answer, Reply
 from linker.errors import Error, ErrorType, RequestFailed
 from linker.settings import Settings
 
-__all__ = ["Accept", "Again", "GiveUp", "Pause", "Verdict", "backoff_s", "verdict"]
-
 _TRANSIENT: Final = frozenset({408, 500, 502, 503, 504})
 _TYPES: Final = {
     401: ErrorType.UNAUTHORIZED,

@@ -15,8 +15,6 @@ from typing import Final
 
 from linker.model.target import Kind
 
-__all__ = ["FIELDABLE_TYPES", "LINK_MANY", "LINK_ONE", "Account", "Definition", "Resource"]
-
 LINK_MANY: Final = "CustomFieldDefinitions::LinkMany"
 LINK_ONE: Final = "CustomFieldDefinitions::LinkMasterDetail"
 

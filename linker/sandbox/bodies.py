@@ -11,8 +11,6 @@ from linker.model.target import Kind
 from linker.sandbox.account import LINK_ONE, Account, Definition, Resource
 from linker.sandbox.options import SandboxOptions
 
-__all__ = ["Refused", "attributes_of", "fields_of", "links_of"]
-
 
 class Refused(Exception):
     """The request is answered with this status and message, and changes nothing."""

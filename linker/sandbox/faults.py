@@ -11,8 +11,6 @@ from typing import Final
 
 from linker.errors import UsageError
 
-__all__ = ["TROUBLES", "Fault", "Faults"]
-
 TROUBLES: Final = {
     "reset": "the connection is reset, the request not applied",
     "reset_after": "the request is applied, then the connection reset without an answer",

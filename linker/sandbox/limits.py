@@ -16,8 +16,6 @@ from typing import Final, NamedTuple, Protocol
 
 from linker.errors import UsageError
 
-__all__ = ["WINDOWS", "Limit", "Limiter", "Verdict"]
-
 _LIMIT = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{0,9}(?:\.[0-9]+)?)\s*s?")
 
 

@@ -11,8 +11,6 @@ from linker.model.target import Kind
 from linker.sandbox.faults import Fault
 from linker.sandbox.limits import WINDOWS, Limit
 
-__all__ = ["SandboxOptions"]
-
 
 @dataclass(frozen=True)
 class SandboxOptions:

@@ -17,8 +17,6 @@ from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
 from linker.sandbox.stats import Stats
 
-__all__ = ["HTML", "JSON", "Answer", "Routes", "refusal"]
-
 JSON: Final = "application/json; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from linker.sandbox.account import Account
 
-__all__ = ["Script"]
-
 Action = Callable[[Account], object]
 
 

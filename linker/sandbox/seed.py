@@ -9,8 +9,6 @@ from typing import Final
 from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, LINK_ONE, Account, Definition, Resource
 
-__all__ = ["seeded_account"]
-
 _PRJ1: Final = 131414752
 _ACME: Final = 640362830
 _FIRST_RECORD: Final = 7_000_000_000_000_000_000  # 19 digits, as live ids have: more than a double holds

@@ -26,8 +26,6 @@ from linker.sandbox.script import Script
 from linker.sandbox.seed import seeded_account
 from linker.sandbox.stats import Seen, Stats
 
-__all__ = ["Sandbox"]
-
 _HOST: Final = "127.0.0.1"
 _LARGEST_BODY: Final = 64 * 2**20
 _SHUTDOWN_S: Final = 0.1  # connections that are still open then are closed

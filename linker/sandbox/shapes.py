@@ -15,8 +15,6 @@ from typing import Any, Final
 from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, Account, Resource
 
-__all__ = ["Shapes", "Show"]
-
 Show = Callable[[Resource], Any]
 
 _SITE: Final = "http://sandbox.invalid"

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from linker.model.target import Kind
 
-__all__ = ["Seen", "Stats"]
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:

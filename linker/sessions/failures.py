@@ -11,8 +11,6 @@ import aiohttp
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
 from linker.settings import Settings
 
-__all__ = ["not_connected", "reason", "request_failed"]
-
 
 def request_failed(error: Exception, settings: Settings) -> RequestFailed:
     """Return linker's error for one of aiohttp's; its message says what the user can act on."""

@@ -26,8 +26,6 @@ from linker.sessions.failures import request_failed
 from linker.sessions.token import Token
 from linker.settings import Settings
 
-__all__ = ["SessionPool"]
-
 _LARGEST: Final = 16 * 2**20
 """Most bytes of an answer. A page of 200 targets with a thousand links each has a tenth of that."""
 

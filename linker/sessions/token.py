@@ -13,8 +13,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from linker.errors import UsageError
 
-__all__ = ["Token"]
-
 _LONGEST: Final = 4096
 """Characters. Aha!'s API keys have 64, OAuth2 tokens a few hundred; servers refuse headers of over 8 KB."""
 

@@ -15,8 +15,6 @@ from linker.errors import UsageError
 from linker.sources.jsonl import LINE_LIMIT
 from linker.text import folded
 
-__all__ = ["Columns", "Header", "cells_of"]
-
 _JOB: Final = ("kind", "id", "field", "record_ids", "record_names", "mode", "key")
 _DELIMITERS: Final = ",;\t"
 _CELL_LIMIT: Final = 100_000  # below the csv module's own, 131,072: 6,500 ids of 19 digits

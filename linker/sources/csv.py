@@ -15,8 +15,6 @@ from linker.sources.entry import Entry, Reading, Rejection, read_entry
 from linker.sources.formula import from_text
 from linker.sources.jsonl import LINE_LIMIT, numbered_lines
 
-__all__ = ["read_table"]
-
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
 _BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a slip, not a product and a number
 _BETWEEN_NAMES = re.compile(r"[;\r\n]")  # anything else may be part of a name

@@ -14,8 +14,6 @@ from linker.model.job import LinkJob, Name, check_key, is_field, matched, parse_
 from linker.model.target import Target
 from linker.text import encodable
 
-__all__ = ["Entry", "Reading", "Rejection", "read_entry"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:

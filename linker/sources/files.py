@@ -19,8 +19,6 @@ from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
 from linker.text import encodable
 
-__all__ = ["FORMATS", "Format", "JobFile"]
-
 Format = Literal["jsonl", "csv"]
 FORMATS: Final[dict[str, Format]] = {
     ".jsonl": "jsonl",

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["as_text", "from_text"]
-
 _FORMULA: Final = re.compile("'*[=+@＝＋＠－-]")  # with the full-width characters that an East Asian Excel accepts too
 
 

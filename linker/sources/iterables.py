@@ -10,8 +10,6 @@ from typing import Any, Final
 from linker.model.job import LinkJob
 from linker.sources.entry import Entry, Reading, read_entry
 
-__all__ = ["JobIterable"]
-
 _CHUNK: Final = 500
 
 

@@ -10,8 +10,6 @@ import orjson
 
 from linker.sources.entry import Entry, Reading, Rejection, read_entry
 
-__all__ = ["LINE_LIMIT", "read_jsonl"]
-
 LINE_LIMIT: Final = 1_000_000
 """Bytes of one line at most. A longer line is rejected, so that a file without line ends cannot fill the memory."""
 

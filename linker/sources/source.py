@@ -7,8 +7,6 @@ from typing import Protocol
 
 from linker.sources.entry import Entry, Reading
 
-__all__ = ["Source"]
-
 
 class Source(Protocol):
     """A stream of entries that can be read once."""

@@ -9,8 +9,6 @@ from typing import Final, Generic, TypeVar
 
 from linker.api.lists import PageRequest
 
-__all__ = ["Freshness", "PageSeen", "Step", "Tries"]
-
 
 class Step(Enum):
     """What a target needs next."""

@@ -18,8 +18,6 @@ from linker.batch.change import Change
 from linker.batch.merge import Job, desired_links
 from linker.model.job import Links, Mode
 
-__all__ = ["BlameSearch"]
-
 _ID = re.compile(r"[0-9]+")
 _NONE: frozenset[str] = frozenset()
 

@@ -10,8 +10,6 @@ from linker.batch.merge import DesiredState
 from linker.model.job import Links
 from linker.work.blame import BlameSearch
 
-__all__ = ["InFlight"]
-
 
 class InFlight:
     """What has left for one target, and what came back.

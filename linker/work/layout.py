@@ -13,8 +13,6 @@ from linker.errors import Error, ErrorType
 from linker.model.target import Kind, Target
 from linker.work.outcome import off_layout
 
-__all__ = ["Layout"]
-
 IN_A_ROW: Final = 10
 """Targets that ignore a field, one after the other, after which it is not written any more."""
 

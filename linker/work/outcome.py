@@ -16,8 +16,6 @@ from linker.model.target import Kind
 from linker.results.result import Result, Status
 from linker.work.pending import Pending
 
-__all__ = ["ResultContext", "broken_off", "dropped", "failure", "taken", "unchanged", "without_before", "written"]
-
 _NONE: frozenset[str] = frozenset()
 
 

@@ -10,8 +10,6 @@ from linker.batch.placeholder import Created, filled, new_in
 from linker.errors import Error
 from linker.model.job import Links
 
-__all__ = ["Pending"]
-
 
 class Pending:
     """The jobs of one target without a result yet. A `replace` job that goes takes the siblings of its list along."""

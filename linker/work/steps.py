@@ -27,8 +27,6 @@ from linker.work.in_flight import InFlight
 from linker.work.outcome import ResultContext, broken_off, dropped, failure, taken, unchanged, without_before, written
 from linker.work.pending import Pending
 
-__all__ = ["Event", "Signal", "Steps"]
-
 _INVALID: Final = (400, 422)
 _NONE: frozenset[str] = frozenset()
 

@@ -17,8 +17,6 @@ from linker.work.in_flight import InFlight
 from linker.work.pending import Pending
 from linker.work.steps import Event, Signal, Steps
 
-__all__ = ["Step", "Work"]
-
 
 class Work:
     """What remains to do for one target: its `Steps`, and what the pipeline keeps of them.
