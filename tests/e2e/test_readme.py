@@ -32,6 +32,11 @@ def masked(output: str) -> str:
     return re.sub(r'"change":[0-9]+', '"change":N', output)
 
 
+def without_progress(errors: str) -> str:
+    """What stands on stderr, less the progress lines that a run of over 15 seconds prints: the machine may be slow."""
+    return re.sub(r"^(?:reading|[0-9,]+ of [0-9,]+ targets): .*\n", "", errors, flags=re.MULTILINE)
+
+
 async def test_the_readme_s_commands_print_what_it_shows(tmp_path: Path) -> None:
     """Every command of the README but `make` prints what the README says, in its order, on the sandbox named there."""
     shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
@@ -56,7 +61,7 @@ async def test_the_readme_s_commands_print_what_it_shows(tmp_path: Path) -> None
                 continue
             process = await start(command)
             stdout, stderr = await process.communicate()
-            assert (masked(stdout.decode()), stderr.decode()) == (masked(output), ""), command
+            assert (masked(stdout.decode()), without_progress(stderr.decode())) == (masked(output), ""), command
             assert process.returncode in (0, 1), command  # 1: of some lines it says what is wrong
     finally:
         for server in servers:
