@@ -1,4 +1,4 @@
-"""Every knob, once: its default and why that is the default."""
+"""Every setting, its default, and why that is the default."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from linker.errors import InvalidJob, UsageError
 from linker.model.job import Mode, is_field, parse_mode
 
 _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
-_ROUNDING: Final = 1e-9  # a part that is whole but for rounding is whole
+_ROUNDING: Final = 1e-9  # a product such as 0.29 * 100 is just below the whole number that it means
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
-_PATH = re.compile(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~:-]+)*")  # with no `..`, and nothing that is encoded
+_PATH = re.compile(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~:-]+)*")  # without `.`, `..` and percent-encoding
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `requests` in any `seconds`."""
+    """A limit of `requests` in any period of `seconds`."""
 
     requests: int
     seconds: float
@@ -37,12 +37,12 @@ class Rate:
         return f"{self.requests}/{self.seconds:g}s"
 
     def part(self, share: float) -> Rate:
-        """So much of it, but one request at least."""
+        """Return this share of the rate, but at least one request."""
         return Rate(max(1, int(self.requests * share + _ROUNDING)), self.seconds)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The rate that `300/60s` says. Raises `UsageError` where it says none."""
+        """Parse a rate such as `300/60s`. Raises `UsageError` if it is not one."""
         match = _RATE.fullmatch(text.strip())
         if match is None:
             raise UsageError(f"rate {text!r} is not understood; write it as 300/60s: requests / seconds")
@@ -50,14 +50,14 @@ class Rate:
 
 
 PACE_ALONE: Final = 0.6
-"""Of the shortest rate's even pace, where nobody else is at the account: what waiting for places loses is made up."""
+"""Factor on the interval between requests if no other linker uses the account: shorter, to make up for lost time."""
 
-# What Aha! allows an account, whoever its clients are (the vendor's API page).
+# What Aha! allows all clients of an account together (source: Aha!'s API documentation).
 DEFAULT_RATES: Final = (Rate(300, 60.0), Rate(20, 1.0))
 
 
 _OF_RUN: Final = {"of_run": True}
-"""A setting that belongs to a run; all others belong to the account and hold for each of its runs."""
+"""Metadata of a setting that each run may choose; the others apply to all runs on the account."""
 
 _BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = (
     (("concurrency", "attempts", "refusals", "queue_size", "limit"), lambda value: value >= 1, "1 or more"),
@@ -76,127 +76,125 @@ _BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run goes by; the names are those of the command line. `mode="add"` and `rate=["300/60s"]` will do.
+    """The settings of an account and its runs, named as on the command line. `mode="add"` and `rate="300/60s"` work.
 
     Raises:
-        UsageError: a value that no run could go by.
+        UsageError: a value is invalid.
     """
 
     base_url: str
-    """Scheme, host and port of the account, without a path's last slash; see `base_url()`."""
+    """URL of the account, without a slash at the end; see `base_url()`."""
 
     mode: Mode = field(default=Mode.REPLACE, metadata=_OF_RUN)
-    """What a job does that does not say; `replace` is what the API itself does."""
+    """Mode of jobs that do not set one. `replace`, because that is what the API itself does."""
 
     empty_clears: bool = field(default=False, metadata=_OF_RUN)
-    """An empty `record_ids` cell clears the field. Off: an empty column must not clear ten thousand lists."""
+    """Let an empty `record_ids` cell clear the field. Off, because an empty column would clear every list."""
 
     match: str | None = field(default=None, metadata=_OF_RUN)
-    """The field of their table by which records are told, instead of by their ids; None: `name`, where one is given."""
+    """Field of the custom table to look up records by, such as `salesforce_id`; None: ids, and names by `name`."""
 
     table: tuple[str, ...] = field(default=(), metadata=_OF_RUN)
-    """The table that a field links to, `customers=PRJ1/customers`; several for one field are read as one."""
+    """Tables that fields link to: `customers=PRJ1/customers`. Several tables of one field are searched as one."""
 
     create_missing: bool = field(default=False, metadata=_OF_RUN)
-    """Create the records whose names the table does not have. Off: a slip of the pen would become a record."""
+    """Create a record for each name missing from its table. Off, because a typing error would become a record."""
 
     preflight: bool = field(default=True, metadata=_OF_RUN)
-    """Look at the field definitions first: what is no link field is rejected instead of being sent in vain."""
+    """Read the field definitions first and reject jobs on fields that do not link to records. On: saves requests."""
 
     no_mail: bool = field(default=False, metadata=_OF_RUN)
-    """Ask Aha! with each write not to mail the watchers (`disable_mailers=true`)."""
+    """Ask Aha! not to mail watchers of what is written (`disable_mailers=true`). Off: known from third parties only."""
 
     blind: bool = field(default=False, metadata=_OF_RUN)
-    """Write without reading first. Off: what is already so costs no PUT, and each result shows its `before`."""
+    """Write without reading first. Off: a read saves the PUT if nothing differs, and gives results their `before`."""
 
     max_age: float = field(default=60.0, metadata=_OF_RUN)
-    """Seconds: how old what was read may be when it is written; older, it is read again first."""
+    """Seconds for which a read may be used for a write; an older one is repeated, since others may have written."""
 
     max_removals: int | None = field(default=None, metadata=_OF_RUN)
-    """Links that a run may take away; None: the larger of 100 and half of the links read so far."""
+    """Links that a run may remove; None: the larger of 100 and half of the links read so far."""
 
     yes: bool = field(default=False, metadata=_OF_RUN)
-    """Take away as many links as the files ask for."""
+    """Remove any number of links without asking. Off, because a wrong file could empty an account."""
 
     limit: int | None = field(default=None, metadata=_OF_RUN)
-    """Change so many targets only: a pilot."""
+    """Targets to change before the run ends, to try a batch on a few of them; None: all."""
 
     mirror: tuple[str, str] | None = field(default=None, metadata=_OF_RUN)
-    """Scope and field of which the batch is the whole truth: (`feature:PRJ1`, `customers`)."""
+    """Scope and field, (`feature:PRJ1`, `customers`), to clear on targets that the batch does not name."""
 
     rate: tuple[Rate, ...] = DEFAULT_RATES
-    """Requests that may leave in a time; all of them hold at once."""
+    """Limits on the requests sent; each of them applies. The default is what Aha! allows."""
 
     share: float = 1.0
-    """The part of each rate that is taken at most; the rest is left to others at the account."""
+    """Share of each rate to use, 0 to 1; less than 1 leaves the rest to other clients of the account."""
 
     pace: Literal["burst", "even"] = "burst"
-    """`even` spreads the slowest rate too, 300/60s as one each 200 ms: kind to others at the account."""
+    """`even` spreads requests over the slowest rate too (300/60s: one per 200 ms); `burst` ends sooner."""
 
     state_dir: Path | None = field(default_factory=state_dir)
-    """Where linkers of this machine share what they know of an account's quota; None: this one goes by itself."""
+    """Folder through which linkers on this machine share an account's rate limit; None: this one does not share."""
 
     concurrency: int = 40
-    """Connections in all: 20 requests a second at 2 s of latency keep 40 of them busy."""
+    """Most connections at once. 20 requests a second with 2 s of latency keep 40 busy."""
 
     attempts: int = 6
-    """How often one request is tried, the first included; with the backoff below, over about half a minute."""
+    """Most tries of one request, the first included. The backoff below waits at most 15.5 s between all 6."""
 
     backoff_base_s: float = 0.5
-    """Longest wait before the second try; it doubles with every further one (full jitter)."""
+    """Longest wait in seconds before the second try; it doubles with each further try (full jitter)."""
 
     backoff_cap_s: float = 30.0
-    """Longest wait of all."""
+    """Longest wait in seconds before any try."""
 
     refusals: int = 20
-    """How often one request may be answered 429 in a row. A refusal uses up no attempt, but not for ever."""
+    """Most answers 429 to one request. They do not count as attempts, so they need a limit of their own."""
 
     max_wait: float = 600.0
-    """Seconds: the longest `Retry-After`, and the longest outage, that is sat out; beyond it the run stops."""
+    """Longest `Retry-After` or outage in seconds to wait for; beyond it the run stops."""
 
     connect_timeout_s: float = 10.0
-    """For the TCP and TLS handshakes."""
+    """Seconds for the TCP and TLS handshakes."""
 
     read_timeout_s: float = 30.0
-    """For the gap between two parts of an answer."""
+    """Seconds between two parts of an answer; it matters only if shorter than `timeout_s`."""
 
     timeout_s: float = 30.0
-    """For one try as a whole."""
+    """Seconds for one try as a whole."""
 
     drain_s: float = 10.0
-    """What requests under way get to end in when a run is stopped."""
+    """Seconds that requests in flight get to finish when a run is stopped."""
 
     durability: Durability = field(default="fsync", metadata=_OF_RUN)
-    """What results and journal survive once they are said to be on disk: `flush` the end of the process, `fsync` a
-    loss of power."""
+    """What written results and the journal survive: `flush` the end of the process, `fsync` a loss of power too."""
 
     queue_size: int = 1000
-    """Targets in work at once, those that wait for a retry included: a minute of them at 20 a second is 1,200."""
+    """Most targets in work at once, including those waiting for a retry: 50 s of work at 20 requests a second."""
 
     proxy: str | None = field(default=None, repr=False)  # may hold a password
-    """URL of an HTTP proxy, which hands TLS through. The command takes it from HTTPS_PROXY; the library reads no
-    environment."""
+    """URL of an HTTP proxy that tunnels TLS. The command reads HTTPS_PROXY; the library reads no environment."""
 
     insecure_http: bool = False
-    """Send the token in clear to an `http://` account that is not this machine itself."""
+    """Allow sending the token unencrypted to an `http://` URL of another machine. Off: others could read it."""
 
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "mode", parse_mode(self.mode) or Mode.REPLACE)
         except InvalidJob as error:
             raise UsageError(str(error)) from None
-        written = cast("Rate | str | tuple[Rate | str, ...]", self.rate)
-        several = (written,) if isinstance(written, Rate | str) else written
-        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in several)
+        given = cast("Rate | str | tuple[Rate | str, ...]", self.rate)
+        given = (given,) if isinstance(given, Rate | str) else given
+        rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in given)
         object.__setattr__(self, "rate", rates)
         object.__setattr__(self, "table", _tables(self.table))
         if self.match is not None and not is_field(self.match):
             raise UsageError(f"match {self.match!r} is no field of a custom table; is it `name`, or a CRM's own id?")
-        for names, is_fit, what in _BOUNDS:
+        for names, is_valid, expected in _BOUNDS:
             for name in names:
                 value = getattr(self, name)
-                if value is not None and not is_fit(value):
-                    raise UsageError(f"{name} must be {what}, not {value!r}")
+                if value is not None and not is_valid(value):
+                    raise UsageError(f"{name} must be {expected}, not {value!r}")
         object.__setattr__(self, "base_url", base_url(None, self.base_url))
         if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
@@ -205,23 +203,23 @@ class Settings:
 
     @property
     def parts(self) -> tuple[Rate, ...]:
-        """What is taken of each rate at most."""
+        """The rates that this linker may use: each rate times `share`."""
         return tuple(rate.part(self.share) for rate in self.rate)
 
     def least_s(self, requests: float) -> float:
-        """Seconds that so many requests take at the least."""
+        """Return the shortest time in seconds in which the rates allow this number of requests."""
         shortest = min((rate.seconds for rate in self.parts), default=0.0)
         least_s = 0.0
         for rate in self.parts:
             windows = requests / rate.requests
-            if self.pace == "burst":  # the first window's are let through at once, by the shortest rate at its pace
+            if self.pace == "burst":  # the first window opens full; only the shortest rate paces it
                 windows = max(windows - 1, windows * PACE_ALONE if rate.seconds == shortest else 0.0)
             least_s = max(least_s, rate.seconds * windows)
         return least_s
 
 
 RUN_OPTIONS: Final = frozenset(field.name for field in fields(Settings) if field.metadata == _OF_RUN)
-"""The settings that a run may have differently from its account."""
+"""Names of the settings that a run may override."""
 
 
 def _tables(table: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
@@ -231,7 +229,7 @@ def _tables(table: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _is_http(url: str) -> bool:
-    """Whether it is an HTTP URL with a host; what it is otherwise is not told, for it may hold a password."""
+    """Whether it is an HTTP URL with a host. No error repeats the URL: it may contain a password."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -240,7 +238,7 @@ def _is_http(url: str) -> bool:
 
 
 def _check_clear(url: str, *, insecure: bool, proxied: bool) -> None:
-    """Raise `UsageError` where what is sent without TLS would be read by somebody else than the account."""
+    """Raise `UsageError` if somebody other than the account could read what is sent without TLS."""
     if proxied:
         raise UsageError(
             f"{url} by way of a proxy, which would read the token: use https://, or NO_PROXY for that host"
@@ -250,7 +248,7 @@ def _check_clear(url: str, *, insecure: bool, proxied: bool) -> None:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine itself, by its name or its address (RFC 6890; RFC 6761, 6.3)."""
+    """Whether a URL's host is this machine, by name or address (RFC 6890; RFC 6761, 6.3)."""
     host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)
@@ -260,7 +258,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _host(name: str) -> str:
-    """A host as it stands in a URL; empty where it is none."""
+    """Return a host as written in a URL; empty if it is invalid."""
     if ":" not in name:
         return name if len(name) <= 253 and _HOST.fullmatch(name) else ""
     try:
@@ -270,10 +268,10 @@ def _host(name: str) -> str:
 
 
 def base_url(account: str | None, url: str | None) -> str:
-    """Where the account is: `https://ACCOUNT.aha.io`, or any other base (a sandbox, a proxy's).
+    """Return the URL of the account: `https://ACCOUNT.aha.io`, or `url` if given (a sandbox, a proxy).
 
     Raises:
-        UsageError: neither is given, or one that cannot be meant.
+        UsageError: neither is given, or the one given is invalid.
     """
     if url:
         try:
