@@ -1,4 +1,4 @@
-"""What a program uses: `Linker` for an account, `Run` for one batch on it, `link()` for both in one call."""
+"""The entry points of the library: `Linker` for an account, and `link()` to run one batch in one call."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from linker.settings import RUN_OPTIONS, Settings, base_url
 
 
 class Linker:
-    """One Aha! account, and the quota that all runs on it share.
+    """One Aha! account, and the rate limiter that all runs on it share.
 
     Args:
         account: the NAME of `https://NAME.aha.io`; or `url`, any other base (a sandbox, a proxy).
         token: an API key or an OAuth2 token; it is kept out of every log, result, error, `repr` and pickle.
-        settings: all of them at once, instead of `account`, `url` and
-        options: the fields of `linker.Settings`, by name: `rate`, `concurrency`, `attempts`, `mode`…
+        settings: all settings in one object, instead of `account`, `url` and `options`.
+        options: fields of `linker.Settings` by name: `rate`, `concurrency`, `attempts`, `mode`…
 
     Raises:
-        UsageError: settings that no run could go by.
+        UsageError: a setting is invalid.
 
     Example:
         >>> async with Linker(account="company", token=token) as aha:
@@ -70,7 +70,7 @@ class Linker:
     ) -> None:
         for run in self._runs:
             await run.aclose()
-        await asyncio.sleep(0)  # a loop that was left early has its iterator closed behind it, in a task of its own
+        await asyncio.sleep(0)  # lets asyncio close the iterator of an `async for` that was left early
 
     @cached_property
     def _limiter(self) -> RateLimiter:
@@ -87,25 +87,25 @@ class Linker:
         confirm: Confirm | None = None,
         **options: Any,
     ) -> Run:
-        """A run of a batch: iterate over it to do it.
+        """Return a run of a batch; iterating over it carries it out.
 
         Args:
             jobs: a path or several, or an (async) iterable of `LinkJob`s or dicts of a job file's keys.
-            results: the results file; without one nothing is kept, and the run can be neither resumed nor undone.
-            overwrite: keep a results file that exists under a dated name, and start anew.
-            resume: go on from the results file, where there is one: what is done is passed over.
-            failed_only: of a resume, do just the targets with a job that failed or was rejected.
-            confirm: awaited with the removals and the links read where there are more of them than `max_removals`
-                lets through; True goes on. Without it, the run stops.
+            results: the results file; without one the run can be neither resumed nor undone.
+            overwrite: rename an existing results file (adds a date) and start over.
+            resume: continue from an existing results file and skip the jobs that are already done.
+            failed_only: resume only the targets with a job that failed or was rejected.
+            confirm: awaited with the number of removals and of links read, if a run would remove more links than
+                `max_removals` allows; True continues. Without it, the run stops.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
                 `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
                 `table={"customers": "PRJ1/customers"}`, `create_missing`, `preflight`, `no_mail`.
 
         Raises:
-            UsageError: here for settings; in the iteration for files that cannot be used, nothing being written.
-            InputChanged: in the iteration, where a job file was written to meanwhile.
-            TooManyRemovals: in the iteration: more links would go than may.
-            Stopped: in the iteration, where the run ended early; what was done is in the results.
+            UsageError: a setting is invalid; from the iteration: a file cannot be used, and nothing was written.
+            InputChanged: from the iteration: a job file changed during the run.
+            TooManyRemovals: from the iteration: the run would remove more links than it may.
+            Stopped: from the iteration: the run ended early; the results have what was done.
         """
         resume = resume or failed_only
         if resume and overwrite:
@@ -116,16 +116,16 @@ class Linker:
         if results is not None:
             file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
         sources = sources_of(jobs)
-        return self._started(
+        return self._register(
             Run(settings, self._token, self._limiter, sources, file, failed_only=failed_only, confirm=confirm)
         )
 
     def dry_run(self, jobs: Jobs, **options: Any) -> Run:
-        """A run that sends no PUT: its `outcomes()` are what a run would do. `plan()` gathers them."""
-        return self._started(Run(self._with(options, jobs), self._token, self._limiter, sources_of(jobs), dry=True))
+        """Return a run that sends no PUT; its `outcomes()` are what a run would do. `plan()` collects them."""
+        return self._register(Run(self._with(options, jobs), self._token, self._limiter, sources_of(jobs), dry=True))
 
     async def plan(self, jobs: Jobs, **options: Any) -> Plan:
-        """What a run would do, from what the account holds now; no PUT is sent. Takes what `run()` takes.
+        """Return what a run would do to the account as it is now. Sends no PUT. Options are those of `run()`.
 
         Example:
             >>> plan = await aha.plan("links.csv")
@@ -139,10 +139,10 @@ class Linker:
         return plan
 
     async def check(self, jobs: Jobs | None = None, **options: Any) -> Check:
-        """Whose the token is, what the account allows, its link fields; and whether a run could do `jobs`.
+        """Return the token's owner, the account's rate limit and link fields, and whether a run could do `jobs`.
 
         Raises:
-            UsageError: a file cannot be used, or it is not known which table the names in it are of.
+            UsageError: a file cannot be used, or the table that its names belong to is unknown.
         """
         sources = sources_of(jobs) if jobs else []
         return await checked(self._with(options), self._token, self._limiter, sources)
@@ -150,17 +150,18 @@ class Linker:
     async def export(
         self, scope: str, field: str | None = None, *, names: bool | Callable[[str], bool] = False
     ) -> AsyncIterator[LinkJob]:
-        """The links that the targets of a scope hold, as jobs that ask for just these: `export("feature:PRJ1")`.
+        """Yield the links of the targets of a scope as jobs that would restore them: `export("feature:PRJ1")`.
 
-        With `names`, records are told by their names, for an account in which they have other ids; or by those names
-        of which it says that they will do. One whose name others have too is told by its id.
+        Args:
+            names: write names instead of ids, for an account in which the ids differ; or a function that returns
+                whether to write a name. A record whose name is not unique keeps its id.
 
         Raises:
-            UsageError: the scope names no list, or none that the account has.
+            UsageError: the scope is invalid, or the account has no such list.
             ExportFailed: the list cannot be read.
         """
-        listing, will_do = Listing.parse(scope), (names if callable(names) else (lambda _: True) if names else None)
-        async with aclosing(exported(self._settings, self._token, self._limiter, listing, field, will_do)) as jobs:
+        listing, is_usable = Listing.parse(scope), (names if callable(names) else (lambda _: True) if names else None)
+        async with aclosing(exported(self._settings, self._token, self._limiter, listing, field, is_usable)) as jobs:
             async for job in jobs:
                 yield job
 
@@ -168,11 +169,11 @@ class Linker:
         unknown = options.keys() - RUN_OPTIONS
         if unknown:
             raise TypeError(f"unknown options of a run: {', '.join(sorted(unknown))}")
-        if isinstance(jobs, UndoFile):  # the account has taken its fields before
+        if isinstance(jobs, UndoFile):  # the run that is undone has used these fields already
             options = {**options, "preflight": False}
         return replace(self._settings, **options) if options else self._settings
 
-    def _started(self, run: Run) -> Run:
+    def _register(self, run: Run) -> Run:
         self._runs = [*(earlier for earlier in self._runs if not earlier.ended), run]
         return run
 
@@ -188,11 +189,11 @@ def link(
     failed_only: bool = False,
     **options: Any,
 ) -> Summary:
-    """Run a batch and wait for its end: the plain, blocking form of `Linker(...).run(...)`.
+    """Run a batch, wait for its end and return its summary; `Linker(...).run(...)` is the asynchronous form.
 
     Raises:
-        UsageError: a setting or a file cannot be used; or an event loop is running here already, as in a notebook.
-        Stopped: the run ended early; what was done is in the results.
+        UsageError: a setting or a file cannot be used; or an event loop is already running, as in a notebook.
+        Stopped: the run ended early; the results have what was done.
 
     Example:
         >>> summary = link("links.csv", account="company", token=token, results="links.results.jsonl")
@@ -211,11 +212,11 @@ def link(
     token = secret = Token.of(token)  # so that no frame keeps the text
     secret.check()
 
-    async def whole() -> Summary:
+    async def run_to_end() -> Summary:
         async with Linker(account, secret, **options) as aha:
             run = aha.run(jobs, results, overwrite=overwrite, resume=resume, failed_only=failed_only)
             async for _ in run:
                 pass
             return run.summary
 
-    return asyncio.run(whole())
+    return asyncio.run(run_to_end())
