@@ -1,4 +1,4 @@
-"""One batch under way, as its reader sees it: the results as they come, a summary, and how to stop it."""
+"""A run of one batch: yields its results as they come, counts them, and can be stopped."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from linker.settings import Settings
 from linker.sources import Source
 
 Confirm: TypeAlias = Callable[[int, int], Awaitable[bool]]
-"""Asked with the removals and the links read so far, whether to go on."""
+"""Called with the number of links to remove and of links read so far; returns whether to continue."""
 
-_READY_AT_MOST: Final = 1024
-"""Results that may wait for their reader; beyond, the run waits for it."""
+_MOST_READY: Final = 1024
+"""Results that may wait for their reader before the run waits too."""
 
 
 class Run:
-    """One batch under way: iterate over it for the results, each on disk before it is seen.
+    """A run of one batch. Iterate over it for the results; each is on disk before it is yielded.
 
-    Leaving the loop early stops the run as `stop()` does. `summary` counts as it goes and is whole at the end.
-    Nothing is sent before the iteration starts.
+    Nothing is sent before the iteration starts. Leaving the loop early stops the run as `stop()` does. `summary` is
+    updated during the run and complete at its end.
     """
 
     def __init__(
@@ -66,36 +66,36 @@ class Run:
 
     @property
     def summary(self) -> Summary:
-        """What the run has come to so far."""
+        """The counts so far."""
         return self._pipeline.summary
 
     @property
     def ended(self) -> bool:
-        """The run has been done or stopped; results may still wait for their reader."""
+        """Whether the run has finished or been stopped; some results may not have been read yet."""
         return self._task is not None and self._task.done()
 
     @property
     def new_records(self) -> int:
-        """Records that are to be created for the names that were read so far."""
+        """How many records must be created for the names read so far."""
         return self._pipeline.names.new
 
     def name_of(self, kind: Kind, field: str, id: str) -> str | None:
-        """What a record is called that a field of a kind links to, as far as the run has read its table."""
+        """Return the name of a record that a field of a kind links to; None if the run has not read its table."""
         return self._pipeline.names.value(kind, field, id)
 
     def progress(self) -> Progress:
-        """How far the run is."""
+        """Return how far the run is."""
         return self._pipeline.progress()
 
     def stop(self) -> None:
-        """Send nothing new. What is under way ends, its results still come, and then the iteration ends."""
+        """Send nothing new. Requests in flight finish, their results are yielded, and then the iteration ends."""
         self._pipeline.stop()
 
     def __aiter__(self) -> AsyncIterator[Result]:
-        return cast("AsyncIterator[Result]", self.outcomes())  # a run that is not dry has results alone
+        return cast("AsyncIterator[Result]", self.outcomes())  # only a dry run yields anything but results
 
     async def outcomes(self) -> AsyncIterator[Outcome]:
-        """The results, and where the run is dry what it would do to each target."""
+        """Yield the results; a dry run also yields what a run would do to each target."""
         if self._task is not None:
             raise UsageError("a run can be iterated over once")
         self._task = asyncio.create_task(self._pipeline.run(), name="linker run")
@@ -116,13 +116,13 @@ class Run:
             await self.aclose()
 
     def abandon(self) -> None:
-        """Stop at once: requests under way are cut off, and what became of them is not known."""
+        """Stop at once and cancel requests in flight; whether Aha! carried them out is unknown."""
         if self._task is not None:
             self._pipeline.stop()
             self._task.cancel()
 
     async def aclose(self) -> None:
-        """Stop the run and wait for its end; results that nobody read are in the results file all the same."""
+        """Stop the run and wait for its end. Results that were not read are still in the results file."""
         self._unread = True
         self._room.set()
         if self._task is not None and not self._task.done():
@@ -132,13 +132,13 @@ class Run:
             finally:
                 self._task.cancel()
         if self._task is not None and self._task.done() and not self._task.cancelled():
-            self._task.exception()  # seen: who left the loop early does not want it
+            self._task.exception()  # else asyncio logs an exception that nobody retrieved
 
     async def _deliver(self, outcomes: list[Outcome]) -> None:
         if self._unread:
             return
         self._ready.extend(outcomes)
         self._more.set()
-        while len(self._ready) > _READY_AT_MOST and not self._unread:
+        while len(self._ready) > _MOST_READY and not self._unread:
             self._room.clear()
             await self._room.wait()
