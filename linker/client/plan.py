@@ -1,4 +1,4 @@
-"""What a run would do, counted: the plan of a batch."""
+"""The plan of a batch: what a run would do, with counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from linker.settings import Settings
 
 @dataclass(slots=True)
 class Plan:
-    """The changes that a run would make now, the jobs that it would not do, and what that comes to.
+    """The changes that a run would make now, the jobs that it could not do, and the counts of both.
 
-    PUTs are foretold exactly, as long as nobody else writes. A run reads at least as much as the plan did, and at
-    most once more for each PUT, where what was read has grown old by then.
+    The number of PUTs is exact unless somebody else writes. A run sends as many reads as the plan did, and up to one
+    more for each PUT whose read is older than `max_age` by then.
     """
 
     settings: Settings = field(repr=False)
@@ -24,9 +24,9 @@ class Plan:
     """Jobs that are rejected, or whose target cannot be read."""
     targets: int = 0
     unchanged: int = 0
-    """Targets that hold what is asked."""
+    """Targets that already hold what the batch asks for."""
     unseen: int = 0
-    """Targets whose answers show no links: they would be written, and nobody can tell before."""
+    """Targets whose answers show no links: they would be written, since nobody can compare them."""
     added: int = 0
     removed: int = 0
     new_records: int = 0
@@ -34,7 +34,7 @@ class Plan:
     reads: int = 0
 
     def add(self, outcome: Outcome, *, keep: bool = True) -> None:
-        """Count an outcome of a dry run in; `keep` it too."""
+        """Count an outcome of a dry run, and store it if `keep`."""
         if isinstance(outcome, Result):
             if keep:
                 self.results.append(outcome)
@@ -67,15 +67,15 @@ class Plan:
 
     @property
     def readable(self) -> bool:
-        """Every line is a job, and every target could be read."""
+        """Whether no job was rejected, and every target could be read."""
         return not (self.rejected or self.failed)
 
     @property
     def holds(self) -> bool:
-        """The account holds what the batch asks, as far as its answers show links."""
+        """Whether the account holds what the batch asks for, as far as its answers show links."""
         return self.readable and self.puts == self.unseen
 
     @property
     def seconds(self) -> float:
-        """How long a run would take at the account's limits, at the least."""
+        """The shortest time in seconds that a run could take within the rate limits."""
         return self.settings.least_s(self.puts + self.reads + self.new_records)
