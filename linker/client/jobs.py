@@ -1,4 +1,4 @@
-"""What a caller may give as jobs, and the source that each is."""
+"""Turns what a caller passes as jobs into sources."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Jobs = (
 
 
 def sources_of(jobs: Jobs) -> list[Source]:
-    """The sources of what a caller gives: a path, several, or an (async) iterable of jobs.
+    """Return the sources of jobs: of a path, several paths, an undo, or an (async) iterable.
 
     Raises:
-        UsageError: a file whose format cannot be told.
+        UsageError: the format of a file is unknown.
     """
     if isinstance(jobs, UndoFile):
         return [jobs]
