@@ -1,4 +1,4 @@
-"""What a run came to, in numbers: counted as results become durable, so it never says more than is on disk."""
+"""Counts what a run did. A result counts only once it is on disk."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ class ErrorCount:
 
 @dataclass(slots=True)
 class Summary:
-    """Counts by status and error, requests sent, and seconds from the first to the last."""
+    """Counts of a run's results by status and error, its requests, and its duration in seconds."""
 
     results: Path | None = None
     jobs: int = 0
     """Jobs with a result."""
     unseen: int = 0
-    """Of the linked ones, those whose links no answer showed."""
+    """Linked jobs whose links no answer has shown."""
     requests: int = 0
     elapsed_s: float = 0.0
     puts: int = 0
-    """Targets that were written to, or may have been. A PUT that was refused does not count."""
+    """Targets that were written, or may have been. A PUT that the account refused does not count."""
     created: int = 0
-    """Records that were made for names that their table did not have."""
+    """Records created for names that were missing from their table."""
     limited: bool = False
-    """The run ended as its `limit` says, before its last job."""
+    """Whether the run ended before its last job because it reached its `limit`."""
     passed_over: int = 0
-    """Jobs that an earlier run of the results file has done."""
+    """Jobs that an earlier run with the same results file has done."""
     stopped: bool = False
-    """The run ended before its last job."""
+    """Whether the run was stopped before its last job."""
     _statuses: Counter[Status] = field(default_factory=Counter)
     _errors: Counter[ErrorType] = field(default_factory=Counter)
     _examples: dict[ErrorType, str] = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
-        """Count a result in."""
+        """Count a result."""
         self.jobs += 1
         self._statuses[result.status] += 1
         self.unseen += result.unseen
@@ -54,7 +54,7 @@ class Summary:
             self._examples.setdefault(result.error.type, f"{result.place}: {result.error.message}")
 
     def count(self, status: Status | str) -> int:
-        """How many jobs ended so."""
+        """Return how many jobs have this status."""
         return self._statuses[Status(status)]
 
     @property
@@ -64,12 +64,12 @@ class Summary:
 
     @property
     def unchanged(self) -> int:
-        """Jobs whose links were so already."""
+        """Jobs whose links were already in place."""
         return self.count(Status.UNCHANGED)
 
     @property
     def failed(self) -> int:
-        """Jobs that were tried in vain."""
+        """Jobs whose requests failed."""
         return self.count(Status.FAILED)
 
     @property
@@ -79,9 +79,9 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Every job was read, and is linked or unchanged."""
+        """Whether every job was read and is linked or unchanged."""
         return not (self.failed or self.rejected or self.stopped)
 
     def errors(self, most: int = 3) -> list[ErrorCount]:
-        """The commonest errors, each with an example."""
-        return [ErrorCount(word, count, self._examples[word]) for word, count in self._errors.most_common(most)]
+        """Return the commonest errors, at most `most`, each with its count and an example."""
+        return [ErrorCount(error, count, self._examples[error]) for error, count in self._errors.most_common(most)]
