@@ -1,4 +1,4 @@
-"""What became of each job, as data: a line of the results file."""
+"""The result of a job, which is one line of the results file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from linker.text import harmless, harmless_json
 
 
 class Status(StrEnum):
-    """What became of a job."""
+    """How a job ended."""
 
     LINKED = "linked"
     UNCHANGED = "unchanged"
@@ -29,13 +29,13 @@ class Status(StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one job; the fields are the keys of its line in the results file, in that order.
+    """The result of one job; its fields are the keys of its line in the results file, in this order.
 
-    `before` and `after` show the fields that the job names as the whole target's field stood, None where no
-    answer showed it. `change` numbers the PUT that the job went with and `changes` is what that PUT did to the
-    job's fields, None where it is not known. `attempts` counts the tries of the request that decided it. `created` are
-    records that the run has made for its names, `{"customers": {"Acme Corp": "7900000000000000001"}}`; a line has the
-    key where there are any.
+    `before` and `after` are all links of the target in the job's fields, None if no answer showed them. `change` is
+    the number of the PUT that the job was part of, and `changes` is what that PUT did to the job's fields, None if
+    unknown. `attempts` counts the tries of the request that decided the result. `created` are the records that the run
+    created for the job's names, `{"customers": {"Acme Corp": "7900000000000000001"}}`; the line has no such key if
+    there are none.
     """
 
     job: int
@@ -60,7 +60,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, job: Job, status: Status, **rest: Any) -> Self:
-        """The result of a job in the batch, finished now."""
+        """Return the result of a job in the batch, finished now."""
         return cls(
             job=job.number,
             line=job.line,
@@ -77,12 +77,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def rejected(cls, job: Job, error: Error) -> Self:
-        """The result of a job in the batch that is never sent."""
+        """Return the result of a job in the batch that is not sent."""
         return cls.of(job, Status.REJECTED, error=error)
 
     @classmethod
     def unread(cls, number: int, entry: Entry, rejection: Rejection) -> Self:
-        """The result of a line that is no job."""
+        """Return the result of a line that is not a valid job."""
         return cls(
             job=number,
             line=entry.line,
@@ -99,16 +99,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """Where the job's line stands, for people."""
+        """The source and line of the job, as text for people."""
         return harmless(f"{self.source} line {self.line}" if self.line is not None else str(self.source))
 
     @property
     def unseen(self) -> bool:
-        """Linked by the account's word alone: no answer showed the links."""
+        """Whether the job is linked, but no answer showed the links."""
         return self.status is Status.LINKED and self.after is None
 
     def to_json(self, run: int = 0) -> bytes:
-        """The result's line, without its newline; all of it can be printed. It names its run, if not the first."""
+        """Return the result's line without a newline, safe to print. It has the key `run` unless that is 0."""
         line = msgspec.structs.asdict(self)
         if self.created is None:
             del line["created"]
@@ -118,7 +118,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Outcome: TypeAlias = Result | Planned
-"""What becomes of a job; where a run is dry, of a target."""
+"""The result of a job or, in a dry run, what a run would do to a target."""
 
 
 def _plain(value: object) -> dict[str, Any]:
