@@ -1,9 +1,9 @@
-"""What a results file tells of the runs that wrote it, by target: which targets need not be done again.
+"""Finds the targets that a resumed run can skip, from the lines of earlier runs in its results file.
 
-A target is always done as a whole, so the lines of the last run that had it are all of its jobs. It is done if these
-are the jobs that it has now, and each ended as linked or unchanged. A job is recognized by its content, not by its
-number or line, so a file whose lines were added, moved, corrected or removed since resumes correctly. Two jobs of the
-same content are two jobs.
+A run always does all jobs of a target, so the lines of the last run that had the target are all of its jobs. The
+target is done if it has the same jobs now and each ended as linked or unchanged. A job is recognized by its content,
+not by its number or line, so lines of the job file may be added, moved, corrected or removed before a resume. Two jobs
+with the same content are two jobs.
 """
 
 from __future__ import annotations
@@ -36,42 +36,42 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class _Ending(msgspec.Struct, frozen=True, gc=False):
-    """How the last run that had a target ended for it."""
+    """How a target's jobs ended in the last run that had the target."""
 
     run: int
     is_good: bool = True
-    """Each of its lines is linked or unchanged."""
+    """Whether each of its lines is linked or unchanged."""
     has_put: bool = False
-    """One of its lines tells of a PUT."""
+    """Whether one of its lines has the number of a PUT."""
 
 
 class _LastLines(msgspec.Struct, gc=False):
-    """The lines of one target in the last run that had it."""
+    """The lines of one target from the last run that had the target."""
 
     ending: _Ending
     contents: int = 0
-    """The sum of its jobs' contents: equal for the same jobs in any order."""
+    """The sum of the hashes of its jobs' contents: the same for the same jobs in any order."""
 
 
 _decode = msgspec.json.Decoder(_Line).decode
-_ending = cache(_Ending)  # targets share the few that there are
+_ending = cache(_Ending)  # there are few different ones, which targets share
 
 
 class EarlierRuns:
-    """What a results file tells of each target, in some 200 bytes a target."""
+    """The targets of a results file and how their last run ended; about 200 bytes for each target."""
 
     def __init__(self) -> None:
         self._targets: dict[int, _LastLines] = {}
         self.lines = 0
         self.last_run = 0
         self.next_change = 0
-        """The number that the next PUT gets."""
+        """The number of the next PUT."""
 
     def __repr__(self) -> str:
         return f"<EarlierRuns {len(self._targets):,} targets in {self.lines:,} lines>"
 
     def add(self, text: bytes) -> None:
-        """Take in a line. Raises `msgspec.MsgspecError` if it is not a line of a results file."""
+        """Add a line of the file. Raises `msgspec.MsgspecError` if it is not a line of a results file."""
         line = _decode(text)
         self.lines += 1
         self.last_run = max(self.last_run, line.run)
@@ -90,7 +90,7 @@ class EarlierRuns:
         )
 
     def holds(self, target: Target, jobs: Iterable[Job]) -> bool:
-        """Whether exactly these jobs were a target's when it was last done, and all of them ended well."""
+        """Whether the target had exactly these jobs in its last run, and all ended as linked or unchanged."""
         last = self._find(target)
         if last is None or not last.ending.is_good:
             return False
@@ -101,15 +101,15 @@ class EarlierRuns:
         return contents & _HASH_BITS == last.contents
 
     def wrote(self, target: Target, run: int | None) -> bool:
-        """Whether the lines of a target tell of the last PUT to it, which this run noted (None: unknown).
+        """Whether a target has result lines for its last PUT, which `run` noted in the journal (None: unknown).
 
-        A line of a PUT is written after its answer was checked, and by a later run after it looked at what the PUT did.
+        A run writes these lines after it checked the PUT's answer; a later run, after it read what the PUT did.
         """
         last = self._find(target)
         return last is not None and last.ending.has_put and run is not None and last.ending.run >= run
 
     def failed(self, target: Target) -> bool:
-        """Whether one of a target's jobs failed or was rejected when it was last done."""
+        """Whether a job of the target failed or was rejected in its last run."""
         last = self._find(target)
         return last is not None and not last.ending.is_good
 
@@ -122,7 +122,7 @@ def _hash(*parts: str | bytes | None) -> int:
 
 
 def _content(kind: str, id: str, mode: str | None, links: bytes, key: bytes) -> int:
-    """The content of a job as one number: the same for the same job, whatever the order of its keys."""
+    """Return a hash of a job's content that does not depend on the order of its keys."""
     if links.count(b"[") > 1 or b"\\" in links:
         links = _sorted(links)
     if key[:1] in b"{[" or b"\\" in key:
@@ -131,16 +131,16 @@ def _content(kind: str, id: str, mode: str | None, links: bytes, key: bytes) -> 
 
 
 def _sorted(value: bytes) -> bytes:
-    """The same JSON with its keys sorted and its escapes written in one way."""
-    whole: Any = orjson.loads(value)
-    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+    """Return the same JSON with sorted keys and uniform escapes."""
+    parsed: Any = orjson.loads(value)
+    return orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
 
 
 def read_done(path: Path) -> EarlierRuns:
-    """What a results file tells of each target; some 200 bytes a target.
+    """Read a results file.
 
     Raises:
-        UsageError: the file cannot be read, or a line of it is broken.
+        UsageError: the file cannot be read, or a line is broken.
     """
     done = EarlierRuns()
     try:
@@ -150,7 +150,7 @@ def read_done(path: Path) -> EarlierRuns:
                     continue
                 try:
                     done.add(line)
-                except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:  # no UTF-8, too deep
+                except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:  # or no UTF-8
                     hint = "mend or remove that line, or start anew with --overwrite"
                     why = "nested too deep" if isinstance(error, RecursionError) else error
                     message = f"{path} line {number}: this is no line of a results file ({why}); {hint}"
