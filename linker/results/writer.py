@@ -1,4 +1,4 @@
-"""The results stage: the one writer. What it has written is counted, and only then seen by anybody."""
+"""The results stage, the only writer of results: it writes them, counts them, and then delivers them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
 
-_AT_ONCE: Final = 256
+_MOST_AT_ONCE: Final = 256
 
 
-class _Lot(msgspec.Struct):
+class _Chunk(msgspec.Struct):
     outcomes: list[Outcome]
     ended: Collection[Target]
 
 
 class ResultsWriter:
-    """Takes outcomes from all stages, writes the results among them in one go, and delivers them in that order.
+    """Collects outcomes from all stages, writes the results among them together, and delivers them in that order.
 
     Args:
-        waiting: how many lots of outcomes may wait for the writer.
+        waiting: how many calls of `take()` may wait for the writer.
         deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
     """
 
@@ -41,71 +41,71 @@ class ResultsWriter:
         self._file = file
         self._summary = summary
         self._deliver = deliver
-        self._lots: asyncio.Queue[_Lot | None] = asyncio.Queue(waiting)
-        self._late: list[_Lot] = []  # of tasks that were cancelled while there was no room for them
+        self._chunks: asyncio.Queue[_Chunk | None] = asyncio.Queue(waiting)
+        self._late: list[_Chunk] = []  # from tasks that were cancelled while the queue was full
 
     async def take(self, outcomes: list[Outcome], ended: Collection[Target] = ()) -> None:
-        """Take outcomes, once there is room; where that is cut off, they are written all the same.
+        """Queue outcomes once there is room. If cancelled, they are written nevertheless.
 
         Args:
-            ended: targets that have no outcomes to come.
+            ended: targets that have no more outcomes.
         """
         if not outcomes:
             return
-        lot = _Lot(outcomes, ended)
+        chunk = _Chunk(outcomes, ended)
         try:
-            await self._lots.put(lot)
+            await self._chunks.put(chunk)
         except asyncio.CancelledError:
-            self._late.append(lot)
+            self._late.append(chunk)
             raise
 
     async def end(self) -> None:
-        """Nothing more will come."""
-        await self._lots.put(None)
+        """Let `run()` return once everything queued is written."""
+        await self._chunks.put(None)
 
     async def run(self) -> None:
-        """Write what comes, until the end.
+        """Write and deliver outcomes until `end()`.
 
         Raises:
-            ResultsUnwritable: it cannot be written.
+            ResultsUnwritable: the results file cannot be written.
         """
         more = True
         while more:
-            lots: list[_Lot] = []
+            chunks: list[_Chunk] = []
             outcomes: list[Outcome] = []
-            lot = await self._lots.get()
-            while lot is not None:
-                lots.append(lot)
-                outcomes += lot.outcomes
-                if len(outcomes) >= _AT_ONCE or self._lots.empty():
+            chunk = await self._chunks.get()
+            while chunk is not None:
+                chunks.append(chunk)
+                outcomes += chunk.outcomes
+                if len(outcomes) >= _MOST_AT_ONCE or self._chunks.empty():
                     break
-                lot = self._lots.get_nowait()
-            if lot is None:
+                chunk = self._chunks.get_nowait()
+            if chunk is None:
                 more = False
                 rest = self._rest()
-                lots += rest
-                outcomes += [outcome for lot in rest for outcome in lot.outcomes]
-            if lots:
+                chunks += rest
+                outcomes += [outcome for chunk in rest for outcome in chunk.outcomes]
+            if chunks:
                 results = self._write(outcomes)
                 try:
                     if self._file is not None:
                         await self._file.sync()
                 except asyncio.CancelledError:
-                    self._count(results)  # they are written
+                    self._count(results)  # they are in the file already
                     raise
                 self._count(results)
-                self._settle(lots)
+                self._settle(chunks)
                 await self._deliver(outcomes)
 
     def flush(self) -> None:
-        """Write what came after the end, or all that is there where the writer was cut off."""
-        lots = self._rest()
+        """Write the outcomes that are still queued, after `run()` has returned or was cancelled."""
+        chunks = self._rest()
         with suppress(ResultsUnwritable):
-            results = self._write([outcome for lot in lots for outcome in lot.outcomes])
+            results = self._write([outcome for chunk in chunks for outcome in chunk.outcomes])
             if self._file is not None:
                 self._file.sync_now()
             self._count(results)
-            self._settle(lots)
+            self._settle(chunks)
 
     def _write(self, outcomes: Sequence[Outcome]) -> list[Result]:
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
@@ -117,14 +117,14 @@ class ResultsWriter:
         for result in results:
             self._summary.add(result)
 
-    def _settle(self, lots: Sequence[_Lot]) -> None:
+    def _settle(self, chunks: Sequence[_Chunk]) -> None:
         if self._file is not None:
-            self._file.journal.settle(target for lot in lots for target in lot.ended)
+            self._file.journal.settle(target for chunk in chunks for target in chunk.ended)
 
-    def _rest(self) -> list[_Lot]:
+    def _rest(self) -> list[_Chunk]:
         rest, self._late = self._late, []
-        while not self._lots.empty():
-            lot = self._lots.get_nowait()
-            if lot is not None:
-                rest.append(lot)
+        while not self._chunks.empty():
+            chunk = self._chunks.get_nowait()
+            if chunk is not None:
+                rest.append(chunk)
         return rest

@@ -131,13 +131,13 @@ async def test_what_was_written_has_its_line_however_slow_the_reader_is(slow: Sa
         results = aiter(run)
         first = await anext(results)
         await until(
-            lambda: run._pipeline._writer._lots.full() and len(written(slow)) - run.progress().targets_done == 2
+            lambda: run._pipeline._writer._chunks.full() and len(written(slow)) - run.progress().targets_done == 2
         )
         for _ in range(100):  # turns of the loop, in which the last answers arrive
             await asyncio.sleep(0)
         run.stop()
         await until(
-            lambda: sum(len(lot.outcomes) for lot in run._pipeline._writer._late) == 400
+            lambda: sum(len(chunk.outcomes) for chunk in run._pipeline._writer._late) == 400
         )  # two workers' results, cut off on their way
         rest = [result async for result in results]
     assert {result.id for result in [first, *rest]} == written(slow)
