@@ -1,4 +1,4 @@
-"""Holds what waits for its next try, without a worker, a connection or a turn of the rate limiter."""
+"""Keeps work that waits for its next try; it uses no worker, connection or permit of the rate limiter meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Backoff(Generic[T]):
-    """Keeps items until they are due, then gives each to `due`.
+    """Keeps items until they are due, then calls `due` with each.
 
     Example:
         >>> backoff = Backoff(queue.again)
@@ -24,7 +24,7 @@ class Backoff(Generic[T]):
         self._due = due
         self._heap: list[tuple[float, int, T]] = []
         self._order = count()
-        self._sooner = asyncio.Event()
+        self._earlier_item = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Backoff, {len(self._heap)} waiting>"
@@ -33,25 +33,25 @@ class Backoff(Generic[T]):
         return len(self._heap)
 
     def wait(self, item: T, seconds: float) -> None:
-        """Let an item wait for so long from now."""
+        """Keep an item for this number of seconds from now."""
         heapq.heappush(self._heap, (asyncio.get_running_loop().time() + seconds, next(self._order), item))
-        self._sooner.set()
+        self._earlier_item.set()
 
     def drop(self) -> list[T]:
-        """Stop waiting, and return the items in the order in which they would have been due."""
+        """Remove all items and return them in the order in which they would have been due."""
         waiting = [item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2])]
         self._heap.clear()
         return waiting
 
     async def run(self) -> None:
-        """Give away what is due, until cancelled."""
+        """Call `due` with each item that is due, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             while self._heap and self._heap[0][0] <= loop.time():
                 self._due(heapq.heappop(self._heap)[2])
-            self._sooner.clear()
+            self._earlier_item.clear()
             try:
                 async with asyncio.timeout_at(self._heap[0][0] if self._heap else None):
-                    await self._sooner.wait()
+                    await self._earlier_item.wait()
             except TimeoutError:
                 continue
