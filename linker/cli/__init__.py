@@ -1,6 +1,6 @@
-"""The `linker` command: one file a verb, each imported only when it is called.
+"""The `linker` command: each verb has a file of its own, imported only when the verb is called.
 
-Only this package reads the world: arguments, the environment, signals, the terminal.
+No other package reads arguments, the environment, signals or the terminal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VERBS: Final = {
 
 
 class _Verbs(click.Group):
-    """The verbs by name, without importing any of them to list them."""
+    """The group of all verbs; listing them imports none of them, so that help stays fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -64,30 +64,30 @@ def _command() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command and exit: 0 all done, 1 some jobs were not, 2 the command is wrong, 3 stopped early."""
+    """Run the command and exit: 0 all jobs done, 1 some were not, 2 the command is wrong, 3 stopped early."""
     _hold_standard_streams()
     _leave_no_core()
     sys.exit(_exit_code())
 
 
 def _hold_standard_streams() -> None:
-    """Let a stream that the caller closed (`>&-`) lead nowhere: else a socket or a file takes its number."""
+    """Open /dev/null for each standard stream that is closed (`>&-`); else a socket or a file would get its number."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _leave_no_core() -> None:
-    """Let no core file hold the token, whatever befalls the interpreter.
+    """Disable core files, since one could contain the token.
 
-    A limit of one byte and not of none: the kernel asks no crash reporter either then (Linux, fs/coredump.c).
+    The limit is one byte and not zero: with one, Linux does not start a crash reporter either (fs/coredump.c).
     """
-    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    resource.setrlimit(resource.RLIMIT_CORE, (min(1, most) if most != resource.RLIM_INFINITY else 1, most))
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard != resource.RLIM_INFINITY else 1, hard))
 
 
 def _exit_code() -> int:
@@ -110,7 +110,7 @@ def _exit_code() -> int:
         return 130
     except OSError as error:
         log.tell("error", f"linker: {error.strerror or error}", "error")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is complained of at exit once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again
         return 3
     except Exception as error:
         where = _last_place(error)
@@ -121,10 +121,10 @@ def _exit_code() -> int:
 
 
 def _last_place(error: BaseException) -> str:
-    """File and line of a fault: a report needs them, and they hold no secrets as a traceback's text may."""
+    """Return the file and line of an error, for a report; the text of a traceback could contain secrets."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    return f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}" if step is not None else "an unknown place"
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "an unknown place"

@@ -1,4 +1,4 @@
-"""`linker check [FILE...]`: the token, the account, its limits and link fields; and whether job files go with them."""
+"""`linker check [FILE...]`: shows the token, the account, its limits and link fields, and checks job files."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
     account = f"{check.account}, {check.url}" if check.account else check.url
     if check.problem is not None:
         return [("account", [account]), ("problem", [check.problem])]
-    whose = " ".join(filter(None, (check.user, f"<{check.email}>" if check.email else None))) or "somebody unnamed"
+    owner = " ".join(filter(None, (check.user, f"<{check.email}>" if check.email else None))) or "somebody unnamed"
     sees = f", who sees {counted(check.workspaces, 'workspace')}" if check.workspaces is not None else ""
     screen = [
         ("account", [account]),
-        ("token", [f"taken; it is that of {whose}{sees}"]),
+        ("token", [f"taken; it is that of {owner}{sees}"]),
         ("limits", [_limits(check, settings)]),
         ("fields", _fields(check)),
     ]

@@ -1,4 +1,4 @@
-"""`linker demo`: a mixed migration of some hundred links, on a sandbox of its own, in some seconds."""
+"""`linker demo`: runs a migration of a few hundred links on a sandbox of its own, in a few seconds."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ async def _demo() -> int:
             f"requests (429); {sum(stats.faults.values())} requests met a fault and were tried again."
         )
         click.echo("Next: `linker sandbox` in one terminal, `linker run jobs/*.jsonl` in another.")
-    return 0 if code == 1 else code  # 1: two of its lines are wrong on purpose
+    return 0 if code == 1 else code  # 1: two lines are wrong on purpose
 
 
 def _lines(account: Account) -> Iterator[dict[str, Any]]:
-    """A migration as people have them: several rows a target, additions, a clear, and two that cannot be."""
+    """Yield the lines of a typical migration: several per target, additions, a clear, and two invalid ones."""
     chance = random.Random(7)  # noqa: S311  the same demo every time
     records = account.listed(Kind.CUSTOM_OBJECT_RECORD)
     customers = [str(record.id) for record in records if record.table == "customers"]

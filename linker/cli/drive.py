@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run the command's loop, on uvloop where it is installed (the extra `fast`)."""
+    """Run a coroutine in an event loop of uvloop if that is installed (the extra `fast`), else of asyncio."""
     factory: Callable[[], asyncio.AbstractEventLoop] | None
     try:
         import uvloop
@@ -37,7 +37,7 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
 async def follow(
     run: Run, progress: Progress, on_outcome: Callable[[Outcome], None] | None = None, *, unfinished: str = _DRAINED
 ) -> int:
-    """Take a run to its end and return the exit code if it ended early, else 0.
+    """Iterate over a run to its end; return the exit code if it ended early, else 0.
 
     Args:
         on_outcome: called with each outcome.
@@ -62,7 +62,7 @@ async def follow(
             if signals.caught is None:
                 raise
     if isinstance(stopped, TooManyRemovals) and signals.caught is not None:
-        stopped = None  # nobody answered no: the signal took the question back
+        stopped = None  # nobody answered no: the signal withdrew the question
     if isinstance(stopped, TooManyRemovals) and not stopped.written:
         raise stopped
     if stopped is not None:
@@ -75,13 +75,13 @@ async def follow(
 
 
 class _Signals:
-    """The first Ctrl-C (SIGTERM, SIGHUP) lets what is under way end; the second ends at once."""
+    """Handles signals: the first (Ctrl-C, SIGTERM, SIGHUP) lets requests in flight finish; the second stops at once."""
 
     def __init__(self, run: Run, progress: Progress) -> None:
         self._run = run
         self._progress = progress
         self.caught: int | None = None
-        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup ignores it
         self._numbers = (signal.SIGINT, signal.SIGTERM, *([] if ignored else [signal.SIGHUP]))
 
     def __enter__(self) -> Self:
@@ -110,7 +110,7 @@ class _Signals:
 
 
 class _Stderr:
-    """Stands in for stderr: if its reader goes away, it calls `gone` once, and no write fails."""
+    """Replaces stderr: if its reader goes away, no write fails, and `gone` is called once."""
 
     def __init__(self, gone: Callable[[], None]) -> None:
         self._stream = sys.stderr
@@ -143,5 +143,5 @@ class _Stderr:
             call()
         except OSError:
             self._is_gone = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # else it is complained of at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # else Python reports it again
             self._gone()

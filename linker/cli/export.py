@@ -1,4 +1,4 @@
-"""`linker export`: the account's links as a job file."""
+"""`linker export`: writes the account's links as a job file."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def command(
 
 
 def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tuple[int, int]]) -> tuple[int, int]:
-    """Export into a file that appears when it is whole; what `export` returns.
+    """Export into a file that appears once it is complete; return what `export` returns.
 
     Raises:
         UsageError: the file exists, or another export is writing it.
@@ -102,7 +102,7 @@ def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tupl
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
     try:
-        lines.clear()  # of what an export that was killed has left
+        lines.clear()  # an export that was killed may have left lines
         count, caught = export(lines.append)
         if not caught:
             lines.sync_now()
@@ -118,15 +118,15 @@ def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tupl
 
 
 def _put_in_place(part: Path, output: Path) -> None:
-    """Give a whole file its name. Raises `FileExistsError` if there is a file of that name by now.
+    """Rename a complete file. Raises `FileExistsError` if a file of that name has appeared meanwhile.
 
-    A link and not a rename, which replaces a file that appeared since the last look.
+    It uses a hard link because a rename would replace that file.
     """
     try:
         os.link(part, output, follow_symlinks=False)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # the file system has no hard links
         if os.path.lexists(output):
             raise FileExistsError from None
         part.rename(output)
@@ -138,7 +138,7 @@ def _interrupted(consequence: str, number: int) -> int:
 
 
 async def _until_signal(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
-    """What `writing` counted, and the signal that ended it early (0 if none did)."""
+    """Return what `writing` counted, and the number of the signal that ended it early (0 if none)."""
     task = asyncio.get_running_loop().create_task(writing)
     caught = 0
 
@@ -165,7 +165,7 @@ async def _write(
     write: Callable[[bytes], object],
     delimiter: str | None,
 ) -> int:
-    """Write the jobs of a list, as a table if there is a delimiter, and return how many they are."""
+    """Write the jobs of a list, as a table if there is a delimiter; return their number."""
     count = 0
     columns = [*_COLUMNS, "record_names"] if names else _COLUMNS
     if delimiter is not None:
@@ -189,13 +189,13 @@ def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:
 
 
 def _cells(records: Sequence[str | Name]) -> tuple[str, str]:
-    """The cells `record_ids` and `record_names`, in which no spreadsheet takes a name for a formula."""
+    """Return the cells `record_ids` and `record_names`, escaped so that no spreadsheet takes a name for a formula."""
     names = (as_text(str(record)) for record in records if isinstance(record, Name))
     return ";".join(record for record in records if isinstance(record, str)), ";".join(names)
 
 
 def _fits_a_cell(name: str) -> bool:
-    """Whether a name can be written into a cell with others. A record whose name cannot is written by its id."""
+    """Whether a cell can hold this name among others. If not, the record is written by its id."""
     return ";" not in name and all(char.isprintable() or unicodedata.category(char) == "Zs" for char in name)
 
 

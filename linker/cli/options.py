@@ -1,4 +1,4 @@
-"""The options that several verbs share, and the settings that they amount to."""
+"""The options that several verbs share, and how they become settings."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def setting(name: str, **options: Any) -> Callable[[F], F]:
-    """The option of a setting, with the name, the default and the choices of its field in `Settings`.
+    """Return the option of a setting, with the name, default and choices of its field in `Settings`.
 
     Args:
-        options: what else `click.option` takes: `help`, `metavar`, and `type` for the bounds that the help shows.
+        options: further arguments of `click.option`: `help`, `metavar`, and `type` for bounds to show in the help.
     """
     flag, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
     if isinstance(default, bool):
@@ -186,7 +186,7 @@ progress = _all(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a verb needs for an account: settings, token, and whether to show progress."""
+    """What a verb needs to use an account: settings, token, and whether to show progress."""
 
     settings: Settings
     token: Token
@@ -206,7 +206,7 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         progress: bool = True,
         **options: Any,
     ) -> Any:
-        del log_level  # it took effect when it was parsed
+        del log_level  # logging was configured when the option was parsed
         if "mirror" in options:
             options["mirror"] = _mirror(options["mirror"], options.pop("scope"), options.pop("field"))
         if "column" in options:
@@ -229,10 +229,10 @@ def _mirror(mirror: bool, scope: str | None, field: str | None) -> tuple[str, st
 
 
 def settings_of(account: str | None, url: str | None, **others: Any) -> Settings:
-    """The settings that the options amount to. The command line takes precedence over the environment.
+    """Return the settings for the options. The command line takes precedence over the environment.
 
     Raises:
-        UsageError: a value cannot be used, or no account is given.
+        UsageError: a value is invalid, or no account is given.
     """
     source = click.get_current_context().get_parameter_source
     if source("account") is ParameterSource.COMMANDLINE and source("url") is not ParameterSource.COMMANDLINE:
@@ -242,7 +242,7 @@ def settings_of(account: str | None, url: str | None, **others: Any) -> Settings
 
 
 def _proxy_of(url: str) -> str | None:
-    """The proxy for an account by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; None for this machine itself."""
+    """Return the proxy for a URL by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; None if its host is this machine."""
     parts = urlsplit(url)
     if is_loopback(url) or proxy_bypass(parts.hostname or ""):
         return None
@@ -250,13 +250,13 @@ def _proxy_of(url: str) -> str | None:
 
 
 def job_files(files: tuple[str, ...], format: str | None, columns: Columns | None = None) -> list[JobFile]:
-    """The sources that FILE arguments name; `-` is standard input.
+    """Return the sources of FILE arguments; `-` is standard input.
 
     Args:
-        columns: of the tables among the files.
+        columns: what the columns of CSV and TSV files mean.
 
     Raises:
-        UsageError: a file has no known format, `-` stands twice, or there are columns and no table.
+        UsageError: the format of a file is unknown, `-` is given twice, or columns are given without a table.
     """
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once")

@@ -1,4 +1,4 @@
-"""What a run came to, for people: on stdout, since it is what they asked for."""
+"""Formats results, counts and durations for people."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _COLOURS = {
 
 
 def show_summary(summary: Summary) -> None:
-    """Counts by status, the three commonest errors, requests, time, and where the results are.
+    """Print counts by status, the three commonest errors, requests, time, and the path of the results.
 
-    That nobody reads them any more changes nothing: the run is over, and its results are in their file.
+    If stdout is closed, it only logs an error: the run is over, and its results are in their file.
     """
     text = io.StringIO()
     terminal = sys.stdout.isatty()
@@ -38,7 +38,7 @@ def show_summary(summary: Summary) -> None:
     try:
         click.echo(text.getvalue(), nl=False)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it is complained of at exit once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again
         log.tell("error", f"linker: the summary could not be shown: {error.strerror}", "error")
 
 
@@ -62,14 +62,14 @@ def _print_summary(console: Console, summary: Summary) -> None:
         console.print(f"{counted(summary.passed_over, 'job')} had been done by an earlier run, and stayed")
     if summary.limited:
         console.print("the pilot is over")
-    if summary.results is not None and summary.results.exists():  # an empty one is not kept
+    if summary.results is not None and summary.results.exists():  # an empty results file has been deleted
         console.print(f"results in {harmless(str(summary.results))}")
         if summary.stopped or summary.limited:
             console.print("what has no line there is to be done yet: go on with the same command and --resume")
 
 
 def duration(seconds: float) -> str:
-    """`7.2 s`, `12 min 5 s`, `4 h 27 min`."""
+    """Format seconds: `7.2 s`, `12 min 5 s`, `4 h 27 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -80,12 +80,12 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 target`, `2,000 targets`."""
+    """Format a count with its noun: `1 target`, `2,000 targets`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def called(run: Run, target: Target, field: str, ids: Sequence[str]) -> str:
-    """Records by their names as well, where the run has read these: `Acme Corp (640362830), Newcomer Ltd (new)`."""
+    """Format records with the names that the run has read: `Acme Corp (640362830), Newcomer Ltd (new)`."""
     return ", ".join(_called(run, target.kind, field, id) for id in ids)
 
 
@@ -97,7 +97,7 @@ def _called(run: Run, kind: Kind, field: str, id: str) -> str:
 
 
 def why_not(result: Result) -> str:
-    """A job that a plan cannot do, in a line: where it stands, its target, and why."""
+    """Return one line about a job that a plan cannot do: its place, its target, and why."""
     assert result.error is not None
     target = f"{result.kind} {result.id} " if result.kind is not None and result.id is not None else ""
     return f"{result.place}: {target}{result.status.value}, {result.error.type.value}: {result.error.message}"

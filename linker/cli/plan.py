@@ -1,4 +1,4 @@
-"""`linker plan FILE...`: what a run would do to the account as it is now."""
+"""`linker plan FILE...`: shows what a run would do to the account as it is now."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ async def planned(
     doing: str,
     words: tuple[str, str] = ("to change", "unchanged"),
 ) -> tuple[Plan, int]:
-    """Do a dry run; return its counts, and an exit code that is not 0 if it ended early (the counts are then partial).
+    """Do a dry run; return its counts and an exit code, which is not 0 if it ended early (the counts are then partial).
 
     Args:
-        describe: gives the lines of output for an outcome; they are printed as it comes.
-        doing: what the progress calls it.
-        words: what the progress calls targets that are not as asked, and those that are.
+        describe: returns the lines to print for an outcome.
+        doing: the word for the dry run in the progress display.
+        words: the words for targets that would change, and for those that would not.
     """
     plan = Plan(access.settings)
     to_change, unchanged = words
@@ -161,7 +161,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
 
 
 def _json(outcome: Outcome, run: Run) -> list[str]:
-    del run  # ids are what a program goes by
+    del run  # programs need ids, not names
     if isinstance(outcome, Result):
         return [outcome.to_json().decode()]
     return [harmless_json(orjson.dumps(_change(outcome), default=_plain)).decode()]

@@ -1,4 +1,4 @@
-"""How far a run is, on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+"""Shows how far a run is, on stderr: a bar on a terminal, otherwise a line every 15 seconds."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _is_piped() -> bool:
 
 
 class Progress:
-    """Shows how far a run is, until it is over. The bar makes room for a line of output and for a question.
+    """Shows how far a run is. The bar gives way to a line of output or a question.
 
     Args:
-        visible: False shows no progress; lines and questions go through here all the same.
-        doing: what the run is doing, in one word.
-        counts: the numbers to show by their words; `failed` is shown only if it is not 0.
-        talks: the command prints lines meanwhile; if they go to a pipe (`| less`), there is no bar on the terminal.
+        visible: False shows no progress; `say` and `confirm` still work.
+        doing: one word for what the run does, such as `linking`.
+        counts: returns the words and numbers to show; `failed` is shown only if it is not 0.
+        talks: whether the command prints lines during the run; if they go to a pipe (`| less`), no bar is shown.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Progress:
             click.echo(line)
 
     async def confirm(self, removals: int, read: int) -> bool:
-        """Ask on the terminal whether so many links may go."""
+        """Ask on the terminal whether to remove this many links; return the answer."""
         self._free.clear()
         try:
             await self._gone.wait()
@@ -108,7 +108,7 @@ class Progress:
             self._free.set()
 
     def withdraw(self) -> None:
-        """Take back an open question and ask no other: the run is ending."""
+        """Cancel an open question and ask no other, because the run is ending."""
         self._withdrawn = True
         if self._asking is not None and self._asking.cancel():
             click.echo(err=True)  # else the next line continues the prompt
@@ -126,7 +126,7 @@ class Progress:
                 console=Console(stderr=True),
                 auto_refresh=False,
                 expand=True,
-                redirect_stdout=False,  # output is output, wherever the bar is
+                redirect_stdout=False,  # rich would print stdout on stderr
             )
             try:
                 with bar:
@@ -162,11 +162,11 @@ class Progress:
         while True:
             await asyncio.sleep(_LINE_EVERY_S)
             progress = run.progress()
-            far = f"{progress.targets_done:,} of {progress.targets:,} targets" if progress.read else "reading"
-            log.tell("progress", f"{far}: {self._words(run)}")
+            done = f"{progress.targets_done:,} of {progress.targets:,} targets" if progress.read else "reading"
+            log.tell("progress", f"{done}: {self._words(run)}")
 
     def _words(self, run: Run) -> str:
-        """`linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
+        """Return a status such as `linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
         progress = run.progress()
         parts = [f"{word} {count:,}" for word, count in self._counts(run).items() if count or word != "failed"]
         if progress.elapsed_s > 1:
@@ -180,12 +180,12 @@ class Progress:
         return ", ".join(parts)
 
     def _remaining_s(self, run: Run) -> float:
-        """Seconds until the end, by the account's limits or by the pace so far, whichever is slower."""
+        """Estimate the seconds until the end, by the rate limits or by the pace so far, whichever is longer."""
         progress = run.progress()
         done = progress.targets_done
         per_target = progress.requests / done if done > 2 * self._settings.concurrency else 1.0
         requests = progress.targets * per_target
         remaining = max(0.0, requests - progress.requests)
-        by_quota = self._settings.least_s(requests)
+        by_rate_limit = self._settings.least_s(requests)
         by_pace = remaining * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
-        return max(0.0, by_quota - progress.elapsed_s, by_pace)
+        return max(0.0, by_rate_limit - progress.elapsed_s, by_pace)

@@ -1,4 +1,4 @@
-"""A yes-or-no prompt on the terminal while a run goes on: no thread waits for the answer, and a signal cancels it."""
+"""Asks yes or no on the terminal during a run, without a thread, so that a signal can cancel the question."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import click
 
 
 def may_ask() -> bool:
-    """Whether somebody can answer: stdin and stderr are a terminal."""
+    """Whether somebody can answer: both stdin and stderr are terminals."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 async def ask(prompt: str) -> bool:
-    """Ask on stderr and return whether the answer is `y` or `yes`. What was typed before does not count."""
+    """Ask on stderr and return whether the answer is `y` or `yes`. Discards what was typed before."""
     terminal = sys.stdin.fileno()
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bytes] = loop.create_future()
@@ -25,9 +25,9 @@ async def ask(prompt: str) -> bool:
         if answer.done():
             return
         try:
-            answer.set_result(os.read(terminal, 1024))  # the terminal hands over whole lines
+            answer.set_result(os.read(terminal, 1024))  # a terminal delivers whole lines
         except OSError:
-            answer.set_result(b"")  # it was closed: nobody said yes
+            answer.set_result(b"")  # the terminal is gone, so the answer is no
 
     termios.tcflush(terminal, termios.TCIFLUSH)
     click.echo(f"{prompt} [y/N]: ", err=True, nl=False)

@@ -1,4 +1,4 @@
-"""`linker run FILE...`: make the account hold the links that the files ask for."""
+"""`linker run FILE...`: makes the account hold the links that the files ask for."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ async def carry_out(
     """Run a batch, print its summary, and return the exit code.
 
     Args:
-        how: what to do with a results file that exists: `overwrite`, `resume`, `failed_only`.
-        doing: what the progress calls it.
+        how: what to do with an existing results file: `overwrite`, `resume`, `failed_only`.
+        doing: the word for the run in the progress display.
         on_outcome: called with each outcome.
     """
     view = Progress(access.settings, visible=access.progress, doing=doing)

@@ -1,4 +1,4 @@
-"""`linker sandbox`: an Aha!-shaped account on this machine, to rehearse on."""
+"""`linker sandbox`: serves an imitation of an Aha! account on this machine, for tests and rehearsals."""
 
 from __future__ import annotations
 

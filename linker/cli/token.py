@@ -1,4 +1,4 @@
-"""Where the command has the token from: a file that is the user's alone, or AHA_TOKEN. Never an argument."""
+"""Reads the token from a file or from AHA_TOKEN; never from an argument, which other users could see."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LARGEST: Final = 65_536
 
 
 def token_of(file: Path | None) -> Token:
-    """The token, from a file or from AHA_TOKEN.
+    """Return the token, from a file if one is given, else from AHA_TOKEN.
 
     Raises:
-        UsageError: there is none; or its file is the user's own, and others can read it: as ssh has it with keys.
+        UsageError: there is none, or its file belongs to the user and others can read it (ssh has this rule for keys).
     """
     if file is None and not os.environ.get("AHA_TOKEN", "").strip():
         raise UsageError("no token: set AHA_TOKEN, or give --token-file FILE (in Aha!: Settings, Personal, Developer)")
@@ -30,7 +30,7 @@ def token_of(file: Path | None) -> Token:
 def _read(file: Path) -> Token:
     try:
         with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())  # of the open file: its name may be another's by now
+            status = os.fstat(stream.fileno())  # of the open file: the name may belong to another file by now
             if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
                 raise UsageError(
                     f"token file {file}: others can read it (mode {stat.S_IMODE(status.st_mode):04o}); "

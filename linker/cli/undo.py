@@ -1,4 +1,4 @@
-"""`linker undo RESULTS`: take back what the run of a results file changed."""
+"""`linker undo RESULTS`: takes back what the run of a results file changed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def command(
 
     What others have written since stays, and is mentioned. It is a run like any other, with results of its own.
     """
-    access = replace(access, settings=replace(access.settings, yes=True))  # this verb asks, so the guard need not
+    access = replace(access, settings=replace(access.settings, yes=True))  # this verb asks, the run must not
     source = UndoFile(results)
     source.check()
     path = undone or Path(f"{source.stem}.jsonl")
@@ -107,7 +107,7 @@ class _Todo:
     added: int = 0
     removed: int = 0
     unknown: list[str] = field(default_factory=list)
-    """Lines of a PUT that do not say what it changed."""
+    """Lines of a PUT from which nobody can tell what it changed."""
 
     def describe(self, url: str) -> str:
         unknown = f"; {counted(len(self.unknown), 'line')} cannot be undone" if self.unknown else ""
@@ -153,6 +153,6 @@ def _agreed(prompt: str) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
+    """Return the first three names, and how many more there are."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"

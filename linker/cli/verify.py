@@ -1,4 +1,4 @@
-"""`linker verify FILE...`: does the account hold, now, what the files ask for?"""
+"""`linker verify FILE...`: tells whether the account holds what the files ask for."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def command(
             words=("not as asked", "as asked"),
         )
     )
-    if code:  # the answer is not known
+    if code:  # the run ended early, so there is no answer
         return code
     click.echo(_answer(plan))
     return 0 if plan.holds else 1
 
 
 def _answer(plan: Plan) -> str:
-    """`no: 3 of 5 targets as asked, 2 not; 1 job rejected, 0 failed`."""
+    """Return the answer: `no: 3 of 5 targets as asked, 2 not; 1 job rejected, 0 failed`."""
     verdict = "no" if not plan.holds else "yes, as far as can be seen" if plan.unseen else "yes"
     answer = f"{verdict}: {plan.unchanged:,} of {counted(plan.targets, 'target')} as asked"
     if differ := plan.puts - plan.unseen:
