@@ -134,7 +134,7 @@ def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
         table.add_row(peer, f"{us:.0f}", f"{no_limit['memory_mib'][peer]:.0f}")
     console.print(table)
     console.print(
-        "linker's throughput, results written, quota and retry on: "
+        "linker's throughput, results written, rate limiter and retry on: "
         f"{no_limit['linker_by_bare_aiohttp']:.2f} × the bare aiohttp + uvloop loop's, "
         f"{no_limit['linker_by_aiometer_httpx']:.1f} × aiometer + httpx's"
     )

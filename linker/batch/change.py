@@ -49,7 +49,7 @@ class Change(msgspec.Struct, frozen=True):
         return 0 if now is None else sum(len(now[field] - ids) for field, ids in self.after.items())
 
     def infer_before(self, current: Links, sent: Collection[str]) -> Links:
-        """Tell what the target held before this change from what it holds now.
+        """Infer the links from before this change from the current ones.
 
         In the fields that were `sent` without an answer, an id counts as changed by this PUT if the PUT was to add it
         and it is there, or was to remove it and it is gone. Every other difference is somebody else's.

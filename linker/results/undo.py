@@ -36,7 +36,7 @@ class UndoFile:
         self.name = encodable(str(path))
         self._path = Path(path)
         self.before: dict[Target, dict[str, frozenset[str]]] = {}
-        """What each target held before the run in the fields that are taken back; it shows what others wrote since."""
+        """Links of each target before the run, in the fields to undo; a difference after the undo is the work of others."""
         self.created: set[str] = set()
         """Records that the run has created. They stay: others may link to them by now."""
 
@@ -185,7 +185,7 @@ def _unknown(target: Target, result: Mapping[str, Any]) -> Rejection:
     check_key(result["key"])
     return Rejection(
         "what this PUT changed is not known (blind, no answer, or the target shows no links), so it cannot be undone",
-        target=None,  # nothing else is held back by it
+        target=None,  # so that it blocks no other job of the target
         kind=target.kind,
         id=target.id,
         mode=parse_mode(result.get("mode")),

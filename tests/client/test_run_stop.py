@@ -239,7 +239,7 @@ async def test_an_iterable_that_breaks_breaks_the_run_with_its_own_error(sandbox
 
 
 async def test_two_runs_of_one_linker_go_on_at_once(slow: Sandbox) -> None:
-    """Two batches side by side share the quota and are both done."""
+    """Two batches side by side share the rate limiter and are both done."""
     async with eager(slow, rate=("200/1s",)) as aha:
         runs = [aha.run(features(10)), aha.run([{"id": "PRJ1-E-1", "links": {"customers": [ACME]}}])]
         both = await asyncio.gather(*map(results_of, runs))

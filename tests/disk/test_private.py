@@ -219,7 +219,7 @@ def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
     """The owner of the file could truncate it while others have it mapped."""
-    path = tmp_path / "linker/quota"
+    path = tmp_path / "linker/rate-limit"
     SharedFile(path)
     os.chown(path, 12345, -1)
     with pytest.raises(PermissionError, match="somebody else's"):

@@ -155,7 +155,7 @@ async def test_a_proxy_of_an_https_account_does_not_get_to_know_the_token() -> N
 
 
 async def test_a_request_that_is_cancelled_closes_its_connection_and_keeps_its_place() -> None:
-    """The server sees the end at once, the lease is free for the next, the place in the quota is not yet."""
+    """The server sees the end at once, the lease is free for the next, the permit of the rate limiter is not yet."""
 
     async def answer(request: Arrived, writer: asyncio.StreamWriter) -> None:
         if request.path == "/answered":
