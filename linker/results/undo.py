@@ -36,7 +36,7 @@ class UndoFile:
         self.name = encodable(str(path))
         self._path = Path(path)
         self.before: dict[Target, dict[str, frozenset[str]]] = {}
-        """Links of each target before the run, in the fields to undo; a difference after the undo is the work of others."""
+        """Links of each target before the run, in the fields to undo; a difference afterwards is the work of others."""
         self.created: set[str] = set()
         """Records that the run has created. They stay: others may link to them by now."""
 
