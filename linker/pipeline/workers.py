@@ -90,9 +90,11 @@ class Workers:
             elif await self._advance(work, owner):
                 self.targets_done += work.step is None
                 self._queue.done()
-            is_last = self._queue.stats().unfinished == len(self._suspects)
-            if self._suspects and (is_last or not self._breaker.in_streak):
+            if self._suspects and (not self._breaker.in_streak or self._are_last(self._suspects)):
                 await self._settle_suspects()
+
+    def _are_last(self, suspects: list[tuple[Work, GiveUp]]) -> bool:
+        return self._queue.stats().unfinished == len(suspects)
 
     async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Take a work as far as it goes. Return False if it waits for something, and comes back to the queue."""
@@ -104,7 +106,7 @@ class Workers:
                 return True
             if reply is not None:
                 is_planning = work.step is not Step.WRITE
-                decision = self._sender.judge(work.current_request, reply, work.attempt, work.spent, work.refusal)
+                decision = self._sender.judge(work, reply, work.attempt, work.spent, work.refusal)
                 if self._waits(work, decision, reply):
                     return False
                 await self._settle(work, decision)

@@ -122,10 +122,11 @@ class Sender:
             self.end(error)
             raise Closed from None
 
-    def judge(self, request: ApiRequest, reply: Reply, attempt: int, counted: int, refusal: int) -> Decision:
+    def judge(self, request: object, reply: Reply, attempt: int, counted: int, refusal: int) -> Decision:
         """Return what follows from a reply. If the account asks for a pause, the whole run pauses from now on.
 
         Args:
+            request: what `str()` names the request, for the log.
             attempt: how often the request was sent.
             counted: how many of these tries count towards `Settings.attempts`.
             refusal: how many 429s in a row came before this reply.
@@ -157,7 +158,7 @@ class Sender:
             raise why
         self._stop(why)
 
-    def _pause(self, request: ApiRequest, seconds: float) -> None:
+    def _pause(self, request: object, seconds: float) -> None:
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
         if seconds > self._settings.max_wait:
             at = datetime.now(UTC) + timedelta(seconds=min(seconds, _A_YEAR_S))

@@ -47,7 +47,8 @@ class Pending:
     def put(self) -> Links:
         """The fields and lists of the PUT: those that differ from the current ones and that a pending job names."""
         assert self.change is not None
-        put, wanted = self.change.put, {name for job in self.jobs for name in job.links}
+        put = self.change.put
+        wanted = self.jobs[0].links.keys() if len(self.jobs) == 1 else {name for job in self.jobs for name in job.links}
         return {name: ids for name, ids in put.items() if name in wanted} if put.keys() - wanted else put
 
     def idle(self, fields: Collection[str]) -> list[Job]:

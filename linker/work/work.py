@@ -71,6 +71,9 @@ class Work:
         """For each field that was written and observed afterwards, whether the account took any of it."""
         return self._steps.taken
 
+    def __str__(self) -> str:
+        return str(self.current_request)
+
     @property
     def attempt(self) -> int:
         """How often the current request has been tried."""
