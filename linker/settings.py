@@ -140,16 +140,16 @@ class Settings:
     """Most connections at once. 20 requests a second with 2 s of latency keep 40 busy."""
 
     attempts: int = 6
-    """Most tries of one request, the first included. The backoff below waits at most 15.5 s between all 6."""
+    """Most tries of one request, the first included. The five backoffs between 6 tries take at most 15.5 s."""
 
     backoff_base_s: float = 0.5
     """Longest wait in seconds before the second try; it doubles with each further try (full jitter)."""
 
     backoff_cap_s: float = 30.0
-    """Longest wait in seconds before any try."""
+    """Longest backoff in seconds; a `Retry-After` adds to it."""
 
     refusals: int = 20
-    """Most answers 429 to one request. They do not count as attempts, so they need a limit of their own."""
+    """Most answers 429 to one request in a row. They do not count as attempts, so they need a limit of their own."""
 
     max_wait: float = 600.0
     """Longest `Retry-After` or outage in seconds to wait for; beyond it the run stops."""
