@@ -39,7 +39,7 @@ class Pending:
 
     @property
     def links_read(self) -> int:
-        """How many links the target has in the fields of the desired state; 0 if it was not read."""
+        """How many links the target had in the fields of the desired state; 0 if it was not read."""
         before = self.change.before if self.change is not None else None
         return sum(map(len, before.values())) if before is not None else 0
 
