@@ -22,8 +22,10 @@ from pathlib import Path
 from linker.api.answers import Answer, Listed, Page
 from linker.api.lists import PAGE_SIZE, PageRequest
 from linker.api.requests import Request
+from linker.api.visibility import Endpoint, Visibility
 from linker.batch.batch import Batch
 from linker.model.job import LinkJob, Mode
+from linker.model.target import Kind
 from linker.pipeline.reader import StateReader
 from linker.pipeline.workqueue import WorkQueue
 from linker.retry.verdict import GiveUp
@@ -65,14 +67,15 @@ async def planned(batch: Batch, targets: int) -> tuple[int, int]:
 
     queue: WorkQueue[Work] = WorkQueue(1_000)
     changes = itertools.count()
+    visibility = Visibility()
     to_write = 0
     async with asyncio.TaskGroup() as owner:
-        async for group in StateReader(batch, fetch, queue, owner).snapshots():
+        async for group in StateReader(batch, fetch, queue, owner, visibility).snapshots():
             for snapshot in group:
                 assert snapshot.desired is not None
-                assert snapshot.links is not None
-                work = Work(snapshot.desired, max_age_s=60.0, number_change=changes.__next__)
-                work.observe(snapshot.links, 200, 0.0, 0.0)
+                assert snapshot.item is not None
+                work = Work(snapshot.desired, visibility, max_age_s=60.0, number_change=changes.__next__)
+                work.observe(visibility.observe(Kind.FEATURE, Endpoint.LIST, snapshot.item), 0.0, 0.0)
                 to_write += work.step is not None
     return requests, to_write
 

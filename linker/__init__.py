@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from linker._version import __version__
 
 if TYPE_CHECKING:
-    from linker.batch.change import Change, FieldChange, Planned
+    from linker.batch.change import Change, FieldChange
     from linker.client.check import Check
     from linker.client.linker import Linker, link
     from linker.client.plan import Plan
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from linker.model.job import LinkJob, Mode, Name
     from linker.model.target import Kind, Target
-    from linker.results.result import Result, Status
+    from linker.results.result import Planned, Result, Status
     from linker.results.summary import Summary
     from linker.results.undo import UndoFile
     from linker.settings import Rate, Settings
@@ -84,7 +84,7 @@ __all__ = [
 _WHERE: Final = {
     "Change": "linker.batch.change",
     "FieldChange": "linker.batch.change",
-    "Planned": "linker.batch.change",
+    "Planned": "linker.results.result",
     "Check": "linker.client.check",
     "Linker": "linker.client.linker",
     "link": "linker.client.linker",

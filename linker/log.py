@@ -32,6 +32,7 @@ TABLE_READ: Final = "table_read"
 UNNAMED: Final = "records_without_a_name_of_their_own"
 RECORD_CREATED: Final = "record_created"
 OFF_LAYOUT: Final = "off_layout"
+NO_LINKS_SEEN: Final = "no_links_seen"
 OTHER_LIMIT: Final = "other_limit"
 STOPPING: Final = "stopping"
 

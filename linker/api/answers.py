@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -31,13 +31,24 @@ _NONE: Final[frozenset[str]] = frozenset()
 class Listed(msgspec.Struct, frozen=True):
     """A target as an answer shows it, alone or in a list.
 
-    `links` are its links by this answer: a missing field is empty. None if the answer shows no links at all, which
-    proves nothing. `id` is numeric. `id` and `reference` are empty if the answer does not have them.
+    `links` are its links by this answer: a missing field is empty. None if the answer leaves links out, which means
+    none only where the endpoint has shown links before (`visibility.py`). `unreadable` are fields whose entry cannot be
+    read, `""` standing for an entry without a key. `id` is numeric. `id` and `reference` are empty if the answer does
+    not have them.
     """
 
     id: str = ""
     reference: str = ""
     links: Links | None = None
+    unreadable: frozenset[str] = frozenset()
+
+    def obscures(self, fields: Collection[str]) -> bool:
+        """Whether the answer shows one of these fields in a form that cannot be read."""
+        if not self.unreadable:
+            return False
+        if not self.unreadable.isdisjoint(fields):
+            return True
+        return "" in self.unreadable and any(field not in (self.links or {}) for field in fields)
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -62,11 +73,6 @@ class Answer(msgspec.Struct, frozen=True):
     sent_at: float = 0.0
     value: Mapping[str, Any] | None = None
     limit: RateLimit | None = None
-
-    @property
-    def links(self) -> Links | None:
-        """The target's links by this answer; None if it shows none."""
-        return self.target.links
 
 
 Reply: TypeAlias = Answer | RequestFailed
@@ -156,7 +162,7 @@ def _listed(item: dict[str, Any], kind: Kind) -> Listed:
     return Listed(
         _name(id, kind) if isinstance(id, int) or (isinstance(id, str) and id.isdigit()) else "",
         _name(reference, kind) if isinstance(reference, str) and not reference.isdigit() else "",
-        _links(item.get("custom_object_links")),
+        *_links(item.get("custom_object_links")),
     )
 
 
@@ -180,30 +186,35 @@ def _refused(reply: HttpAnswer) -> Answer:
     return Answer(reply.status, message=_message(reply), retry_after_s=retry_after_s, sent_at=reply.sent_at)
 
 
-def _links(value: object) -> Links | None:
-    """`[{"key": "customers", "record_ids": [640362830], …}]` as links; None if it is missing.
+def _links(value: object) -> tuple[Links | None, frozenset[str]]:
+    """`[{"key": "customers", "record_ids": [640362830]}]` as links, None if missing; and the unreadable fields.
 
     Raises:
-        BadAnswer: the value is something else, which must not pass for an empty list.
+        BadAnswer: the value is no list, and must not pass for an empty one.
     """
     if value is None:
-        return None
+        return None, _NONE
+    if not isinstance(value, list):  # "" and {} would pass for no links
+        raise BadAnswer(f"links that are not understood: {quoted(value)}")
     links: dict[str, frozenset[str]] = {}
-    try:
-        for entry in _list(value):
-            field, ids = entry["key"], frozenset(map(record_id, _list(entry["record_ids"])))
-            if not isinstance(field, str):
-                raise TypeError
-            links[field] = links.get(field, _NONE) | ids
-    except (TypeError, KeyError, InvalidJob):
-        raise BadAnswer(f"links that are not understood: {quoted(value)}") from None
-    return links
+    unreadable: set[str] = set()
+    for entry in value:
+        field = entry.get("key") if isinstance(entry, dict) else None
+        if not isinstance(field, str) or not field:
+            unreadable.add("")
+            continue
+        try:
+            links[field] = links.get(field, _NONE) | _record_ids(entry.get("record_ids"))
+        except InvalidJob:
+            unreadable.add(field)
+    return links, frozenset(unreadable)
 
 
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):  # "" and {} would pass for no links, and "12" for the records 1 and 2
-        raise TypeError
-    return value
+def _record_ids(value: object) -> frozenset[str]:
+    """Raises `InvalidJob` if it is no list of record ids: "12" would pass for the records 1 and 2."""
+    if not isinstance(value, list):
+        raise InvalidJob(f"{quoted(value)} is no list of record ids")
+    return frozenset(map(record_id, value))
 
 
 def _message(reply: HttpAnswer) -> str:

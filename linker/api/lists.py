@@ -132,6 +132,7 @@ class PageRequest:
     number: int
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
+    put: ClassVar[None] = None
 
     def __str__(self) -> str:
         return f"GET list of {self.listing}, page {self.number}"

@@ -68,6 +68,12 @@ def record(id: str) -> ReadRequest:
     )
 
 
+def layouts_of(product: str) -> ReadRequest:
+    """A product with its layouts (`screen_definitions`)."""
+    path = f"/api/v1/products/{product}?fields=id,screen_definitions"
+    return ReadRequest(path, "product", f"layouts of {product}", many=False)
+
+
 def linked_in(listing: Listing) -> ReadRequest:
     """The first page of a list, with its targets' links."""
     path = f"{listing.path}?fields=custom_object_links,id&per_page={PAGE_SIZE}"
@@ -106,13 +112,12 @@ _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
 class Request(msgspec.Struct, frozen=True):
     """A GET of one target, or a PUT of the links in `put`.
 
-    Args:
-        whole: ask for the whole target, without `fields=`.
+    `clears_with_blank`: a list is cleared by `[""]`. By a public client of 2020, an account took that and ignored `[]`.
     """
 
     target: Target
     put: Links | None = None
-    whole: bool = False
+    clears_with_blank: bool = False
 
     @property
     def method(self) -> Literal["GET", "PUT"]:
@@ -123,7 +128,7 @@ class Request(msgspec.Struct, frozen=True):
     def path(self) -> str:
         """`/api/v1/features/PRJ1-1?fields=…`; an id cannot change the path."""
         slim = _SLIM_PRODUCT if self.target.kind is Kind.PRODUCT else _SLIM
-        return f"/api/v1/{self.target.kind.plural}/{self.target.id}{'' if self.whole else slim}"
+        return f"/api/v1/{self.target.kind.plural}/{self.target.id}{slim}"
 
     @property
     def body(self) -> bytes | None:
@@ -131,6 +136,8 @@ class Request(msgspec.Struct, frozen=True):
         if self.put is None:
             return None
         links = {field: sorted_ids(ids) for field, ids in self.put.items()}
+        if self.clears_with_blank:
+            links = {field: ids or [""] for field, ids in links.items()}
         return orjson.dumps({str(self.target.kind): {"custom_object_links": links}})
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from linker.batch.merge import DesiredState, Job
+from linker.batch.merge import DesiredState
 from linker.model.job import Links, sorted_ids
 from linker.model.target import Target
 
@@ -112,18 +112,6 @@ def applied_change(intent: Intent, observed: Links) -> Change | None:
     before = {field: intent.before.get(field, _NONE) for field in after}
     fields = [field for field, ids in after.items() if ids != before[field]]
     return Change(intent.target, before, after).only(fields) if fields else None
-
-
-class Planned(msgspec.Struct, frozen=True):
-    """What a run would do to one target, and the jobs that ask for it. Nothing was written."""
-
-    change: Change
-    jobs: tuple[Job, ...]
-
-    @property
-    def unseen(self) -> bool:
-        """Whether the target's current links are unknown, because no answer shows them."""
-        return self.change.before is None
 
 
 def plan(desired: DesiredState, before: Links | None, current: Links | None = None) -> Change:

@@ -50,6 +50,8 @@ def _print_summary(console: Console, summary: Summary) -> None:
         line = Text(f"  {status.value:<10}").append(f"{count:>9,}", style=colour if count else "dim")
         if status is Status.LINKED and summary.unseen:
             line.append(f"   {summary.unseen:,} of them unseen: the account's answers show no links there")
+        if status is Status.UNCHANGED and summary.presumed:
+            line.append(f"   {summary.presumed:,} of them with no links seen: no answer showed links of their kind")
         console.print(line)
     errors = summary.errors()
     if errors:

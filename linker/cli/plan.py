@@ -9,7 +9,7 @@ from typing import Any
 import click
 import orjson
 
-from linker.batch.change import FieldChange, Planned
+from linker.batch.change import FieldChange
 from linker.batch.placeholder import shown
 from linker.cli import options
 from linker.cli.drive import follow, run_in_loop
@@ -21,7 +21,7 @@ from linker.client.run import Run
 from linker.errors import UsageError
 from linker.model.job import Name, sorted_ids
 from linker.pipeline.guard import ALWAYS_LET_THROUGH
-from linker.results.result import Outcome, Result
+from linker.results.result import Outcome, Planned, Result
 from linker.results.undo import UndoFile
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
@@ -115,6 +115,7 @@ async def planned(
     async with Linker(token=access.token, settings=access.settings) as aha:
         run = aha.dry_run(sources)
         code = await follow(run, progress, take, unfinished="there is more to see than this")
+        plan.end(run.visibility)
         plan.reads, plan.new_records = run.summary.requests, run.new_records
     return plan, code
 
@@ -146,6 +147,8 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         f"{counted(plan.targets, 'target')}: {plan.puts:,} to change{unseen}, {plan.unchanged:,} unchanged; "
         f"{counted(plan.added, 'link')} added, {plan.removed:,} removed"
     )
+    for kind, count in plan.presumed.items():
+        click.echo(f"no answer showed any links of {kind.plural}; this plan assumes that {_of_them(count)} none")
     if plan.new_records:
         click.echo(f"{counted(plan.new_records, 'record')} to create first, with a POST each")
     if not plan.readable:
@@ -158,6 +161,10 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         click.echo("where more than half of the links read would be removed, a run asks first, or wants --yes")
     if plan.puts:
         click.echo("writes may set off mails to watchers, webhooks and integrations of the account")
+
+
+def _of_them(count: int) -> str:
+    return "1 of them holds" if count == 1 else f"{count:,} of them hold"
 
 
 def _json(outcome: Outcome, run: Run) -> list[str]:
@@ -185,4 +192,5 @@ def _change(planned: Planned) -> dict[str, Any]:
         "after": shown({name: sorted_ids(ids) for name, ids in change.after.items()}),
         "changes": {name: change.diff(name) for name in change.after} if before is not None else None,
         "jobs": [job.number for job in planned.jobs],
+        **({"assumed": True} if planned.presumed_by is not None else {}),
     }

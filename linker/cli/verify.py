@@ -24,7 +24,7 @@ Examples:
   linker verify links.jsonl > differences.txt || mail -s "links differ" me < differences.txt
 
 \b
-Exit codes: 0 yes (but for targets that show no links, which are named); 1 no;
+Exit codes: 0 yes; 1 no, or no answer shows the links of some targets;
 2 the command is wrong, 3 stopped early, 130 interrupted: then there is no answer.
 """,
 )
@@ -59,15 +59,16 @@ def command(
 
 def _answer(plan: Plan) -> str:
     """Return the answer: `no: 3 of 5 targets as asked, 2 not; 1 job rejected, 0 failed`."""
-    verdict = "no" if not plan.holds else "yes, as far as can be seen" if plan.unseen else "yes"
+    verdict = "yes" if plan.holds else "no"
     answer = f"{verdict}: {plan.unchanged:,} of {counted(plan.targets, 'target')} as asked"
-    if differ := plan.puts - plan.unseen:
-        answer += f", {differ:,} not"
+    if plan.differing:
+        answer += f", {plan.differing:,} not"
     if plan.unseen:
         answer += f", {plan.unseen:,} unseen"
     if not plan.readable:
         answer += f"; {counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed"
-    return answer
+    kinds = " and ".join(kind.plural for kind in plan.presumed)
+    return answer + (f"; no answer showed any links of {kinds}" if kinds else "")
 
 
 def _lines(outcome: Outcome, run: Run) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -11,9 +11,11 @@ from linker import log
 from linker.api.answers import Answer, Listed
 from linker.api.lists import Listing, PageRequest
 from linker.api.requests import Request
+from linker.api.visibility import Endpoint, Visibility
 from linker.errors import ExportFailed, InvalidJob, UsageError
-from linker.model.job import LinkJob, Links, sorted_ids
-from linker.model.target import Kind, Target
+from linker.model.job import LinkJob, sorted_ids
+from linker.model.target import Target
+from linker.pipeline.mirror import SCOUTS, leaves_out_links
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.names import NameLookup
 from linker.retry.pages import pages
@@ -41,43 +43,56 @@ async def exported(
 
     Raises:
         UsageError: the account has no such list.
-        ExportFailed: a page, or a target whose links the list does not show, could not be read; or no answer showed
-            any links, which does not prove that there are none.
+        ExportFailed: a page, or a target whose links the list leaves out, could not be read; or products show no links,
+            which does not prove that they have none.
     """
     stop = asyncio.Event()
     async with SessionPool(settings, token, limiter, stop) as pool:
         fetch = Sender(settings, pool, limiter).fetch
         naming = NameLookup(fetch, names) if names is not None else None
-        seen: set[str] = set()
-        are_shown = False
-        async with aclosing(pages(fetch, listing.page)) as answers:
-            async for request, answer in answers:
-                for item in _items(_read(request, answer)):
-                    name = item.reference or item.id
-                    if not name:
-                        raise ExportFailed(f"the list of {listing} shows something without a name; {_NOT_ALL}")
-                    if name in seen:  # a list that changes while it is read may show a target twice
-                        continue
-                    seen.add(name)
-                    links = item.links if item.links is not None else await _links_of(fetch, listing.kind, name)
-                    are_shown = are_shown or links is not None
-                    job = _job(listing.kind, name, links or {}, field)
-                    if job is not None:
-                        yield job if naming is None else await naming.named(job)
+        async with aclosing(_jobs(listing, field, fetch)) as jobs:
+            async for job in jobs:
+                yield job if naming is None else await naming.named(job)
         if naming is not None and naming.unnamed:
             log.get_logger().warning(log.UNNAMED, records=naming.unnamed)
-        if seen and not are_shown:
+
+
+async def _jobs(listing: Listing, field: str | None, fetch: Fetch) -> AsyncGenerator[LinkJob, None]:
+    kind, visibility = listing.kind, Visibility()
+    seen: set[str] = set()
+    without_links: list[Target] = []  # until the list has shown some
+    async with aclosing(pages(fetch, listing.page)) as answers:
+        async for request, answer in answers:
+            for item in _items(_read(request, answer)):
+                name = item.reference or item.id
+                if not name:
+                    raise ExportFailed(f"the list of {listing} shows something without a name; {_NOT_ALL}")
+                if name in seen:  # a list that changes while it is read may show a target twice
+                    continue
+                seen.add(name)
+                links = visibility.observe(kind, Endpoint.LIST, item)
+                if visibility.is_proved(kind, Endpoint.LIST):
+                    without_links.clear()
+                elif links is None:
+                    without_links.append(Target.parse(name, kind))
+                if (job := _job(Target.parse(name, kind), item, field)) is not None:
+                    yield job
+    if await leaves_out_links(kind, without_links[:SCOUTS], fetch, visibility):
+        if visibility.hides(kind):
             raise ExportFailed(f"no answer shows any links of {listing}, so what they are is not known")
+        async for job in _read_singly(without_links, fetch, field):
+            yield job
+    elif without_links:
+        log.get_logger().warning(log.NO_LINKS_SEEN, list=str(listing), targets=len(without_links))
 
 
-async def _links_of(fetch: Fetch, kind: Kind, name: str) -> Links | None:
-    """Read the links of a target whose list does not show them; None if its own answers do not show them either."""
-    for whole in (False, True):
-        request = Request(Target.parse(name, kind), whole=whole)
-        answer = _read(request, await fetch(request))
-        if answer.links is not None:
-            return answer.links
-    return None
+async def _read_singly(targets: Sequence[Target], fetch: Fetch, field: str | None) -> AsyncIterator[LinkJob]:
+    """Yield the jobs of targets whose list leaves out their links."""
+    for target in targets:
+        request = Request(target)
+        job = _job(target, _read(request, await fetch(request)).target, field)
+        if job is not None:
+            yield job
 
 
 def _read(request: Request | PageRequest, answer: Answer | GiveUp) -> Answer:
@@ -92,9 +107,12 @@ def _items(answer: Answer) -> tuple[Listed, ...]:
     return answer.page.items if answer.page is not None else ()
 
 
-def _job(kind: Kind, name: str, links: Links, field: str | None) -> LinkJob | None:
-    exported = {key: sorted_ids(ids) for key, ids in links.items() if ids and field in (None, key)}
+def _job(target: Target, item: Listed, field: str | None) -> LinkJob | None:
+    """The job that would restore the links of a target; None if it has none."""
+    if item.unreadable and (field is None or item.obscures((field,))):
+        raise ExportFailed(f"{target} shows links in a form that linker cannot read; {_NOT_ALL}")
+    links = {key: sorted_ids(ids) for key, ids in (item.links or {}).items() if ids and field in (None, key)}
     try:
-        return LinkJob(name, exported, kind=kind) if exported else None
+        return LinkJob(target.id, links, kind=target.kind) if links else None
     except InvalidJob as error:
-        raise ExportFailed(f"{kind} {name} holds what no job can ask for: {error}; {_NOT_ALL}") from None
+        raise ExportFailed(f"{target} holds what no job can ask for: {error}; {_NOT_ALL}") from None

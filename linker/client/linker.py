@@ -135,6 +135,7 @@ class Linker:
         plan = Plan(self._settings)
         async for outcome in run.outcomes():
             plan.add(outcome)
+        plan.end(run.visibility)
         plan.reads, plan.new_records = run.summary.requests, run.new_records
         return plan
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
-from linker.batch.change import Planned
-from linker.results.result import Outcome, Result, Status
+from linker.api.visibility import Endpoint, Visibility
+from linker.model.target import Kind
+from linker.results.result import Outcome, Planned, Result, Status
 from linker.settings import Settings
 
 
@@ -26,7 +28,12 @@ class Plan:
     unchanged: int = 0
     """Targets that already hold what the batch asks for."""
     unseen: int = 0
-    """Targets whose answers show no links: they would be written, since nobody can compare them."""
+    """Targets of which no answer shows what they hold."""
+    differing: int = 0
+    """Targets that are known to hold something else than the batch asks for."""
+    presumed: Counter[Kind] = field(default_factory=Counter)
+    """By kind, those of them that are presumed to hold no links, because no answer of their kind has shown any."""
+    _presumed_by: Counter[tuple[Kind, Endpoint, bool]] = field(default_factory=Counter)
     added: int = 0
     removed: int = 0
     new_records: int = 0
@@ -42,17 +49,35 @@ class Plan:
             return
         self.targets += 1
         put = outcome.change.put
-        if not put:
+        if outcome.presumed_by is not None:
+            self._presumed_by[outcome.change.target.kind, outcome.presumed_by, bool(put)] += 1
+        elif outcome.unseen:
+            self.unseen += 1
+        elif put:
+            self.differing += 1
+        else:
             self.unchanged += 1
+        if not put:
             return
         self.puts += 1
-        self.unseen += outcome.unseen
         for name in put:
             diff = outcome.change.diff(name)
             self.added += len(diff.added) if diff is not None else len(put[name])
             self.removed += len(diff.removed) if diff is not None else 0
         if keep:
             self.changes.append(outcome)
+
+    def end(self, visibility: Visibility) -> None:
+        """Count the targets that were presumed to hold no links, now that it is known which answers show links."""
+        for (kind, endpoint, has_put), count in self._presumed_by.items():
+            if not visibility.is_proved(kind, endpoint):
+                self.unseen += count
+                self.presumed[kind] += count
+            elif has_put:
+                self.differing += count
+            else:
+                self.unchanged += count
+        self._presumed_by.clear()
 
     puts: int = 0
     rejected: int = 0
@@ -72,8 +97,8 @@ class Plan:
 
     @property
     def holds(self) -> bool:
-        """Whether the account holds what the batch asks for, as far as its answers show links."""
-        return self.readable and self.puts == self.unseen
+        """Whether the account is seen to hold what the batch asks for."""
+        return self.readable and not self.puts and not self.unseen
 
     @property
     def seconds(self) -> float:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeAlias, cast
 
+from linker.api.visibility import Visibility
 from linker.errors import UsageError
 from linker.model.target import Kind
 from linker.pipeline.stages import Pipeline, Progress
@@ -73,6 +74,11 @@ class Run:
     def ended(self) -> bool:
         """Whether the run has finished or been stopped; some results may not have been read yet."""
         return self._task is not None and self._task.done()
+
+    @property
+    def visibility(self) -> Visibility:
+        """Which answers have shown links so far."""
+        return self._pipeline.visibility
 
     @property
     def new_records(self) -> int:

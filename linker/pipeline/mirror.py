@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from typing import Final
 
 from linker.api.answers import Answer
 from linker.api.lists import Listing
 from linker.api.requests import Request
+from linker.api.visibility import Endpoint, Visibility
 from linker.batch.batch import Batch
 from linker.errors import UsageError
 from linker.model.job import LinkJob
-from linker.model.target import Target
+from linker.model.target import Kind, Target
 from linker.retry.pages import pages
 from linker.retry.sender import Fetch
 from linker.retry.verdict import GiveUp
 
 MIRROR = "--mirror"
 """The source in the results of these jobs."""
+
+SCOUTS: Final = 5
+"""Targets that are read singly before it is believed that there are no links where a list shows none."""
 
 
 async def clears(
@@ -26,6 +31,7 @@ async def clears(
     field: str,
     fetch: Fetch,
     is_open: Callable[[Target], bool],
+    visibility: Visibility,
 ) -> AsyncIterator[LinkJob]:
     """Yield a job that clears the field for each target of the scope that has links in it and is not in the batch.
 
@@ -39,19 +45,27 @@ async def clears(
         UsageError: the scope, or a target of the batch, cannot be read, so nothing may be cleared.
     """
     unnamed: dict[str, str] = {}  # numeric id -> the name to write it by
+    scouts: list[Target] = []
     unseen = {target for target in batch.all_targets() if target.kind is scope.kind and _may_be_in(scope, target)}
     async with aclosing(pages(fetch, scope.page)) as answers:
         async for _, answer in answers:
             if isinstance(answer, GiveUp) or answer.page is None:
                 raise UsageError(f"--mirror: the list of {scope} cannot be read{_why(answer)}; nothing is cleared")
             for item in answer.page.items:
-                if item.links is None or not item.id:
-                    what = "links" if item.links is None else "ids"
+                links = visibility.observe(scope.kind, Endpoint.LIST, item)
+                if item.obscures((field,)) or not item.id:
+                    what = "ids" if not item.id else f"links on {field} that linker can read"
                     raise UsageError(f"--mirror: the list of {scope} shows no {what}; nothing is cleared")
                 names = {Target(scope.kind, name) for name in (item.reference, item.id) if name}
                 unseen -= names
-                if (item.links.get(field) or any(map(is_open, names))) and not any(map(batch.mentions, names)):
+                is_named = any(map(batch.mentions, names))
+                if ((links or {}).get(field) or any(map(is_open, names))) and not is_named:
                     unnamed[item.id] = item.reference or item.id
+                if links is None:
+                    scouts.insert(0 if is_named else len(scouts), Target(scope.kind, item.id))
+                    del scouts[SCOUTS:]
+    if await leaves_out_links(scope.kind, scouts, fetch, visibility):
+        raise UsageError(f"--mirror: the list of {scope} shows no links, although there are some; nothing is cleared")
     for target in unseen:
         answer = await fetch(Request(target))
         if isinstance(answer, GiveUp) or not answer.target.id:
@@ -59,6 +73,20 @@ async def clears(
         unnamed.pop(answer.target.id, None)
     for name in unnamed.values():
         yield LinkJob(name, {field: []}, kind=scope.kind)
+
+
+async def leaves_out_links(kind: Kind, scouts: Sequence[Target], fetch: Fetch, visibility: Visibility) -> bool:
+    """Whether a list that showed no links leaves them out, judging by single answers of some of its targets."""
+    if not scouts or visibility.is_proved(kind, Endpoint.LIST):
+        return False
+    if visibility.hides(kind):
+        return True
+    for target in scouts:
+        answer = await fetch(Request(target))
+        if isinstance(answer, Answer) and visibility.observe(kind, Endpoint.READ, answer.target):
+            visibility.drop_lists(kind)
+            return True
+    return False
 
 
 def _may_be_in(scope: Listing, target: Target) -> bool:

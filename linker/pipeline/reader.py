@@ -1,9 +1,10 @@
 """Reads what the targets hold now, in the fewest requests.
 
 For each list of the account that the batch touches, it takes the cheaper of single GETs and pages of 200. The first
-page shows how long the list is, so the choice costs one request at most. If that page leaves out links or names, the
-targets are read singly. A list may shift, end early or fail while it is paged: no target is missed and none is taken
-twice, because a target leaves the batch when it is seen, and targets that were not seen are read singly.
+page shows how long the list is, so the choice costs one request at most. If that page leaves out names, or lists of
+this kind are known to leave out links, the targets are read singly. A list may shift, end early or fail while it is
+paged: no target is missed and none is taken twice, because a target leaves the batch when it is seen, and targets that
+were not seen are read singly.
 
 Pages are read as the queue empties, not all at once, so that they are recent when their targets are written.
 """
@@ -22,10 +23,10 @@ import msgspec
 from linker.api.answers import Answer, Listed
 from linker.api.lists import Listing, PageRequest
 from linker.api.requests import Request
+from linker.api.visibility import Endpoint, Visibility
 from linker.batch.batch import Batch
 from linker.batch.merge import DesiredState, Job
 from linker.errors import Error
-from linker.model.job import Links
 from linker.model.target import Kind, Target
 from linker.pipeline.workqueue import WorkQueue
 from linker.retry.sender import Fetch
@@ -55,15 +56,16 @@ _WORTH_A_PAGE: Final = 3
 class Snapshot(msgspec.Struct, frozen=True):
     """One target: its desired state, and what was read of it.
 
-    `names` is by how many names the batch has it. If `links` is None, it must still be read singly. If `error` is set,
-    it could not be read; it may be another target by another name, so nothing is sent. `page` is where it was seen, to
-    be read again when that gets too old.
+    `names` is by how many names the batch has it. If `item` is None, it must still be read singly; else it is what an
+    answer at `read_at` (loop time) showed. If `error` is set, it could not be read; it may be another target by another
+    name, so nothing is sent. `page` is where it was seen, to be read again when that gets too old.
     """
 
+    kind: Kind
     desired: DesiredState | None
     rejected: list[tuple[Job, Error]]
     names: int = 1
-    links: Links | None = None
+    item: Listed | None = None
     read_at: float = 0.0
     page: PageRequest | None = None
     error: GiveUp | None = None
@@ -75,6 +77,7 @@ class StateReader:
     Args:
         queue: where the works go; while many of them wait in it, no further page is read.
         owner: owns the requests in flight.
+        visibility: what the run has learnt of the account's answers.
     """
 
     def __init__(
@@ -83,8 +86,10 @@ class StateReader:
         fetch: Fetch,
         queue: WorkQueue[Any],
         owner: asyncio.TaskGroup,
+        visibility: Visibility,
     ) -> None:
         self._batch = batch
+        self._visibility = visibility
         self._fetch = fetch
         self._queue = queue
         self._owner = owner
@@ -93,14 +98,12 @@ class StateReader:
         """Yield every target of the batch. If `blind`, nothing is read, and two names count as two targets."""
         if blind:
             desired_states = self._batch.desired_states()
-            while group := [
-                Snapshot(desired, rejected) for desired, rejected in islice(desired_states, _BLIND_AT_ONCE)
-            ]:
+            while group := [_unread(desired, rejected) for desired, rejected in islice(desired_states, _BLIND_AT_ONCE)]:
                 yield group
             return
         for kind, targets in self._batch.by_kind().items():
             for listing, listed in _by_listing(kind, targets).items():
-                if listing is not None and len(listed) >= _WORTH_A_PAGE:
+                if listing is not None and len(listed) >= _WORTH_A_PAGE and self._visibility.has_usable_lists(kind):
                     async for group in self._from_list(listing, listed):
                         yield group
             async for snapshot in self._singly(kind, [target for target in targets if target in self._batch]):
@@ -117,7 +120,7 @@ class StateReader:
             single, first = await self._fetch(Request(target)), await self._fetch(listing.page(1))
             if isinstance(single, Answer) and _may_pass(first):  # only the list fails
                 names = dict.fromkeys((target, *_names(listing.kind, single.target)))
-                snapshot = self._seen(tuple(names), single.links, single.sent_at)
+                snapshot = self._seen(tuple(names), single.target, single.sent_at)
                 if snapshot is not None:
                     yield [snapshot]
                 return
@@ -126,10 +129,12 @@ class StateReader:
         seen = self._page(listing, first, 1, awaited)
         if seen:
             yield seen
+        if not self._visibility.has_usable_lists(listing.kind):  # found out meanwhile
+            return
         pages = first.page.pages or 1 if first.page is not None else 1
         async with aclosing(self._in_order(_worthwhile(listing, pages, awaited))) as further:
             async for request, answer in further:
-                if not awaited or not _usable(answer):
+                if not awaited or not _usable(answer) or not self._visibility.has_usable_lists(listing.kind):
                     return
                 seen = self._page(listing, answer, request.number, awaited)
                 if seen:
@@ -141,20 +146,21 @@ class StateReader:
         for item in answer.page.items:
             names = _names(listing.kind, item)
             awaited.difference_update(names)
-            snapshot = self._seen(names, item.links, answer.sent_at, listing.page(number))
+            self._visibility.observe(listing.kind, Endpoint.LIST, item)
+            snapshot = self._seen(names, item, answer.sent_at, listing.page(number))
             if snapshot is not None:
                 snapshots.append(snapshot)
         return snapshots
 
     def _seen(
-        self, names: Sequence[Target], links: Links | None, read_at: float, page: PageRequest | None = None
+        self, names: Sequence[Target], item: Listed, read_at: float, page: PageRequest | None = None
     ) -> Snapshot | None:
         """Take a target that an answer shows out of the batch; None if the batch has it under none of its names."""
         count = sum(name in self._batch for name in names)
         if not count:
             return None
         desired, rejected = self._batch.take(*names)
-        return Snapshot(desired, rejected, count, links, read_at, page)
+        return Snapshot(names[0].kind, desired, rejected, count, item, read_at, page)
 
     async def _singly(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Snapshot, None]:
         """Yield the targets that no list showed.
@@ -178,10 +184,10 @@ class StateReader:
                 async for snapshot in self._settled(kind, [target for target in more if target in self._batch], unread):
                     yield snapshot
             for target in filter(self._batch.__contains__, unread):
-                yield msgspec.structs.replace(self._unread(target), error=unread[target])
+                yield msgspec.structs.replace(_unread(*self._batch.take(target)), error=unread[target])
         for target in targets:
             if target in self._batch:
-                yield self._unread(target)
+                yield _unread(*self._batch.take(target))
 
     async def _settled(
         self, kind: Kind, targets: Sequence[Target], unread: dict[Target, GiveUp]
@@ -193,13 +199,9 @@ class StateReader:
                     unread[request.target] = answer
                     continue
                 names = dict.fromkeys((request.target, *_names(kind, answer.target)))
-                snapshot = self._seen(tuple(names), answer.links, answer.sent_at)
+                snapshot = self._seen(tuple(names), answer.target, answer.sent_at)
                 if snapshot is not None:
                     yield snapshot
-
-    def _unread(self, target: Target) -> Snapshot:
-        desired, rejected = self._batch.take(target)
-        return Snapshot(desired, rejected)
 
     async def _in_order(self, requests: Iterable[R]) -> AsyncGenerator[tuple[R, Answer | GiveUp], None]:
         """Yield the answers in the order of the requests.
@@ -229,6 +231,11 @@ class StateReader:
                 task.cancel()
 
 
+def _unread(desired: DesiredState | None, rejected: list[tuple[Job, Error]]) -> Snapshot:
+    target = desired.target if desired is not None else rejected[0][0].target
+    return Snapshot(target.kind, desired, rejected)
+
+
 def _worthwhile(listing: Listing, pages: int, awaited: Collection[Target]) -> Iterator[PageRequest]:
     """Yield the pages after the first, while fewer of them remain than targets of the list are awaited."""
     for number in range(2, pages + 1):
@@ -243,10 +250,10 @@ def _names(kind: Kind, item: Listed) -> list[Target]:
 
 
 def _usable(answer: Answer | GiveUp) -> TypeGuard[Answer]:
-    """Whether a page shows the links and both names of each of its targets."""
+    """Whether a page shows both names of each of its targets."""
     if isinstance(answer, GiveUp) or answer.page is None or not answer.page.items:
         return False
-    return all(item.links is not None and item.id and item.reference for item in answer.page.items)
+    return all(item.id and item.reference for item in answer.page.items)
 
 
 def _may_pass(answer: Answer | GiveUp) -> bool:

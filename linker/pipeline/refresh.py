@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from linker.api.answers import Answer
+from linker.api.visibility import Endpoint, Visibility
 from linker.pipeline.guard import Admission
 from linker.pipeline.workqueue import WorkQueue
 from linker.results.result import Outcome
@@ -17,8 +18,16 @@ from linker.work.work import Work
 class PageRefresh:
     """Works that wait until their page is read again; they hold no worker meanwhile."""
 
-    def __init__(self, fetch: Fetch, queue: WorkQueue[Work], admission: Admission, writer: ResultsWriter) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        queue: WorkQueue[Work],
+        admission: Admission,
+        writer: ResultsWriter,
+        visibility: Visibility,
+    ) -> None:
         self._fetch = fetch
+        self._visibility = visibility
         self._queue = queue
         self._admission = admission
         self._writer = writer
@@ -50,11 +59,14 @@ class PageRefresh:
         listed = {name: item for item in items for name in (item.reference, item.id) if name}
         outcomes: list[Outcome] = []
         for work in list(page.unsent):
-            item = listed.get(work.pending.desired.target.id)
-            if item is None or item.links is None or not isinstance(answer, Answer):
+            target = work.pending.desired.target
+            item = listed.get(target.id)
+            links = self._visibility.observe(target.kind, Endpoint.LIST, item) if item is not None else None
+            if item is None or links is None or item.obscures(work.pending.desired.fields):
                 work.read_again()
             else:
-                outcomes += work.observe(item.links, 200, answer.sent_at, now)
+                assert isinstance(answer, Answer)
+                outcomes += work.observe(links, answer.sent_at, now)
         ended = [work for work in page.unsent if work.step is None]
         page.unsent = {work for work in page.unsent if work.step is Step.WRITE}
         await self._writer.take(outcomes, [target for work in ended for target in work.targets])

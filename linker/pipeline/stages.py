@@ -12,18 +12,21 @@ from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 
 from linker import log
-from linker.api.lists import Listing, PageRequest
+from linker.api.lists import Listing
+from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
 from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError, ungrouped
+from linker.pipeline.feeder import Feeder
 from linker.pipeline.guard import Admission, Guard
 from linker.pipeline.intake import Intake
 from linker.pipeline.mirror import MIRROR, clears
-from linker.pipeline.reader import Snapshot, StateReader
+from linker.pipeline.reader import StateReader
 from linker.pipeline.resume import Resume
 from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.create import RecordCreator
+from linker.records.layouts import Layouts
 from linker.records.names import NameResolver
 from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
@@ -35,7 +38,6 @@ from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 from linker.sources import Source
-from linker.work.attempts import PageSeen, Step
 from linker.work.layout import Layout
 from linker.work.work import Work
 
@@ -102,7 +104,9 @@ class Pipeline:
         guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
         self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
         self._layout = Layout()
+        self.visibility = Visibility()
         self._workers = Workers(
+            settings,
             self._sender,
             self._queue,
             self._admission,
@@ -111,6 +115,7 @@ class Pipeline:
             self._creator,
             self._layout,
             self.summary,
+            self.visibility,
         )
 
     def __repr__(self) -> str:
@@ -249,54 +254,33 @@ class Pipeline:
             lines = "1 line does" if count == 1 else f"{count:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
         await self._preflight.check_field(scope.kind, field)
-        jobs = [job async for job in clears(self._batch, scope, field, self._sender.fetch, self._resume.is_open)]
+        jobs = [
+            job
+            async for job in clears(
+                self._batch, scope, field, self._sender.fetch, self._resume.is_open, self.visibility
+            )
+        ]
         for job in jobs:  # not before all are known: the batch decides which are named
             self._intake.add(MIRROR, None, job)
 
     async def _feed(self, owner: asyncio.TaskGroup) -> None:
         """Read the current state of all targets, and put the works into the queue."""
-        reader = StateReader(self._batch, self._sender.fetch, self._queue, owner)
-        async with aclosing(reader.snapshots(blind=self._blind)) as groups:
-            async for group in groups:
-                await self._take_in(group)
-                if self._admission.full:
-                    break
+        fetch = self._sender.fetch
+        feeder = Feeder(
+            self._settings,
+            StateReader(self._batch, fetch, self._queue, owner, self.visibility),
+            self._queue,
+            self._workers,
+            self._admission,
+            self._writer,
+            self._resume,
+            self.visibility,
+            Layouts(fetch).lack,
+            dry=self._dry,
+            blind=self._blind,
+            defined=self._layout.defined,
+        )
+        await feeder.feed()
         if self._file is not None and not self._admission.full:  # now no target comes back by its other name
             self._file.journal.settle(self._resume.settled)
         self._queue.close()
-
-    async def _take_in(self, group: list[Snapshot]) -> None:
-        """Plan the targets that were read together, and let the guard count all of them before their first PUT."""
-        now = asyncio.get_running_loop().time()
-        outcomes: list[Outcome] = []
-        works: list[Work] = []
-        pages: dict[PageRequest, PageSeen[Work]] = {}
-        for snapshot in group:
-            outcomes += [Result.rejected(job, error) for job, error in snapshot.rejected]
-            self._workers.targets_done += snapshot.names - 1
-            if snapshot.desired is None:
-                self._workers.targets_done += 1
-                continue
-            work = Work(
-                snapshot.desired,
-                max_age_s=self._settings.max_age,
-                number_change=self._resume.change_numbers.__next__,
-                blind=self._blind,
-                dry=self._dry,
-                open_intent=self._resume.intent(snapshot.desired),
-                defined=self._layout.defined,
-            )
-            if snapshot.error is not None:
-                outcomes += work.failed(snapshot.error.error, snapshot.error.http_status, now)
-            elif snapshot.links is not None:
-                outcomes += work.observe(snapshot.links, 200, snapshot.read_at, now)
-            if work.step is Step.WRITE and snapshot.page is not None:
-                work.page = pages.setdefault(snapshot.page, PageSeen(snapshot.page))
-                work.page.unsent.add(work)
-            works.append(work)
-        ended = [work for work in works if work.step is None]
-        await self._writer.take(outcomes, [target for work in ended for target in work.targets])
-        self._workers.targets_done += len(ended)
-        for work in await self._admission.admit(works):
-            if work.step is not None:
-                await self._queue.put(work)

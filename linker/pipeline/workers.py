@@ -6,10 +6,13 @@ A target that waits, for its retry or until its page is read again, holds no wor
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from functools import partial
 
 from linker.api.answers import Reply
+from linker.api.lists import PageRequest
 from linker.api.requests import Request
+from linker.api.visibility import Visibility
 from linker.batch.merge import Job
 from linker.batch.placeholder import place_of
 from linker.errors import ResultsUnwritable, TimedOut
@@ -25,6 +28,7 @@ from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.sender import Decision, Retry, Sender
 from linker.retry.verdict import Accept, GiveUp, Pause
+from linker.settings import Settings
 from linker.work.attempts import Step
 from linker.work.layout import Layout
 from linker.work.work import Work
@@ -39,6 +43,7 @@ class Workers:
 
     def __init__(
         self,
+        settings: Settings,
         sender: Sender,
         queue: WorkQueue[Work],
         admission: Admission,
@@ -47,8 +52,10 @@ class Workers:
         creator: RecordCreator,
         layout: Layout,
         summary: Summary,
+        visibility: Visibility,
     ) -> None:
         self._sender = sender
+        self._longest_wait_s = settings.backoff_cap_s
         self._breaker = sender.breaker
         self._queue = queue
         self._admission = admission
@@ -58,9 +65,11 @@ class Workers:
         self._layout = layout
         self._summary = summary
         self._backoff: Backoff[Work] = Backoff(queue.again)
-        self._refresh = PageRefresh(sender.fetch, queue, admission, writer)
+        self._refresh = PageRefresh(sender.fetch, queue, admission, writer, visibility)
         self._suspects: list[tuple[Work, GiveUp]] = []  # they failed, but it may be an outage
         self._written: set[Work] = set()  # works in hand that were written to, or may have been
+        self._awaited: set[Work] = set()
+        self._none_awaited = asyncio.Event()
         self.targets_done = 0
 
     def __repr__(self) -> str:
@@ -77,19 +86,32 @@ class Workers:
             backoff.cancel()
             await self.leave_waiting()  # of a stopped run: what was in flight then, and waits by now
 
+    async def wait_for(self, works: Collection[Work]) -> None:
+        """Wait until works that are in the queue have ended."""
+        self._awaited = {work for work in works if work.step is not None and not work.ended}
+        while self._awaited:
+            self._none_awaited.clear()
+            await self._none_awaited.wait()
+
+    def _done(self, work: Work) -> None:
+        """Count a work that has ended."""
+        work.ended = True
+        self.targets_done += work.step is None
+        self._queue.done()
+        self._awaited.discard(work)
+        if not self._awaited:
+            self._none_awaited.set()
+
     async def leave_waiting(self) -> None:
         """Give up every work that waits for anything: the run is being stopped."""
         await self._settle_suspects()
         for work in [*self._queue.drop(), *self._backoff.drop(), *self._refresh.drop()]:
-            await self._leave(work)
+            self._leave(work)
 
     async def _work(self, owner: asyncio.TaskGroup) -> None:
         async for work in self._queue:
-            if self._admission.full and not work.admitted:
-                self._queue.done()
-            elif await self._advance(work, owner):
-                self.targets_done += work.step is None
-                self._queue.done()
+            if (self._admission.full and not work.admitted) or await self._advance(work, owner):
+                self._done(work)
             if self._suspects and (not self._breaker.in_streak or self._are_last(self._suspects)):
                 await self._settle_suspects()
 
@@ -102,7 +124,7 @@ class Workers:
             try:
                 reply = await self._send(work, owner)
             except Closed:
-                await self._leave(work)
+                self._leave(work)
                 return True
             if reply is not None:
                 is_planning = work.step is not Step.WRITE
@@ -114,6 +136,9 @@ class Workers:
                     return True
                 if isinstance(decision, GiveUp) and decision.http_status == 401:
                     return True
+                if work.wait_s > 0:
+                    self._backoff.wait(work, min(work.wait_s, self._longest_wait_s))
+                    return False
             elif self._breaker.is_open and work.step is not None:
                 self._go_back(work)
                 return False
@@ -140,7 +165,7 @@ class Workers:
                 self._sender.end(error)
                 raise Closed from None
 
-        def choose(now: float) -> Request | None:
+        def choose(now: float) -> Request | PageRequest | None:
             if journal is not None and not work.is_noted:  # planned anew since; nothing may be awaited here
                 return None
             request = work.request(now)
@@ -155,21 +180,15 @@ class Workers:
         return reply
 
     async def _prepare(self, work: Work, owner: asyncio.TaskGroup) -> None:
-        """Before the first PUT: drop the fields that the workspace's layout lacks, and create missing records.
+        """Before the first PUT: create missing records.
 
         Raises:
             Closed: the run is being stopped.
         """
-        if not (self._layout.stops or self._creator.is_needed):
+        if not self._creator.is_needed or not (new := work.pending.new):
             return
         now = asyncio.get_running_loop().time
-        target = work.pending.desired.target
-        if stopped := self._layout.stopped(target, work.current_request.put or ()):
-            error = self._layout.error(target, stopped)
-            await self._take(work, work.drop(error, lambda job: not stopped.isdisjoint(job.links), now(), tried=False))
-        if work.step is None or not (new := work.pending.new):
-            return
-        created, errors = await self._creator.create(target.kind, new, owner)
+        created, errors = await self._creator.create(work.pending.desired.target.kind, new, owner)
         for field, error_by_name in errors.items():
             for name, error in error_by_name.items():
                 await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=True))
@@ -204,7 +223,7 @@ class Workers:
                 self._sender.give_up(work.current_request, decision)
                 if http_status == 401:  # not the work's failure: a later run does it
                     work.refused()
-                    await self._leave(work)
+                    self._leave(work)
                 else:
                     await self._take(work, work.failed(error, http_status, now))
 
@@ -221,14 +240,15 @@ class Workers:
         suspects, self._suspects = self._suspects, []
         for work, given_up in suspects:
             await self._settle(work, given_up)
-            self.targets_done += work.step is None
-            self._queue.done()
+            self._done(work)
 
-    async def _leave(self, work: Work) -> None:
-        """Give a work up, for nothing more is sent. If its PUT was noted and never left, the journal forgets it."""
+    def _leave(self, work: Work) -> None:
+        """Give a work up, for nothing more is sent. If its PUT was noted and never left, the journal forgets it.
+
+        A PUT that was taken and is not confirmed yet stays open in the journal: the run that resumes reads its target.
+        """
         if self._journal is not None and not work.in_flight.in_doubt:
             self._journal.settle(work.targets)
-        await self._take(work, work.end(asyncio.get_running_loop().time()))
 
     async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
         self._count_written(work)

@@ -10,7 +10,8 @@ from typing import Any, Self, TypeAlias
 import msgspec
 import orjson
 
-from linker.batch.change import FieldChange, Planned
+from linker.api.visibility import Endpoint
+from linker.batch.change import Change, FieldChange
 from linker.batch.merge import Job
 from linker.batch.placeholder import shown
 from linker.errors import Error
@@ -107,6 +108,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the job is linked, but no answer showed the links."""
         return self.status is Status.LINKED and self.after is None
 
+    @property
+    def is_presumed(self) -> bool:
+        """Whether the job asked for nothing where no answer has shown any links."""
+        return self.status is Status.UNCHANGED and self.after is None
+
     def to_json(self, run: int = 0) -> bytes:
         """Return the result's line without a newline, safe to print. It has the key `run` unless that is 0."""
         line = msgspec.structs.asdict(self)
@@ -115,6 +121,22 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         if run:
             line["run"] = run
         return harmless_json(orjson.dumps(line, default=_plain))
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What a run would do to one target, and the jobs that ask for it. Nothing was written.
+
+    `presumed_by` showed no links, which is taken to mean none although it had not shown any of another target by then.
+    """
+
+    change: Change
+    jobs: tuple[Job, ...]
+    presumed_by: Endpoint | None = None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no answer shows what the target holds."""
+        return self.change.before is None
 
 
 Outcome: TypeAlias = Result | Planned

@@ -28,6 +28,8 @@ class Summary:
     """Jobs with a result."""
     unseen: int = 0
     """Linked jobs whose links no answer has shown."""
+    presumed: int = 0
+    """Unchanged jobs that had nothing to take away, because no answer has shown any links."""
     requests: int = 0
     elapsed_s: float = 0.0
     puts: int = 0
@@ -49,6 +51,7 @@ class Summary:
         self.jobs += 1
         self._statuses[result.status] += 1
         self.unseen += result.unseen
+        self.presumed += result.is_presumed
         if result.error is not None:
             self._errors[result.error.type] += 1
             self._examples.setdefault(result.error.type, f"{result.place}: {result.error.message}")

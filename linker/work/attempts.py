@@ -14,10 +14,11 @@ class Step(Enum):
     """What a target needs next."""
 
     READ = auto()
-    READ_WHOLE = auto()
     WRITE = auto()
     CHECK = auto()
-    CHECK_WHOLE = auto()
+    """Read it back after its PUT."""
+    CHECK_PAGE = auto()
+    """Read back the page of the list that showed it before."""
 
     __hash__ = object.__hash__  # Enum's own hashes the name, in Python
 

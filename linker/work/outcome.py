@@ -30,12 +30,13 @@ class ResultContext(msgspec.Struct, frozen=True):
     created: Created = {}
     defined: bool = False
     """The account is known to define all of its fields."""
+    is_presumed: bool = False
+    """That the target held no links before is presumed: no answer of its kind has ever shown any."""
 
 
 def without_before(pending: Pending, context: ResultContext) -> list[Result]:
     """The target shows no links: `add` and `remove` jobs fail, and take the siblings of their lists with them."""
-    message = "the target's answer shows no links, so there is no list to add to or remove from"
-    error = Error(ErrorType.BAD_ANSWER, message)
+    error = Error(ErrorType.BAD_ANSWER, no_links_shown(pending.desired.target.kind), retryable=True)
     results: list[Result] = []
     while pending.jobs and (
         needy := pending.desired.needs_before
@@ -43,6 +44,14 @@ def without_before(pending: Pending, context: ResultContext) -> list[Result]:
         lost = [job for job in pending.jobs if not needy.isdisjoint(job.links)]
         results += dropped(pending, lost, error, context, tried=True)
     return results
+
+
+def no_links_shown(kind: Kind) -> str:
+    """Why nothing can be added to a list, or removed from it."""
+    return (
+        f"no answer shows the links of {kind.plural}, so linker cannot tell which it would drop; "
+        "use mode replace with the whole list, or a token that sees the links"
+    )
 
 
 def dropped(pending: Pending, lost: Collection[Job], error: Error, context: ResultContext, tried: bool) -> list[Result]:
@@ -67,43 +76,62 @@ def broken_off(pending: Pending, current: Links, error: Error, context: ResultCo
 
 
 def unchanged(job: Job, context: ResultContext) -> Result:
-    """The result of a job that is already in place."""
+    """The result of a job that is already in place, or that asks for nothing where no links are shown."""
     assert context.change is not None
-    observed = _listed(job, context.change.before)
+    observed = None if context.is_presumed else _listed(job, context.change.before)
     rest: dict[str, Any] = {"before": observed, "after": observed, "changes": {}, "http_status": context.http_status}
     return Result.of(job, Status.UNCHANGED, elapsed_ms=context.elapsed_ms, **rest)
 
 
 def failure(job: Job, error: Error, context: ResultContext) -> Result:
     """The result of a job that failed; `changes` holds what is known to be written nevertheless."""
-    before = context.change.before if context.change is not None else None
+    before = context.change.before if context.change is not None and not context.is_presumed else None
     done = context.change.applied() if context.change is not None else None
     changes = {name: done[name] for name in job.links} if done is not None else None
     return _result(job, Status.FAILED, context, before=_listed(job, before), changes=changes, error=error)
 
 
-def written(job: Job, context: ResultContext, links: Links | None) -> Result:
-    """The result of a job whose PUT was answered; `links` is what the target holds since, None if not observed."""
+def written(job: Job, context: ResultContext, links: Links | None, *, why_unseen: str | None = None) -> Result:
+    """The result of a job whose PUT was answered.
+
+    Args:
+        links: what the target holds since; None if no answer shows it.
+        why_unseen: why that is a failure; None if it is not, because the kind hides its links.
+    """
     change = context.change
     assert change is not None
-    rest: dict[str, Any] = {"before": _listed(job, change.before)}
-    observed = None if links is None else {name: links.get(name, _NONE) for name in job.links}
-    if change.before is not None:
-        rest["changes"] = {name: change.diff(name, observed[name] if observed else None) for name in job.links}
-    if observed is None:
-        return _result(job, Status.LINKED, context, **rest)
+    before = None if context.is_presumed else change.before
+    rest: dict[str, Any] = {"before": _listed(job, before)}
+    if links is None:
+        if change.before is not None:
+            rest["changes"] = {name: change.diff(name) for name in job.links}
+        if why_unseen is None:
+            return _result(job, Status.LINKED, context, **rest)
+        message = f"answered {context.http_status}, but {why_unseen}"
+        return _result(job, Status.FAILED, context, error=Error(ErrorType.NOT_APPLIED, message, retryable=True), **rest)
+    observed = {name: links.get(name, _NONE) for name in job.links}
     rest["after"] = _listed(job, observed)
-    # only fields that the PUT wrote count: what others have made of another field since is no failure
-    before = change.before
-    put = [name for name in job.links if before is None or change.after[name] != before[name]]
-    missing = [name for name in put if not holds(observed[name], job, name, change.after[name])]
+    missing = missing_fields(job, change, links)
+    # a PUT of which nothing is there may still be carried out later: then an undo must know what it asked for
+    late = {name for name in missing if not taken(change, name, observed[name])}
+    if change.before is not None:
+        rest["changes"] = {name: change.diff(name, None if name in late else observed[name]) for name in job.links}
     if not missing:
         return _result(job, Status.LINKED, context, **rest)
     message = f"answered {context.http_status}, but {', '.join(missing)} does not hold what was asked"
-    ignored = [name for name in missing if not taken(change, name, observed[name])]
-    if ignored:
-        message += off_layout(change.target.kind, ignored, context.defined)
+    if late:
+        message += off_layout(change.target.kind, [name for name in missing if name in late], context.defined)
     return _result(job, Status.FAILED, context, error=Error(ErrorType.NOT_APPLIED, message), **rest)
+
+
+def missing_fields(job: Job, change: Change, links: Links) -> list[str]:
+    """The fields of a job that do not hold what it asked for, although its PUT was answered.
+
+    Only fields that the PUT wrote count: what others have made of another field since is no failure.
+    """
+    before = change.before
+    put = [name for name in job.links if before is None or change.after[name] != before[name]]
+    return [name for name in put if not holds(links.get(name, _NONE), job, name, change.after[name])]
 
 
 def taken(change: Change, name: str, observed: frozenset[str]) -> bool:

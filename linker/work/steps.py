@@ -1,10 +1,13 @@
 """The steps of one target from desired state to results, as a generator that does no input or output.
 
-    READ ─▶ (no links shown) READ_WHOLE ─▶ plan ─▶ WRITE ─▶ (no links shown) CHECK ─▶ CHECK_WHOLE ─▶ results
-      ▲                                              │
-      └───────────── the read is too old ────────────┘
+    READ ─▶ plan ─▶ WRITE ─▶ (its answer does not show what was written) CHECK, after 0, 2 and 8 s ─▶ results
+      ▲               │
+      └── too old ────┘
 
 Each `yield` names the request to send next; its value is what came of it.
+
+A kind's *pioneer* is written before any answer of that kind has shown links, alone, and then read back, which proves
+that a missing list of links means none (`linker/api/visibility.py`).
 """
 
 from __future__ import annotations
@@ -13,22 +16,47 @@ from collections.abc import Generator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final, TypeAlias
 
+import msgspec
+
 from linker.api.answers import Answer, Listed
-from linker.batch.change import Planned
+from linker.api.lists import PageRequest
+from linker.api.visibility import Endpoint, Visibility
+from linker.batch.change import Change
 from linker.batch.merge import Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
-from linker.results.result import Outcome
+from linker.results.result import Outcome, Planned
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
 from linker.work.in_flight import InFlight
-from linker.work.outcome import ResultContext, broken_off, dropped, failure, taken, unchanged, without_before, written
+from linker.work.outcome import (
+    ResultContext,
+    broken_off,
+    dropped,
+    failure,
+    missing_fields,
+    taken,
+    unchanged,
+    without_before,
+    written,
+)
 from linker.work.pending import Pending
 
 _INVALID: Final = (400, 422)
+_LOOKS: Final = (0.0, 2.0, 6.0)
+"""Seconds to wait before each look at what was written: 0, 2 and 8 s after the PUT's answer."""
 _NONE: frozenset[str] = frozenset()
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What a target holds by an answer that left at `read_at` in loop time; `links` is None if it shows none."""
+
+    links: Links | None
+    read_at: float
+    endpoint: Endpoint
+    http_status: int = 200
 
 
 class Signal(Enum):
@@ -38,11 +66,9 @@ class Signal(Enum):
     """The PUT relies on a read that is too old."""
     DROPPED = auto()
     """Some jobs will not be sent."""
-    ENDED = auto()
-    """Nothing more may be sent."""
 
 
-Event: TypeAlias = Answer | GiveUp | Signal
+Event: TypeAlias = Answer | Observation | GiveUp | Signal
 _More: TypeAlias = Generator[Step, Event, bool]
 """Some steps; whether there is more to do after them."""
 
@@ -51,12 +77,26 @@ class Steps:
     """The steps of one target, and the outcomes of its jobs.
 
     Args:
+        visibility: what the run has learnt of the account's answers.
+        page: the page of a list that shows the target, if it was read from one.
+        is_pioneer: write even if no answer of the kind has shown links so far, and read it back.
         skip_read: begin with the PUT.
         dry: plan only.
         defined: the account is known to define all fields that the jobs name.
     """
 
-    def __init__(self, pending: Pending, in_flight: InFlight, *, skip_read: bool, dry: bool, defined: bool) -> None:
+    def __init__(
+        self,
+        pending: Pending,
+        in_flight: InFlight,
+        visibility: Visibility,
+        *,
+        page: PageRequest | None,
+        is_pioneer: bool,
+        skip_read: bool,
+        dry: bool,
+        defined: bool,
+    ) -> None:
         self.pending = pending
         self.in_flight = in_flight
         self.tries = Tries()
@@ -66,6 +106,15 @@ class Steps:
         """When the read left that the PUT relies on, in loop time; None if it relies on none."""
         self.taken: Mapping[str, bool] = {}
         """For each field that was written and observed afterwards, whether the account took any of it."""
+        self.wait_s = 0.0
+        """Seconds to wait before the request of `step` is sent."""
+        self.clears_with_blank = False
+        """Whether the next PUT clears a field by `[""]`."""
+        self._visibility = visibility
+        self._kind = pending.desired.target.kind
+        self._page = page
+        self._is_pioneer = is_pioneer
+        self._presumed_by: Endpoint | None = None  # showed no links before, which is taken to mean none
         self._dry = dry
         self._defined = defined
         self._attempts = 0  # of the request that was answered or given up last
@@ -74,7 +123,6 @@ class Steps:
         self._observed: Links = {}  # fields by the answers to the PUTs of a search
         self._read_status = 200
         self._refused_status: int | None = None
-        self._shows_links = True  # until a read of this target shows none
         self._generator = self._all(skip_read=skip_read)
         self.step: Step | None = next(self._generator)
         """What to send next; None at the end."""
@@ -94,7 +142,10 @@ class Steps:
             elapsed_ms: time since the first request of this target left.
         """
         self._elapsed_ms = elapsed_ms
-        self._attempts = self.tries.begin(self.step) if isinstance(event, Answer) else self.tries.made(self.step)
+        self.wait_s = 0.0
+        self._attempts = (
+            self.tries.begin(self.step) if isinstance(event, Answer | Observation) else self.tries.made(self.step)
+        )
         try:
             self.step = self._generator.send(event)
         except StopIteration:
@@ -113,24 +164,28 @@ class Steps:
             self.pending.plan(None)
         elif not (yield from self._read_and_plan()):
             return False
-        if (yield from self._write()):
-            self._finish((yield from self._read_back()))
+        if not (yield from self._write()):
+            return False
+        links = yield from self._read_back()
+        if self._ignored_clears(links):
+            links = yield from self._clear_with_blank(links)
+        self._finish(links)
         return False
 
-    def _read(self) -> Generator[Step, Event, Answer | None]:
-        """Read the target, and read it whole if its links are not shown; None if it cannot be read."""
+    def _read_and_plan(self) -> _More:
         event = yield Step.READ
-        if isinstance(event, Answer) and event.links is None:
-            event = yield Step.READ_WHOLE
+        if isinstance(event, Answer):
+            if event.target.obscures(self.pending.desired.fields):
+                message = "the answer shows the target's links in a form that linker cannot read"
+                event = GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
+            else:
+                links = self._visibility.observe(self._kind, Endpoint.READ, event.target)
+                event = Observation(links, event.sent_at, Endpoint.READ, event.status)
         if isinstance(event, GiveUp):
             self._fail(event)
-        return event if isinstance(event, Answer) else None
-
-    def _read_and_plan(self) -> _More:
-        answer = yield from self._read()
-        if answer is None:
+        if not isinstance(event, Observation):
             return False
-        return self._plan(answer) if self.search is None else self._look(self.search, answer)
+        return self._plan(event) if self.search is None else self._look(self.search, event)
 
     def _write(self) -> _More:
         """Send the PUT until it is taken, or until the jobs to blame are found and the list of the others is taken."""
@@ -142,7 +197,7 @@ class Steps:
                     self.in_flight.answer = event
                     if self.search is None:
                         return True
-                    self.search.taken(event.links)
+                    self.search.taken(self._visibility.observe(self._kind, Endpoint.WRITE, event.target))
                 case GiveUp(error, status) if status in _INVALID and (self.search or len(self.pending.jobs) > 1):
                     if not (yield from self._refused(error, status)):
                         return False
@@ -167,7 +222,7 @@ class Steps:
             self.search.refused(error.message)
             return True
         assert self.pending.change is not None
-        if self.pending.change.before is None and self._shows_links:
+        if self.pending.change.before is None and not self._visibility.hides(self._kind):
             # blind: parts of a list may not be tried before the current list is known, for they would shorten it
             if not (yield from self._read_and_plan()):
                 return False
@@ -177,50 +232,137 @@ class Steps:
         return True
 
     def _read_back(self) -> Generator[Step, Event, Links | None]:
-        """What the target holds after the PUT, by its answer or else by a read; None if neither shows it."""
+        """What the target holds after the PUT, by its answer or else by a look at it; None if nothing shows it."""
         answer = self.in_flight.answer
-        if answer is not None and answer.links is not None:
-            return {**answer.links, **self._observed}
-        if answer is not None and self._shows_links and len(self._idle) < len(self.pending.jobs):
-            for step in (Step.CHECK, Step.CHECK_WHOLE):
+        links = written = self._shown_by(answer.target, Endpoint.WRITE) if answer is not None else None
+        if links is not None:
+            links = {**links, **self._observed}
+        if self._visibility.hides(self._kind) and not self._is_pioneer:
+            return links
+        for wait_s in _LOOKS:
+            for step in self._next_looks(links):
+                self.wait_s = wait_s
                 event = yield step
                 if not isinstance(event, Answer):  # the PUT was taken, even if it cannot be read back
-                    break
-                if event.links is not None:
-                    return event.links
-        return None
+                    return links
+                if (seen := self._seen_by(event, step)) is not None:
+                    links = seen
+                    if written is None and not self._is_pioneer:
+                        self._visibility.confirm(self._kind, holds_links=any(seen.values()))
+                wait_s = 0.0
+        if links is None and not self._is_pioneer and not self._visibility.can_be_read(self._kind):
+            self._visibility.conclude_unseen(self._kind)
+        return links
+
+    def _next_looks(self, links: Links | None) -> list[Step]:
+        """How to look again: not at all, if the target is known to hold what was asked and no proof is missing."""
+        reads, lists = (self._visibility.is_proved(self._kind, end) for end in (Endpoint.READ, Endpoint.LIST))
+        if self._is_pioneer and self._presumed_by is not None:
+            is_list_open = self._page is not None and not lists
+            looks = [Step.CHECK] * (not reads) + [Step.CHECK_PAGE] * is_list_open
+            return looks or [Step.CHECK] * (not self._is_as_asked(links))
+        if self._is_as_asked(links):
+            return []
+        return [Step.CHECK_PAGE if self._page is not None and lists and not reads else Step.CHECK]
+
+    def _seen_by(self, answer: Answer, step: Step) -> Links | None:
+        """What a look shows of the target; None if it does not show the target's links."""
+        if step is Step.CHECK:
+            return self._shown_by(answer.target, Endpoint.READ)
+        names = {target.id for target in (self.pending.desired.target, *(job.target for job in self.pending.jobs))}
+        seen: Links | None = None
+        for item in answer.page.items if answer.page is not None else ():
+            links = self._shown_by(item, Endpoint.LIST)
+            if item.id in names or item.reference in names:
+                seen = links
+        return seen
+
+    def _shown_by(self, item: Listed, endpoint: Endpoint) -> Links | None:
+        links = self._visibility.observe(self._kind, endpoint, item)
+        return None if item.obscures(self.pending.desired.fields) else links
+
+    def _is_as_asked(self, links: Links | None) -> bool:
+        """Whether the target is known to hold what its jobs asked for, or nobody can tell."""
+        change = self.pending.change
+        assert change is not None
+        if links is None:  # a list that was cleared is shown by nothing
+            return not any(change.after.values()) and not self._visibility.can_be_read(self._kind)
+        return not any(missing_fields(job, change, links) for job in self.pending.jobs if not self._is_idle(job))
+
+    def _is_idle(self, job: Job) -> bool:
+        return self.in_flight.fields.isdisjoint(job.links)
+
+    def _ignored_clears(self, links: Links | None) -> bool:
+        """Whether a field was to be cleared and holds what it did before: some accounts clear by `[""]` alone."""
+        change = self.pending.change
+        if change is None or change.before is None or links is None:
+            return False
+        cleared = [name for name in self.in_flight.fields if name in change.after and not change.after[name]]
+        ignored = any(change.before[name] and links.get(name, _NONE) == change.before[name] for name in cleared)
+        if cleared and not ignored and self._visibility.clears_with_blank is None:
+            self._visibility.clears_with_blank = False
+        return ignored and self._visibility.clears_with_blank is None and not self.clears_with_blank
+
+    def _clear_with_blank(self, links: Links | None) -> Generator[Step, Event, Links | None]:
+        """Send the PUT once more, with `[""]` for each list that it clears."""
+        self.clears_with_blank = True
+        self.read_at = None  # the target was looked at just now
+        event = yield Step.WRITE
+        if not isinstance(event, Answer):  # refused, or the run ends: then the target holds what was observed
+            return links
+        self.in_flight.attempts += self._attempts
+        self.in_flight.answer = event
+        links = yield from self._read_back()
+        if not self._ignored_clears(links):
+            self._visibility.clears_with_blank = True
+        return links
 
     # What an answer shows becomes a plan. Each returns whether there is something to write.
 
-    def _plan(self, answer: Answer) -> bool:
+    def _plan(self, seen: Observation) -> bool:
         """Work out the change. Jobs that need a list which is not shown fail; those already in place are done."""
         pending, in_flight = self.pending, self.in_flight
-        self._read_status = answer.status
+        self._read_status = seen.http_status
+        self._presumed_by = None
+        links = seen.links if seen.links is not None else self._presume(seen.endpoint)
         before: Links | None = None
         current: Links | None = None
-        if answer.links is None:
-            self._shows_links = False
-            self._outcomes += without_before(pending, self._context(answer.status, self._attempts))
+        if links is None:
+            self._outcomes += without_before(pending, self._context(seen.http_status, self._attempts))
             if not pending.jobs:
                 return False
         else:
-            before = current = {name: answer.links.get(name, _NONE) for name in pending.desired.fields}
+            before = current = {name: links.get(name, _NONE) for name in pending.desired.fields}
             if in_flight.open_intent is not None:
-                before = in_flight.resumed(pending.desired, current, answer.links)
+                before = in_flight.resumed(pending.desired, current, links)
             elif pending.change is not None:
                 before = pending.change.infer_before(current, in_flight.fields)
         change = pending.plan(before, current)
-        self.read_at = answer.sent_at if before is not None else None
+        self.read_at = seen.read_at if before is not None else None
         if self._dry:
-            self._outcomes.append(Planned(change, tuple(pending.jobs)))
+            self._outcomes.append(Planned(change, tuple(pending.jobs), self._presumed_by))
             return False
         put = self.put
         self._leave_idle(put)
         if pending.jobs and not put:
-            self._take_as_arrived(answer, current)
+            self._take_as_arrived(Answer(seen.http_status, Listed(links=current)))
             self._finish(current)
             return False
         return bool(pending.jobs)
+
+    def _presume(self, endpoint: Endpoint) -> Links | None:
+        """What to go by if no answer shows the target's links: it holds none, or (None) nobody can tell.
+
+        Only the pioneer is written on that presumption. A plan writes nothing; and a target that is to lose links has
+        none to lose where none are shown.
+        """
+        if self._visibility.hides(self._kind) and not self._is_pioneer:
+            return None
+        asks_for_links = any(links.replace or links.add for links in self.pending.desired.fields.values())
+        if asks_for_links and not (self._dry or self._is_pioneer):
+            return None
+        self._presumed_by = endpoint
+        return {}
 
     def _plan_again(self) -> bool:
         """Work out the change of the jobs that remain, from what was read before."""
@@ -230,24 +372,24 @@ class Steps:
             self._leave_idle(self.put)
         return bool(self.pending.jobs)
 
-    def _look(self, search: BlameSearch, answer: Answer) -> bool:
+    def _look(self, search: BlameSearch, seen: Observation) -> bool:
         """The target was read again during a search: go on from what it holds now."""
-        if answer.links is None:
+        if seen.links is None:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
-            self._break_off(search, error, answer.status)
+            self._break_off(search, error, seen.http_status)
             return False
-        links = {name: answer.links.get(name, _NONE) for name in search.before}
+        links = {name: seen.links.get(name, _NONE) for name in search.before}
         if self.tries.made(Step.WRITE) and search.has_arrived(links):
-            self._take_as_arrived(answer, answer.links)
+            self._take_as_arrived(Answer(seen.http_status, Listed(links=seen.links)))
             search.taken(links)
         search.look(links)
-        self.read_at = answer.sent_at
+        self.read_at = seen.read_at
         return True
 
-    def _take_as_arrived(self, answer: Answer, links: Links | None) -> None:
+    def _take_as_arrived(self, answer: Answer) -> None:
         """A PUT was taken, and its answer lost: this read is the answer to it."""
         self.in_flight.attempts += self.tries.begin(Step.WRITE)
-        self.in_flight.answer = Answer(answer.status, Listed(links=links))
+        self.in_flight.answer = answer
 
     # What became of the jobs.
 
@@ -294,14 +436,30 @@ class Steps:
 
     def _finish(self, links: Links | None) -> None:
         """The jobs that remain get their results: the target holds `links`, None if nothing shows them."""
-        answer, fields = self.in_flight.answer, self.in_flight.fields
+        answer, fields, change = self.in_flight.answer, self.in_flight.fields, self.pending.change
         context = self._context(answer.status if answer is not None else None, self.in_flight.attempts)
-        if links is not None and (change := context.change) is not None:
+        why = self._why_unseen(change) if links is None and change is not None else None
+        if links is not None and change is not None:
             self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in fields if name in change.after}
         self._outcomes += [
-            unchanged(job, self._unwritten) if fields.isdisjoint(job.links) else written(job, context, links)
+            unchanged(job, self._unwritten) if self._is_idle(job) else written(job, context, links, why_unseen=why)
             for job in self.pending.jobs
         ]
+
+    @property
+    def _is_presumed(self) -> bool:
+        """Whether no answer has shown what the target held, and none of that endpoint has ever shown links."""
+        return self._presumed_by is not None and not self._visibility.is_proved(self._kind, self._presumed_by)
+
+    def _why_unseen(self, change: Change) -> str | None:
+        """Why it is a failure that no answer shows what was written; None if it is not one."""
+        if change.before is None:  # nothing of it was known before either
+            return None
+        if not self._is_presumed:
+            return f"no answer shows its links any more; read {self.pending.desired.target} to see what it holds"
+        if not self.pending.desired.needs_before:  # the whole list was written, whatever it held
+            return None
+        return f"no answer shows the links of {self._kind.plural}, so what it holds now cannot be seen"
 
     @property
     def _idle(self) -> list[Job]:
@@ -316,4 +474,6 @@ class Steps:
         change = self.pending.change
         change = change.assuming(assuming) if change is not None and assuming else change
         number, created = self.in_flight.number, self.pending.created
-        return ResultContext(change, http_status, number, attempts, self._elapsed_ms, created, self._defined)
+        return ResultContext(
+            change, http_status, number, attempts, self._elapsed_ms, created, self._defined, self._is_presumed
+        )

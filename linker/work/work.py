@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from linker.api.answers import Answer, Listed
+from linker.api.answers import Answer
+from linker.api.lists import PageRequest
 from linker.api.requests import Request
+from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Intent
 from linker.batch.merge import DesiredState, Job
 from linker.errors import Error
@@ -15,7 +17,7 @@ from linker.retry.verdict import GiveUp
 from linker.work.attempts import Freshness, PageSeen, Step
 from linker.work.in_flight import InFlight
 from linker.work.pending import Pending
-from linker.work.steps import Event, Signal, Steps
+from linker.work.steps import Event, Observation, Signal, Steps
 
 
 class Work:
@@ -23,6 +25,9 @@ class Work:
 
     Args:
         desired: what its jobs ask for.
+        visibility: what the run has learnt of the account's answers.
+        page: the page of a list that shows it, if it was read from one.
+        is_pioneer: write it before any answer of its kind has shown links, and read it back.
         max_age_s: how old a read may be, in seconds, when its PUT leaves.
         number_change: called once, when the target's first PUT leaves; returns the number of the change.
         blind: write without reading, if no job needs the current list.
@@ -34,9 +39,12 @@ class Work:
     def __init__(
         self,
         desired: DesiredState,
+        visibility: Visibility,
         *,
         max_age_s: float,
         number_change: Callable[[], int],
+        page: PageRequest | None = None,
+        is_pioneer: bool = False,
         blind: bool = False,
         dry: bool = False,
         open_intent: Intent | None = None,
@@ -45,7 +53,18 @@ class Work:
         self.pending = Pending(desired)
         self.in_flight = InFlight(open_intent, number_change)
         skip_read = blind and not dry and not desired.needs_before
-        self._steps = Steps(self.pending, self.in_flight, skip_read=skip_read, dry=dry, defined=defined)
+        self._steps = Steps(
+            self.pending,
+            self.in_flight,
+            visibility,
+            page=page,
+            is_pioneer=is_pioneer,
+            skip_read=skip_read,
+            dry=dry,
+            defined=defined,
+        )
+        self._visibility = visibility
+        self._page_request = page
         self._tries = self._steps.tries
         self.step = self._steps.step
         """What it needs next; None if it is done."""
@@ -62,6 +81,8 @@ class Work:
         """Removals that the guard has counted."""
         self.admitted = False
         """The guard and the pilot let it be written."""
+        self.ended = False
+        """Nothing more is done for it in this run."""
 
     def __repr__(self) -> str:
         return f"<Work {self.pending.desired.target}, {self.step.name if self.step else 'done'}, try {self.attempt}>"
@@ -103,12 +124,24 @@ class Work:
         return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
 
     @property
-    def current_request(self) -> Request:
-        """The current request; this counts no try."""
-        put = self._steps.put if self.step is Step.WRITE else None
-        return Request(self.pending.desired.target, put=put, whole=self.step in (Step.READ_WHOLE, Step.CHECK_WHOLE))
+    def wait_s(self) -> float:
+        """Seconds to wait before the current request is sent."""
+        return self._steps.wait_s
 
-    def request(self, now: float) -> Request | None:
+    @property
+    def current_request(self) -> Request | PageRequest:
+        """The current request; this counts no try."""
+        if self.step is Step.CHECK_PAGE:
+            assert self._page_request is not None
+            return self._page_request
+        put = self._steps.put if self.step is Step.WRITE else None
+        return Request(self.pending.desired.target, put, clears_with_blank=self._clears_with_blank)
+
+    @property
+    def _clears_with_blank(self) -> bool:
+        return self._steps.clears_with_blank or bool(self._visibility.clears_with_blank)
+
+    def request(self, now: float) -> Request | PageRequest | None:
         """Count a try and return what to send at this moment, `now` in loop time.
 
         A read that is too old is made again first. None if its page is to be read again for several targets, or if
@@ -123,11 +156,10 @@ class Work:
             return None
         self._leave_page()
         self._tries.add(self.step)
-        request = self.current_request
-        if request.put is not None:
+        if self.step is Step.WRITE:
             self.freshness.looks = 0
-            self.in_flight.leaves(request.put)
-        return request
+            self.in_flight.leaves(self._steps.put)
+        return self.current_request
 
     def intent(self) -> Intent:
         """The current PUT, as the journal notes it before it leaves."""
@@ -144,15 +176,16 @@ class Work:
     def answered(self, answer: Answer, now: float) -> list[Outcome]:
         """The current request was answered with a status from 200 to 299."""
         self.refusal = 0
-        if self.step in (Step.READ, Step.READ_WHOLE):
+        if self.step is Step.READ:
             self.freshness.looks = max(self.freshness.looks, 1)
         return self._send(answer, now)
 
-    def observe(self, links: Links, http_status: int, read_at: float, now: float) -> list[Outcome]:
-        """The target was read together with others, and holds `links`."""
+    def observe(self, links: Links | None, read_at: float, now: float) -> list[Outcome]:
+        """The target was read together with others, and holds `links`; None if no answer of its kind shows links."""
         if self.step is Step.WRITE:
             self._send(Signal.OUTDATED, now)
-        return self._send(Answer(http_status, Listed(links=links), sent_at=read_at), now)
+        endpoint = Endpoint.READ if self._page_request is None else Endpoint.LIST
+        return self._send(Observation(links, read_at, endpoint), now)
 
     def failed(self, error: Error, http_status: int | None, now: float) -> list[Outcome]:
         """The current request will not be tried again."""
@@ -177,18 +210,14 @@ class Work:
             self._leave_page()
         return outcomes
 
-    def end(self, now: float) -> list[Outcome]:
-        """Nothing more may be sent: a PUT that was answered counts as its answer says; other jobs get no result."""
-        return self._send(Signal.ENDED, now) if self.step in (Step.CHECK, Step.CHECK_WHOLE) else []
-
     def read_again(self) -> None:
         """Its page shows the target no more: read it by itself."""
         self._leave_page()
         self._send(Signal.OUTDATED, 0.0)
 
     def _send(self, event: Event, now: float) -> list[Outcome]:
-        if self.sent_at is None and isinstance(event, Answer):
-            self.sent_at = event.sent_at
+        if self.sent_at is None and isinstance(event, Observation):
+            self.sent_at = event.read_at
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
         outcomes = self._steps.send(event, elapsed_ms)
         self.step = self._steps.step

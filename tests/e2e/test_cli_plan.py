@@ -111,7 +111,7 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
     assert "x.jsonl line 1: feature PRJ1-9999 failed, not_found: 404: Record not found.\n" in planned.stdout
     assert "x.jsonl line 2: feature PRJ1-1 rejected, invalid_job: key 'lnks' is not known" in planned.stdout
     assert "product PRJ2  (its answers show no links)\n  customers  = 640362830\n" in planned.stdout
-    assert "x.jsonl line 4: product PRJ3 failed, bad_answer: the target's answer shows no links" in planned.stdout
+    assert "x.jsonl line 4: product PRJ3 failed, bad_answer: no answer shows the links of products" in planned.stdout
     assert "1 target: 1 to change (1 of them unseen), 0 unchanged; 1 link added, 0 removed\n" in planned.stdout
     assert "\n1 job rejected, 2 failed: see above\n" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 0

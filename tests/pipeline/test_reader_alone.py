@@ -13,6 +13,7 @@ from linker.api.answers import Answer, Listed
 from linker.api.answers import Page as ListPage
 from linker.api.lists import PageRequest
 from linker.api.requests import Request
+from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
 from linker.batch.merge import Dropped
 from linker.errors import Error
@@ -41,7 +42,7 @@ def batch_of(count: int) -> Batch:
 async def sights_of(batch: Batch, fetch: Fetch) -> list[Snapshot]:
     """All sights of a batch, with nobody behind the queue."""
     async with asyncio.TaskGroup() as group:
-        reader = StateReader(batch, fetch, WorkQueue(10), group)
+        reader = StateReader(batch, fetch, WorkQueue(10), group, Visibility())
         return [snapshot async for seen in reader.snapshots() for snapshot in seen]
 
 
@@ -79,7 +80,7 @@ class Stage:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             worker = group.create_task(self.work())
-            reader = StateReader(self.batch, self.fetch, self.queue, group)
+            reader = StateReader(self.batch, self.fetch, self.queue, group, Visibility())
             async with aclosing(reader.snapshots()) as snapshots:
                 async for seen in snapshots:
                     for snapshot in seen if self.changing else ():
@@ -134,7 +135,7 @@ def test_a_rejected_line_by_another_name_is_looked_up_only_where_it_matters() ->
 
     (snapshot,) = virtual_clock.run(sights_of(batch, fetch))
     assert snapshot.desired is not None
-    assert snapshot.links is None
+    assert snapshot.item is None
 
 
 def test_a_lost_name_that_cannot_be_read_holds_up_nothing() -> None:

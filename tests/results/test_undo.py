@@ -10,7 +10,8 @@ import pytest
 from support.runs import ACME, ZANE, eager, features, lines_of, read_into, results_of, write_jobs
 
 from linker import ErrorType, Kind, Result, Status, TooManyRemovals, UndoFile, UsageError
-from linker.batch.change import FieldChange, Planned
+from linker.batch.change import FieldChange
+from linker.results.result import Planned
 from linker.sandbox import Sandbox
 from linker.sources import Reading
 
@@ -196,12 +197,14 @@ async def test_of_several_writes_the_oldest_tells_what_was_there(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("why", ["blind", "unseen"])
-async def test_a_line_without_a_delta_is_named_and_left(sandbox: Sandbox, path: Path, why: str) -> None:
+async def test_a_line_without_a_delta_is_named_and_left(sandbox: Sandbox, path: Path, tmp_path: Path, why: str) -> None:
     """What a blind PUT did, or one on a target that shows no links, is not known: rejected by its line, and left."""
     target = "PRJ1-1" if why == "blind" else "PRJ2"
     kind = Kind.FEATURE if why == "blind" else Kind.PRODUCT
     job = {"id": target, "links": {"customers": [ACME]}, "key": "row 7"}
-    await run(sandbox, [job], path, blind=why == "blind")
+    pioneer = [] if why == "blind" else [{"id": "PRJ1", "links": {"customers": [ACME]}}]  # its line tells what it asked
+    await run(sandbox, [*pioneer, job], tmp_path / "first.jsonl", blind=why == "blind")
+    path.write_bytes((tmp_path / "first.jsonl").read_bytes().splitlines(keepends=True)[-1])
     others = path.with_name("others.jsonl")
     await run(sandbox, [{"id": "PRJ1-2", "links": {"customers": [ACME]}}], others)
     join(path, others)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from linker import Error, ErrorType, LinkJob, Mode, Result
 from linker.api.answers import Answer, Listed
+from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
 from linker.batch.change import plan
 from linker.batch.merge import DesiredState, Job, desired_links
@@ -54,7 +55,7 @@ def work_of(*asked: Asked, blind: bool = False) -> Work:
     """The work of some jobs of one target, whose reads may be a minute old."""
     desired = wish_of(asked)
     assert desired is not None
-    return Work(desired, max_age_s=60.0, number_change=count(7).__next__, blind=blind)
+    return Work(desired, Visibility(), max_age_s=60.0, number_change=count(7).__next__, blind=blind)
 
 
 def formula(jobs: Sequence[Job], holds: Links) -> dict[str, frozenset[str]]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from linker import Error, ErrorType, LinkJob, Mode, Planned, Result, Status
 from linker.api.answers import Answer, Listed
 from linker.api.lists import Listing
+from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
 from linker.batch.change import FieldChange, Intent
 from linker.batch.placeholder import place_of
@@ -29,7 +30,7 @@ def work_of(*asked: tuple[str, str], dry: bool = False, blind: bool = False, id:
         batch.add(number, "f", number + 1, LinkJob(id, {"c": ids.split()}, mode=mode))
     [(desired, _)] = batch.desired_states()
     assert desired is not None
-    return Work(desired, max_age_s=60.0, number_change=count(7).__next__, blind=blind, dry=dry)
+    return Work(desired, Visibility(), max_age_s=60.0, number_change=count(7).__next__, blind=blind, dry=dry)
 
 
 def shows(ids: str, at: float = 0.0) -> Answer:
@@ -143,7 +144,7 @@ def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     page: PageSeen[Work] = PageSeen(Listing(Kind.FEATURE).page(1))
     works = [work_of(("add", "1"), id=f"PRJ1-{number}") for number in range(1, 4)]
     for work in works:
-        assert work.observe({"c": frozenset({"8"})}, 200, 0.0, 0.0) == []
+        assert work.observe({"c": frozenset({"8"})}, 0.0, 0.0) == []
         work.page = page
         page.unsent.add(work)
     first, second, third = works
@@ -151,7 +152,7 @@ def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     assert len(page.unsent) == 2
     assert step(second, 61.0) == "nothing"
     assert second.is_old(61.0)
-    assert second.observe({"c": frozenset({"9"})}, 200, 61.0, 61.2) == []
+    assert second.observe({"c": frozenset({"9"})}, 61.0, 61.2) == []
     assert step(second, 61.3) == "PUT 1 9"
     assert page.unsent == {third}
     assert step(third, 61.4) == "GET"
@@ -182,7 +183,7 @@ def test_what_was_read_for_a_put_lets_it_go_first() -> None:
     work.answered(shows("8", at=0.0), 0.2)
     assert work.goes_first
     listed = work_of(("add", "1"))
-    listed.observe({"c": frozenset()}, 200, 0.0, 0.0)
+    listed.observe({"c": frozenset()}, 0.0, 0.0)
     assert not listed.goes_first
 
 
@@ -218,7 +219,7 @@ def test_a_dry_work_never_writes(asked: list[tuple[str, str]], blind: bool, answ
         request = work.request(0.0)
         assert request is not None
         assert request.put is None
-        assert work.step in (Step.READ, Step.READ_WHOLE)
+        assert work.step is Step.READ
         outcomes += work.failed(LOST, None, 0.0) if answer is None else work.answered(answer, 0.0)
     numbers = [
         number
@@ -237,7 +238,7 @@ def test_a_record_that_was_never_made_is_no_change() -> None:
     assert desired is not None
     put = {"c": frozenset({"1"})}
     intent = Intent(desired.target, put, before={"c": frozenset()})
-    work = Work(desired, max_age_s=60.0, number_change=count(7).__next__, open_intent=intent)
+    work = Work(desired, Visibility(), max_age_s=60.0, number_change=count(7).__next__, open_intent=intent)
     assert step(work, 0.0) == "GET"
     assert work.answered(shows("1"), 0.2) == []
     assert work.pending.new == {"c": ["Newcomer"]}
