@@ -1,7 +1,7 @@
 """The lists that the account offers, and the requests for their pages of 200 targets.
 
-Lists of the whole account exist for features, epics, ideas, initiatives, goals and products; releases are listed
-by product, requirements by feature, records by product and custom table (the vendor's OpenAPI description).
+Lists of the whole account exist for features, epics, ideas, initiatives, goals, products and organizations; releases
+are listed by product, requirements by feature, records by product and custom table (the vendor's OpenAPI description).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ PAGE_SIZE: Final = 200
 _MOST_PAGES: Final = 10_000
 """The most pages of one list: two million targets, half an hour at 300 requests a minute."""
 
-_ACCOUNT_WIDE: Final = frozenset({Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.PRODUCT})
+_OF_THE_ACCOUNT: Final = frozenset({Kind.PRODUCT, Kind.IDEA_ORGANIZATION})
+"""Kinds that belong to no product, so that the account has no other list of them."""
+
+_ACCOUNT_WIDE: Final = _OF_THE_ACCOUNT | {Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,12 @@ class Listing:
         return cls(kind, head if kind is Kind.REQUIREMENT else head.rpartition("-")[0])
 
     @classmethod
+    def of_product(cls, kind: Kind, reference: str) -> Listing | None:
+        """The list of a product that has a target, as its reference number tells; None if there is none."""
+        product, dash, _ = reference.partition("-")
+        return cls(kind, product) if dash and kind not in _OF_THE_ACCOUNT else None
+
+    @classmethod
     def parse(cls, scope: str) -> Listing:
         """The list of a scope: `feature`, `feature:PRJ1`, `requirement:PRJ1-1` or `record:PRJ1/customers`.
 
@@ -91,8 +100,10 @@ class Listing:
             wanted = "requirement:FEATURE" if not parent or table else ""
         elif kind is Kind.RELEASE:
             wanted = "release:PRODUCT" if not parent or table else ""
+        elif kind in _OF_THE_ACCOUNT:
+            wanted = str(kind) if parent or table else ""
         else:
-            wanted = f"{kind} or {kind}:PRODUCT" if table or (kind is Kind.PRODUCT and parent) else ""
+            wanted = f"{kind} or {kind}:PRODUCT" if table else ""
         if wanted or not legible:
             raise UsageError(f"scope {scope!r} names no list of the account; write {wanted or 'KIND:PARENT'}")
         return cls(kind, parent.upper(), table)

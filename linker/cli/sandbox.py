@@ -49,7 +49,7 @@ def command(
 ) -> int:
     """Serve an Aha!-shaped account on this machine until Ctrl-C.
 
-    Nine kinds, lists, field definitions, a custom table, rate limits and Aha!'s errors; what is linked is
+    Ten kinds, lists, field definitions, a custom table, rate limits and Aha!'s errors; what is linked is
     forgotten when it ends.
     """
     limits = [Limit.parse(text) for text in limit] or SandboxOptions.limits

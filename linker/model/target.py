@@ -18,7 +18,7 @@ from linker.text import quoted
 
 
 class Kind(StrEnum):
-    """The nine kinds of resource that can be linked; the value is the key that wraps a request's body."""
+    """The ten kinds of resource that can be linked; the value is the key that wraps a request's body."""
 
     PRODUCT = "product"
     RELEASE = "release"
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     GOAL = "goal"
     CUSTOM_OBJECT_RECORD = "custom_object_record"
     EPIC = "epic"
+    IDEA_ORGANIZATION = "idea_organization"
 
     @property
     def plural(self) -> str:
@@ -55,6 +56,10 @@ _KIND_NAMES: Final[Mapping[str, Kind]] = {kind.value: kind for kind in Kind} | {
     "customobjectrecord": Kind.CUSTOM_OBJECT_RECORD,
     "master_feature": Kind.EPIC,
     "masterfeature": Kind.EPIC,
+    # Aha!'s own class is not published: these are the forms that its other classes suggest
+    "ideaorganization": Kind.IDEA_ORGANIZATION,
+    "organization": Kind.IDEA_ORGANIZATION,
+    "organisation": Kind.IDEA_ORGANIZATION,
     "project": Kind.PRODUCT,
     "strategic_imperative": Kind.GOAL,
     "strategicimperative": Kind.GOAL,
@@ -68,6 +73,7 @@ _LETTERS: Final[Mapping[str, Kind]] = {
     "S": Kind.INITIATIVE,
     "I": Kind.IDEA,
     "G": Kind.GOAL,
+    "O": Kind.IDEA_ORGANIZATION,
 }
 _UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
 

@@ -274,8 +274,8 @@ def _by_listing(kind: Kind, targets: Sequence[Target]) -> dict[Listing | None, s
         return grouped
     by_product: dict[Listing | None, set[Target]] = {}
     for target in targets:
-        product, dash, _ = target.id.partition("-")
-        if not dash:
+        listing = Listing.of_product(kind, target.id)
+        if listing is None:
             return grouped
-        by_product.setdefault(Listing(kind, product), set()).add(target)
+        by_product.setdefault(listing, set()).add(target)
     return by_product if len(by_product) <= max(1, len(targets) // _TARGETS_A_PRODUCT) else grouped

@@ -28,6 +28,7 @@ FIELDABLE_TYPES: Final[Mapping[Kind, str]] = {
     Kind.GOAL: "StrategicImperative",
     Kind.CUSTOM_OBJECT_RECORD: "CustomObjectRecord",
     Kind.EPIC: "Epic",
+    Kind.IDEA_ORGANIZATION: "Ideas::IdeaOrganization",  # not published: formed as the documented Ideas::IdeaPortal is
 }
 
 _PARENTS: Final = {Kind.FEATURE: Kind.RELEASE, Kind.EPIC: Kind.RELEASE, Kind.REQUIREMENT: Kind.FEATURE}

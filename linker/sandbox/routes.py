@@ -25,9 +25,10 @@ _KINDS: Final[Mapping[str, Kind]] = {kind.plural: kind for kind in Kind}
 _MOST_PER_PAGE: Final = 200
 _PER_PAGE: Final = 30
 
-_ACCOUNT_WIDE: Final = frozenset({Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.PRODUCT})
+_OF_THE_ACCOUNT: Final = frozenset({Kind.PRODUCT, Kind.IDEA_ORGANIZATION})
+_ACCOUNT_WIDE: Final = _OF_THE_ACCOUNT | {Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL}
 _WITHIN: Final[Mapping[Kind, frozenset[Kind]]] = {
-    Kind.PRODUCT: _ACCOUNT_WIDE - {Kind.PRODUCT} | {Kind.RELEASE},
+    Kind.PRODUCT: _ACCOUNT_WIDE - _OF_THE_ACCOUNT | {Kind.RELEASE},
     Kind.RELEASE: frozenset({Kind.FEATURE, Kind.EPIC}),
     Kind.FEATURE: frozenset({Kind.REQUIREMENT}),
 }

@@ -85,6 +85,9 @@ _RESOURCES: Final = (
     (Kind.EPIC, "PRJ1-E-3", 362457003, "And a third"),
     (Kind.EPIC, "PRJ2-E-1", 531908612, "An epic in project 2"),
     (Kind.EPIC, "PRJ3-E-3", 269219656, "A different project epic"),
+    (Kind.IDEA_ORGANIZATION, "ACCOUNT-O-1", 138732915, "Acme"),
+    (Kind.IDEA_ORGANIZATION, "ACCOUNT-O-2", 290305227, "Zane"),
+    (Kind.IDEA_ORGANIZATION, "ACCOUNT-O-3", 6776757454438843973, "Beacon"),
 )
 
 _RECORDS: Final = (
@@ -230,7 +233,7 @@ def _owners(account: Account, kind: Kind, reference: str) -> tuple[int, int]:
     """The product, and the release or feature, that a seeded resource belongs to."""
     prefix = reference.partition("-")[0]
     owner = account.find(Kind.PRODUCT, prefix)
-    product = owner.id if owner is not None else _PRJ1  # DEMOENT is PRJ1's former prefix
+    product = owner.id if owner is not None else _PRJ1  # DEMOENT is PRJ1's former prefix, ACCOUNT is no product's
     parent = None
     if kind is Kind.REQUIREMENT:
         parent = account.find(Kind.FEATURE, reference.rpartition("-")[0])

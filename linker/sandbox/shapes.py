@@ -51,6 +51,7 @@ _SHORT: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.PRODUCT: ("id", "reference_prefix", "name", "product_line", "created_at", "workspace_type", "url"),
     Kind.FEATURE: ("id", "reference_num", "name", "created_at", "url", "resource", "product_id"),
     Kind.EPIC: ("id", "reference_num", "name", "created_at", "url", "resource"),
+    Kind.IDEA_ORGANIZATION: ("id", "name", "created_at", "url", "resource"),
     Kind.IDEA: (
         *("id", "reference_num", "name", "created_at", "updated_at", "workflow_status", "description", "url"),
         "resource",
@@ -61,12 +62,22 @@ _SHORT: Final[Mapping[Kind, tuple[str, ...]]] = {
     ),
 }
 
+# where the pages of these kinds are in Aha!, if not at the plural (the vendor's OpenAPI description)
+_PAGES: Final[Mapping[Kind, str]] = {
+    Kind.GOAL: "strategic_imperatives",
+    Kind.IDEA: "ideas/ideas",
+    Kind.IDEA_ORGANIZATION: "ideas/idea_organizations",
+}
+
 # keys that these kinds lack in the documented answers, unlike most
 _LACKING: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.RELEASE: frozenset({"description"}),
     Kind.REQUIREMENT: frozenset({"product_id", "progress", "progress_source", "project"}),
     Kind.IDEA: frozenset({"position", "progress", "progress_source", "project"}),
     Kind.GOAL: frozenset({"workflow_status", "integration_fields", "created_by_user"}),
+    Kind.IDEA_ORGANIZATION: frozenset(
+        {"position", "product_id", "progress", "progress_source", "project", "workflow_status", "comments_count"}
+    ),
 }
 
 
@@ -133,7 +144,7 @@ class Shapes:
             return self._product()
         if kind is Kind.CUSTOM_OBJECT_RECORD:
             return self._record()
-        path = "strategic_imperatives" if kind is Kind.GOAL else kind.plural
+        path = _PAGES.get(kind, kind.plural)
         shape: dict[str, Show] = {
             "id": lambda resource: str(resource.id),
             "name": lambda resource: resource.name,
@@ -145,7 +156,7 @@ class Shapes:
             "progress": _same(None),
             "progress_source": _same("progress_manual"),
             "url": lambda resource: f"{_SITE}/{path}/{resource.reference}",
-            "resource": lambda resource: f"{_SITE}/api/v1/{path}/{resource.reference}",
+            "resource": lambda resource: f"{_SITE}/api/v1/{kind.plural}/{resource.reference}",
             "project": lambda resource: self._owner(Kind.PRODUCT, resource.product),
             "workflow_status": _same(_STATUS),
             "description": _description,
@@ -181,6 +192,8 @@ class Shapes:
                 return tagged | feature | {"assigned_to_user": _same(_OWNER)}
             case Kind.IDEA:
                 return tags | {"votes": _same(1), "visibility": _same("Visible to all"), "categories": _same([])}
+            case Kind.IDEA_ORGANIZATION:
+                return {"endorsements_count": _same(2), "email_domains": _same(""), "revenue": _same(None)}
             case Kind.INITIATIVE:
                 return {"effort": _same(30), "value": _same(50), "color": _same("#bada55"), "goals": _same([])}
             case _:

@@ -22,6 +22,7 @@ LISTED = {
     "idea": Kind.IDEA,
     "initiative": Kind.INITIATIVE,
     "goal": Kind.GOAL,
+    "organization": Kind.IDEA_ORGANIZATION,
     "release:PRJ1": Kind.RELEASE,
     "requirement:PRJ1-1": Kind.REQUIREMENT,
     "record:PRJ1/customers": Kind.CUSTOM_OBJECT_RECORD,

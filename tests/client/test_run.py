@@ -160,10 +160,11 @@ TOLD_BY_REFERENCE = {
     "PRJ1-S-1": Kind.INITIATIVE,
     "DEMOENT-G-1": Kind.GOAL,
     "PRJ1-E-1": Kind.EPIC,
+    "ACCOUNT-O-1": Kind.IDEA_ORGANIZATION,
 }
 
 
-async def test_all_nine_kinds_are_linked(sandbox: Sandbox) -> None:
+async def test_all_ten_kinds_are_linked(sandbox: Sandbox) -> None:
     """A target of each kind gets its link; a product's, which no answer shows, by the account's word."""
     jobs: list[dict[str, Any]] = [{"id": id, "links": {"customers": [ACME]}} for id in TOLD_BY_REFERENCE]
     record = {"custom_table_name_submitters": ["136661093"]}

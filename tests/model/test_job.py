@@ -22,6 +22,7 @@ REFERENCES = {
     "PRJ1-S-1": Kind.INITIATIVE,
     "PRJ1-I-1": Kind.IDEA,
     "PRJ1-G-1": Kind.GOAL,
+    "ACCOUNT-O-123": Kind.IDEA_ORGANIZATION,
 }
 SHAPES = {
     "{}": Kind.PRODUCT,
@@ -33,6 +34,7 @@ SHAPES = {
     "{}-S-{}": Kind.INITIATIVE,
     "{}-I-{}": Kind.IDEA,
     "{}-G-{}": Kind.GOAL,
+    "{}-O-{}": Kind.IDEA_ORGANIZATION,
 }
 
 
@@ -73,6 +75,11 @@ def test_a_kind_is_understood_in_the_singular_the_plural_and_any_case(kind: Kind
         ("StrategicImperative", Kind.GOAL),
         ("CustomObjectRecord", Kind.CUSTOM_OBJECT_RECORD),
         ("custom-object-records", Kind.CUSTOM_OBJECT_RECORD),
+        ("organization", Kind.IDEA_ORGANIZATION),
+        ("Organisations", Kind.IDEA_ORGANIZATION),
+        ("IdeaOrganization", Kind.IDEA_ORGANIZATION),
+        ("Ideas::Organization", Kind.IDEA_ORGANIZATION),
+        ("Ideas::IdeaOrganization", Kind.IDEA_ORGANIZATION),
     ],
 )
 def test_a_kind_is_understood_by_the_names_that_aha_has_for_it(name: str, kind: Kind) -> None:
@@ -88,8 +95,8 @@ def test_a_misspelt_kind_is_told_its_nearest() -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "s", "page", "zzz"])
 def test_a_kind_like_no_other_is_told_all_kinds(name: str) -> None:
-    """A name that is like no kind is refused with the list of all nine."""
-    with pytest.raises(InvalidJob, match=r"the kinds are product, release, .*, epic"):
+    """A name that is like no kind is refused with the list of all ten."""
+    with pytest.raises(InvalidJob, match=r"the kinds are product, release, .*, epic, idea_organization"):
         Kind.parse(name)
 
 

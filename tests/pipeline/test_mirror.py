@@ -118,6 +118,7 @@ async def test_an_empty_scope_has_nothing_to_clear(full: Sandbox) -> None:
         ("idea", Kind.IDEA, "PRJ2-I-1", "PRJ1-I-2"),
         ("epic:PRJ1", Kind.EPIC, "PRJ1-E-1", "PRJ1-E-2"),
         ("goal:131414752", Kind.GOAL, "DEMOENT-G-1", "DEMOENT-G-2"),
+        ("organizations", Kind.IDEA_ORGANIZATION, "ACCOUNT-O-1", "ACCOUNT-O-2"),
     ],
 )
 async def test_scopes_of_all_sorts(sandbox: Sandbox, scope: str, kind: Kind, id: str, other: str) -> None:

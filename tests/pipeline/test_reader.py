@@ -132,7 +132,9 @@ async def test_what_does_not_tell_its_list_is_read_by_itself(sandbox: Sandbox) -
     assert asked(sandbox) == {"read": 10, "write": 10}
 
 
-@pytest.mark.parametrize("kind", [Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL])
+@pytest.mark.parametrize(
+    "kind", [Kind.FEATURE, Kind.EPIC, Kind.IDEA, Kind.INITIATIVE, Kind.GOAL, Kind.IDEA_ORGANIZATION]
+)
 async def test_most_kinds_have_a_list_of_the_whole_account(sandbox: Sandbox, kind: Kind) -> None:
     """Targets of several products, by number and by reference number, are one list's."""
     found = sandbox.account.listed(kind)[-5:]

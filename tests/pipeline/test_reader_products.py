@@ -36,3 +36,9 @@ async def test_a_number_does_not_tell_the_product(sandbox: Sandbox) -> None:
     assert found is not None
     jobs = [*features(50), {"kind": "feature", "id": found.id, "links": {"customers": [ACME]}}]
     assert await paths_of(sandbox, jobs) == {"/api/v1/features": 1}
+
+
+async def test_organizations_belong_to_no_product(sandbox: Sandbox) -> None:
+    """What stands before the dash of their reference numbers is no workspace that could list them."""
+    jobs = [{"id": f"ACCOUNT-O-{number}", "links": {"customers": [ACME]}} for number in (1, 2, 3)]
+    assert await paths_of(sandbox, jobs) == {"/api/v1/idea_organizations": 1}

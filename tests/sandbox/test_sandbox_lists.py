@@ -53,7 +53,7 @@ async def test_a_page_has_30_items_unless_told_and_200_at_most(query: str, lengt
 async def test_items_carry_links_only_where_asked_for() -> None:
     """The short form has none; with fields= an item has just the fields named, in their order."""
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url, headers=sandbox.headers) as session:
-        for plural in ("features", "epics", "ideas", "initiatives", "goals", "products"):
+        for plural in ("features", "epics", "ideas", "initiatives", "goals", "products", "idea_organizations"):
             for item in (await get(session, plural))[plural]:
                 assert "custom_object_links" not in item
         answer = await get(session, "ideas?fields=reference_num%2Ccustom_object_links,nonsense")
@@ -76,6 +76,7 @@ async def test_items_carry_links_only_where_asked_for() -> None:
         ("features/PRJ1-1/requirements", 3),
         ("features/PRJ1-2/requirements", 0),
         ("products", 6),
+        ("idea_organizations", 3),
     ],
 )
 async def test_lists_within_a_resource_hold_what_belongs_to_it(path: str, length: int) -> None:
@@ -92,6 +93,7 @@ async def test_lists_within_a_resource_hold_what_belongs_to_it(path: str, length
         ("requirements", "text/html"),
         ("custom_object_records", "text/html"),
         ("products/PRJ1/requirements", "text/html"),
+        ("products/PRJ1/idea_organizations", "text/html"),
         ("products/NONE/features", "application/json"),
         ("products/PRJ1/custom_objects/nothing/records", "application/json"),
     ],
