@@ -14,7 +14,7 @@ import orjson
 from linker.api.answers import Answer, HttpAnswer, understand_object, understand_target
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
 from linker.model.job import Links, record_id, sorted_ids
-from linker.model.target import Kind, Target
+from linker.model.target import DIGITS, Kind, Target
 
 _RECORD: Final = "custom_object_record"
 
@@ -105,6 +105,11 @@ class Create(msgspec.Struct, frozen=True):
         return understand_object(reply, _RECORD, many=False)
 
 
+def _number(id: str) -> orjson.Fragment | str:
+    """The id as a JSON number of any length; orjson itself writes no integer above 64 bits."""
+    return orjson.Fragment(id) if DIGITS.fullmatch(id) else id
+
+
 _SLIM: Final = "?fields=custom_object_links,reference_num,id"
 _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
 
@@ -132,10 +137,14 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def body(self) -> bytes | None:
-        """`{"feature":{"custom_object_links":{"customers":["640362830"]}}}` (the API document's own form)."""
+        """`{"feature":{"custom_object_links":{"customers":["640362830"]}}}` (the API document's own form).
+
+        Links from a record to records are numbers there: `[136661093]`.
+        """
         if self.put is None:
             return None
-        links = {field: sorted_ids(ids) for field, ids in self.put.items()}
+        as_number = self.target.kind is Kind.CUSTOM_OBJECT_RECORD
+        links = {field: [_number(id) if as_number else id for id in sorted_ids(ids)] for field, ids in self.put.items()}
         if self.clears_with_blank:
             links = {field: ids or [""] for field, ids in links.items()}
         return orjson.dumps({str(self.target.kind): {"custom_object_links": links}})

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.raw_server import opened
 
 from linker.api.answers import Answer
@@ -34,7 +38,8 @@ def test_each_kind_is_asked_for_at_its_own_path_in_its_own_wrapper(kind: Kind) -
     assert (read.method, read.path, read.body) == ("GET", slim, None)
     assert (write.method, write.path) == ("PUT", slim)
     assert write.body is not None
-    assert orjson.loads(write.body) == {kind.value: {"custom_object_links": {"customers": ["9"]}}}
+    ids = [9] if kind is Kind.CUSTOM_OBJECT_RECORD else ["9"]
+    assert orjson.loads(write.body) == {kind.value: {"custom_object_links": {"customers": ids}}}
 
 
 def test_a_body_has_all_fields_with_exact_ids_as_strings_in_the_order_of_their_numbers() -> None:
@@ -43,6 +48,22 @@ def test_a_body_has_all_fields_with_exact_ids_as_strings_in_the_order_of_their_n
     body = Request(FEATURE, put={"customers": ids, "competitors": frozenset()}).body
     links = '{"customers":["9","10","7036045937940797544"],"competitors":[]}'
     assert body == f'{{"feature":{{"custom_object_links":{links}}}}}'.encode()
+
+
+@given(st.sampled_from(Kind), st.frozensets(st.integers(0, 2**80).map(str), max_size=5))
+def test_ids_of_any_length_are_exact_in_a_body(kind: Kind, ids: frozenset[str]) -> None:
+    """Links from a record to records are numbers, as the document has them, and all others strings."""
+    body = Request(Target(kind, "12345"), put={"field": ids}).body
+    assert body is not None
+    sent = json.loads(body)[kind]["custom_object_links"]["field"]  # reads integers of any length, unlike orjson
+    assert {type(id) for id in sent} <= {int if kind is Kind.CUSTOM_OBJECT_RECORD else str}
+    assert [str(id) for id in sent] == sorted(ids, key=int)
+
+
+def test_a_record_that_is_still_to_be_created_is_no_number() -> None:
+    """A body that is built before its time is valid JSON all the same."""
+    body = Request(Target(Kind.CUSTOM_OBJECT_RECORD, "5"), put={"field": frozenset({"+Acme", "7"})}).body
+    assert body == b'{"custom_object_record":{"custom_object_links":{"field":[7,"+Acme"]}}}'
 
 
 def test_a_request_says_what_is_being_done_to_what() -> None:
