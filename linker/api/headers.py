@@ -16,6 +16,8 @@ from typing import Final
 LIMIT: Final = "X-Ratelimit-Limit"
 """An answer without this header reports no limit."""
 
+_WAITS: Final = ("retry_after", "Retry-After")
+
 _EPOCH_S: Final = 1e9
 """From here on a Reset is a moment (2001 and later), below it is seconds from now (up to 31 years)."""
 
@@ -74,6 +76,16 @@ def _parsed_date(text: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def asked_wait_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that an answer asks to wait; None if no header of it says so.
+
+    Public clients of Aha! found a header `retry_after`, with an underscore, beside or instead of `Retry-After`, and
+    read it first.
+    """
+    waits = (retry_after(headers.get(name), now) for name in _WAITS)
+    return next((seconds for seconds in waits if seconds is not None), None)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

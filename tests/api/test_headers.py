@@ -1,4 +1,4 @@
-"""What the account says of its limit: three headers, two forms of a Reset, and nonsense."""
+"""What the account says of its limit and of waiting: three headers and two, all their forms, and nonsense."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
+from support.raw_server import Wire, opened, page, said
 
-from linker.api.headers import RateLimit, rate_limit
+from linker.api.headers import RateLimit, asked_wait_s, rate_limit
+from linker.api.requests import Request
+from linker.model.target import Kind, Target
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
@@ -89,3 +92,32 @@ def test_whatever_the_headers_hold_it_is_a_limit_or_nothing(headers: dict[str, s
     """Never an error, and never a limit that allows nothing or ends before it starts."""
     reported = rate_limit(headers, NOW)
     assert reported is None or (1 <= reported.limit >= reported.remaining >= 0 and reported.reset_s >= 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry_after": "7"}, 7.0),
+        ({"Retry_After": "2.5"}, 2.5),
+        ({"Retry-After": "2.5"}, 2.5),
+        ({"Retry-After": "9", "retry_after": "3"}, 3.0),
+        ({"Retry-After": "9", "retry_after": "0"}, 0.0),
+        ({"Retry-After": "9", "retry_after": "soon"}, 9.0),
+        ({"Retry-After": "soon", "retry_after": ""}, None),
+        ({"retry_after": format_datetime(NOW + timedelta(seconds=30), usegmt=True)}, 30.0),
+    ],
+)
+def test_the_header_with_an_underscore_is_read_first(headers: dict[str, str], seconds: float | None) -> None:
+    """A wait in `retry_after` counts before one in `Retry-After`; a value that is neither seconds nor a date, never."""
+    assert asked_wait_s(CIMultiDict(headers), NOW) == seconds
+
+
+@pytest.mark.parametrize("header", ["retry_after: 1.5", "Retry-After: 1.5", "RETRY_AFTER: 1.5"])
+async def test_a_wait_arrives_over_the_wire_under_either_name(header: str) -> None:
+    """The HTTP client keeps a header whose name has an underscore."""
+    refusal = page("429 Too Many Requests", b"{}", header)
+    async with Wire(said(refusal)) as wire, opened(wire.url) as pool:
+        answer = await pool.send(lambda _: Request(Target(Kind.FEATURE, "PRJ1-1")))
+    assert answer is not None
+    assert (answer.status, answer.retry_after_s) == (429, 1.5)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from multidict import CIMultiDict
 
 from linker.api.answers import Answer, HttpAnswer, understand_object, understand_page, understand_target
-from linker.api.headers import rate_limit, retry_after
+from linker.api.headers import asked_wait_s, rate_limit
 from linker.api.requests import ME, ReadRequest, Request
 from linker.batch.merge import DesiredLinks
 from linker.client.linker import Linker
@@ -156,7 +156,7 @@ def headers(data: bytes, rng: random.Random, _: Path) -> None:
     if limit is not None:
         assert 0 <= limit.remaining <= limit.limit
         assert 0 <= limit.reset_s <= 86_400
-    wait_s = retry_after(told.get("Retry-After"), now)
+    wait_s = asked_wait_s(told, now)
     assert wait_s is None or 0 <= wait_s < math.inf
     for status in (200, 302, 429, 503):
         reply = HttpAnswer(status, told, b"{}", 0.0)
@@ -356,7 +356,7 @@ ANSWERS: Final = (
         [
             _HEAD % b"1767225660",
             _HEAD % b"30.5" + b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nRetry-After: 5\r\n",
-            b"Retry-After: Thu, 01 Jan 2026 00:01:00 GMT\r\nLocation: https://login.example/?to=x\r\n",
+            b"Retry-After: Thu, 01 Jan 2026 00:01:00 GMT\r\nretry_after: 2.5\r\nLocation: https://login.example/?to=x\r\n",
         ],
         headers,
     ),
