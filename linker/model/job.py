@@ -5,6 +5,7 @@ Input is checked here once. Afterwards a record id is a string of digits, and ev
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ import msgspec
 import orjson
 
 from linker.errors import InvalidJob
+from linker.model.address import host_of, located
 from linker.model.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint
 from linker.text import quoted
 
@@ -120,13 +122,15 @@ class LinkJob:
     """One request by the user: link these records on these fields of this target, in this mode.
 
     Args:
-        id: reference number or numeric id of the target, in any form that a job file may have.
+        id: reference number or numeric id of the target, or the address of its page in Aha!
+            (`https://company.aha.io/features/PRJ1-1`), in any form that a job file may have.
         links: field → records. Ids are strings or integers and become strings of digits, sorted as numbers, without
             repeats. A record without a known id is a `Name` or `{"name": "Acme Corp"}`; names follow the ids. `[]`
             clears the field.
         kind: the target's kind, if the id does not imply it.
         mode: None leaves it to the run.
         key: any JSON value that the user wants to see in the result.
+        host: the host of the address that `id` was given as; a run rejects the job if its account is at another host.
 
     Raises:
         InvalidJob: the job cannot be sent; the message says what is wrong and where.
@@ -141,10 +145,12 @@ class LinkJob:
     kind: Kind | str | None = None
     mode: Mode | str | None = None
     key: Any = None
+    host: str | None = dataclasses.field(default=None, kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        target = Target.parse(self.id, self.kind)
+        target, host = located(self.id, self.kind)
         set_ = object.__setattr__
+        set_(self, "host", host or (self.host and host_of(self.host)))
         set_(self, "id", target.id)
         set_(self, "kind", target.kind)
         set_(self, "mode", parse_mode(self.mode))

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from linker.batch.batch import Batch
 from linker.batch.merge import Dropped
+from linker.model.address import host_of
 from linker.model.job import LinkJob
 from linker.records.preflight import Preflight
 from linker.results.result import Result
@@ -21,7 +22,7 @@ class Intake:
     """
 
     def __init__(self, settings: Settings, sources: Sequence[Source], batch: Batch, preflight: Preflight) -> None:
-        self._reading = Reading(settings.empty_clears, settings.match)
+        self._reading = Reading(settings.empty_clears, settings.match, host_of(settings.base_url))
         self._sources = sources
         self._batch = batch
         self._preflight = preflight

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from linker.errors import InvalidJob, UsageError
+from linker.model.address import located
 from linker.model.job import LinkJob
-from linker.model.target import Target
 from linker.sources.columns import Columns, Header, cells_of
 from linker.sources.entry import Entry, Reading, Rejection, read_entry
 from linker.sources.formula import from_text
@@ -17,6 +17,11 @@ from linker.sources.jsonl import LINE_LIMIT, numbered_lines
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
 _BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a slip, not a product and a number
+# no part of it can match in two ways, so that it takes linear time
+_TORN_ADDRESS = re.compile(
+    r"(?:\A|(?<=[\s;|,]))[^\s;|,?#/]*/[^\s;|,?#]*[?#][^\s;|,]*[;|,](?!\s|https?://|\Z)", re.IGNORECASE
+)
+_TORN = "an address may hold no ; , or | behind its ? or #, because these stand between targets; leave that part out"
 _BETWEEN_NAMES = re.compile(r"[;\r\n]")  # anything else may be part of a name
 
 
@@ -113,8 +118,12 @@ def _text(line: bytes) -> str | None:
 def _read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
     cells = header.cells(row)
     targets = dict.fromkeys(_parts(_BETWEEN_TARGETS, cells.get("id", "")))
+    shown = header.shown.get("id", "id")
     if not targets:
-        yield Entry(source, line, Rejection(f"{header.shown.get('id', 'id')} is empty: the row names no target"))
+        yield Entry(source, line, Rejection(f"{shown} is empty: the row names no target"))
+    if _TORN_ADDRESS.search(cells.get("id", "")):
+        yield Entry(source, line, Rejection(f"{shown}: {_TORN}"))
+        return
     for id in targets:
         if len(row) == header.width:
             yield _read_target(id, cells, header, line, source, reading)
@@ -131,7 +140,7 @@ def _parts(between: re.Pattern[str], cell: str) -> list[str]:
 def _reject_torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
     """The rejection of a row with too many or too few cells. Its target keeps an incomplete list from being sent."""
     try:
-        target = Target.parse(id, cells.get("kind") or None)
+        target, _ = located(id, cells.get("kind") or None)
     except InvalidJob:
         return Rejection(message)
     return Rejection(message, target, kind=target.kind, id=target.id)
@@ -141,7 +150,7 @@ def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, s
     records = _records(cells, header, reading.match)
     value: dict[str, object] = {"id": id, "links": {from_text(cells["field"]): records}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
-    entry = read_entry(source, line, value)
+    entry = read_entry(source, line, value, host=reading.host)
     if records or reading.empty_clears or isinstance(entry.value, Rejection):
         return entry
     empty = " and ".join(header.shown.get(name, name) for name in ("record_ids", "record_names") if name in header)

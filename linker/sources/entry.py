@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from linker.errors import ErrorType, InvalidJob
+from linker.model.address import located, shown
 from linker.model.job import LinkJob, Name, check_key, is_field, matched, parse_links, parse_mode
 from linker.model.target import Target
 from linker.text import encodable
@@ -23,10 +24,13 @@ class Reading:
         empty_clears: an empty cell of records clears the field, instead of being rejected.
         match: the field of the custom table by which records are looked up. In a CSV it applies to `record_names`,
             or to `record_ids` if that column is missing; in a JSONL file to values that would otherwise be ids.
+        host: the host of the account, in the form of `host_of`; jobs with addresses of another one are rejected.
+            Empty: no job is.
     """
 
     empty_clears: bool = False
     match: str | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +66,22 @@ class Entry(msgspec.Struct, frozen=True):
     value: LinkJob | Rejection
 
 
-def read_entry(source: str, line: int, value: object, match: str | None = None) -> Entry:
+def read_entry(source: str, line: int, value: object, match: str | None = None, *, host: str = "") -> Entry:
     """The entry of a decoded line: of a `LinkJob`, of a mapping with a job's keys, or of anything else.
 
     Args:
         match: the field by which the records of a mapping are looked up; None if they are ids.
+        host: the host of the account, which the address of a target must have; empty if any will do.
     """
-    if isinstance(value, LinkJob):
-        return Entry(source, line, value)
     try:
-        return Entry(source, line, LinkJob.parse(value, match))
+        job = value if isinstance(value, LinkJob) else LinkJob.parse(value, match)
     except InvalidJob as error:
         return Entry(source, line, _reject(str(error), value, match))
+    if job.host is None or not host or job.host == host:
+        return Entry(source, line, job)
+    # the target is kept: if the host alone is wrong, the row belongs to that target's list
+    why = f"the id is an address of the account {job.host}, but this run is for {host}; take the row out, or correct it"
+    return Entry(source, line, Rejection.of(job, why))
 
 
 def _reject(message: str, value: object, match: str | None) -> Rejection:
@@ -83,9 +91,9 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
     id, kind, links, key = value.get("id"), value.get("kind"), value.get("links"), value.get("key")
     target = parsed_target = mode = parsed_links = None
     with contextlib.suppress(InvalidJob):
-        target = parsed_target = Target.parse(id, kind)  # type: ignore[arg-type]
+        target = parsed_target = located(id, kind)[0]  # type: ignore[arg-type]
     with contextlib.suppress(InvalidJob):
-        parsed_target = parsed_target or Target.parse(id)  # type: ignore[arg-type]  # the kind may be wrong, the id right
+        parsed_target = parsed_target or located(id)[0]  # type: ignore[arg-type]  # the kind may be wrong, the id right
     with contextlib.suppress(InvalidJob):
         mode = parse_mode(value.get("mode"))
     with contextlib.suppress(InvalidJob):
@@ -110,6 +118,6 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
 def _text(value: str | int) -> str | None:
     """The text of a kind or an id, in a form that a result can show."""
     try:
-        return encodable(str(value))
+        return encodable(shown(str(value)))
     except ValueError:  # an integer over the interpreter's limit of digits
         return None

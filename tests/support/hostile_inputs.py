@@ -107,6 +107,9 @@ def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
         if isinstance(entry.value, LinkJob):
             job, said = entry.value, plainly(line)
             id = str(said["id"]).strip()
+            if job.host is not None:
+                assert job.host in id.lower()
+                id = re.split("[?#]", id)[0].rstrip("/").rpartition("/")[2]
             assert job.id == (_digits(id) if id.isdigit() else id.upper())
             assert job.links.keys() == said["links"].keys()
             for field, records in job.links.items():
@@ -261,6 +264,7 @@ SURFACES: Final = (
             _lines(_JOB | {"mode": "add", "key": {"row": [1, None, "é"]}}, {"id": "PRJ1-R-1", "links": {"a": []}}),
             _lines({"id": 131414752, "kind": "product", "links": {"customers": [{"name": "Acme Corp"}, "1"]}}),
             _lines(_JOB | {"id": "PRJ1-1-2", "kind": "requirement"})[:-1],
+            _lines(_JOB | {"id": "https://company.aha.io/features/PRJ1-1?tab=links"}),
         ],
         job_lines,
     ),
