@@ -19,7 +19,9 @@ _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1
 _ROUNDING: Final = 1e-9  # a product such as 0.29 * 100 is just below the whole number that it means
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _PATH = re.compile(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~:-]+)*")  # without `.`, `..` and percent-encoding
-_ACCOUNT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_NAME: Final = r"([A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)"
+_ACCOUNT = re.compile(_NAME)
+_ACCOUNT_ADDRESS = re.compile(rf"(?i:(?:https?://)?{_NAME}\.aha\.io(?::443|:80)?)(?:[/?#]\S*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,9 @@ def _host(name: str) -> str:
 def base_url(account: str | None, url: str | None) -> str:
     """Return the URL of the account: `https://ACCOUNT.aha.io`, or `url` if given (a sandbox, a proxy).
 
+    Args:
+        account: `company`, `company.aha.io`, or any address there, such as `https://company.aha.io/features/PRJ1-1`.
+
     Raises:
         UsageError: neither is given, or the one given is invalid.
     """
@@ -290,6 +295,8 @@ def base_url(account: str | None, url: str | None) -> str:
         return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"
     if not account:
         raise UsageError("which account? Give --account NAME (or AHA_ACCOUNT), the NAME of https://NAME.aha.io")
-    if not _ACCOUNT.fullmatch(account.strip()):
-        raise UsageError(f"account {account!r} is no subdomain; give the NAME of https://NAME.aha.io, or --url")
-    return f"https://{account.strip().lower()}.aha.io"
+    if match := _ACCOUNT.fullmatch(account.strip()) or _ACCOUNT_ADDRESS.fullmatch(account.strip()):
+        return f"https://{match[1].lower()}.aha.io"
+    if "@" in account:  # not repeated, because a password may stand before it
+        raise UsageError("the account holds a user name or a password; give just the NAME of https://NAME.aha.io")
+    raise UsageError(f"account {account!r} is no subdomain; give the NAME of https://NAME.aha.io, or --url")

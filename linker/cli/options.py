@@ -57,7 +57,10 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 account = _all(
     click.option(
-        "--account", metavar="NAME", envvar="AHA_ACCOUNT", help="The NAME of https://NAME.aha.io [AHA_ACCOUNT]."
+        "--account",
+        metavar="NAME",
+        envvar="AHA_ACCOUNT",
+        help="The NAME of https://NAME.aha.io, or an address there [AHA_ACCOUNT].",
     ),
     click.option("--url", metavar="URL", envvar="AHA_URL", help="Any other base: a sandbox, a proxy [AHA_URL]."),
     click.option(

@@ -31,7 +31,7 @@ class Linker:
     """One Aha! account, and the rate limiter that all runs on it share.
 
     Args:
-        account: the NAME of `https://NAME.aha.io`; or `url`, any other base (a sandbox, a proxy).
+        account: the NAME of `https://NAME.aha.io`, or an address there; or `url`, any other base (a sandbox, a proxy).
         token: an API key or an OAuth2 token; it is kept out of every log, result, error, `repr` and pickle.
         settings: all settings in one object, instead of `account`, `url` and `options`.
         options: fields of `linker.Settings` by name: `rate`, `concurrency`, `attempts`, `mode`…

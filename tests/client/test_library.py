@@ -98,7 +98,7 @@ def test_options_have_the_commands_names() -> None:
         ({"token": ""}, "a token is needed"),
         ({"token": "two words"}, "no token has"),
         ({"account": None}, "which account"),
-        ({"account": "company.aha.io/x"}, "no subdomain"),
+        ({"account": "company.example/x"}, "no subdomain"),
         ({"url": "company.aha.io"}, "must be like"),
         ({"url": "https://[company"}, "must be like"),
         ({"url": "https://company.aha.io:port"}, "must be like"),
