@@ -92,7 +92,7 @@ def _fields(check: Check) -> list[str]:
     if check.fields is None:
         return ["the definitions cannot be read, so no run can look at them first; it goes without"]
     if not check.fields:
-        return ["no many-to-many link field is defined"]
+        return ["the definitions show no field that links to records, so a run rejects no row for its field"]
     kinds = max(len(field.kind) for field in check.fields)
     keys = max(len(field.key) for field in check.fields)
     lines = [f"{field.kind:<{kinds}}  {field.key:<{keys}}  {field.table or '-'}" for field in check.fields]

@@ -50,6 +50,7 @@ class Fields:
         self._by_kind: dict[Kind, dict[str, Definition]] = {kind: {} for kind in Kind}
         for definition in definitions:
             self._by_kind[definition.kind].setdefault(definition.key, definition)
+        self._has_links = bool(self.links())
 
     def __repr__(self) -> str:
         return f"<Fields: {len(self.links())} links>"
@@ -63,9 +64,13 @@ class Fields:
         return [field for kind in Kind for field in self._by_kind[kind].values() if field.is_link]
 
     def fault(self, kind: Kind, key: str) -> str | None:
-        """Return why a key is no link field of a kind; None if it is one."""
+        """Return why a key is no link field of a kind; None if it is one.
+
+        Also None if no kind has a link field: an account that can link records defines some, so this token is not
+        shown them, and nothing follows from their absence.
+        """
         definition = self.get(kind, key)
-        if definition is not None and definition.is_link:
+        if not self._has_links or (definition is not None and definition.is_link):
             return None
         links = {name: field for name, field in self._by_kind[kind].items() if field.is_link}
         nearest = _nearest(key, links)
@@ -90,7 +95,10 @@ def _nearest(key: str, links: Mapping[str, Definition]) -> str | None:
 
 
 async def read_fields(read: Read) -> Fields | None:
-    """Return the account's field definitions; None, and a log event, if they cannot be read or none are shown."""
+    """Return the account's field definitions; None if they cannot be read or none are shown.
+
+    A log event says so, and also if there is no link field among them.
+    """
     # not `pages()`: the list need not be paged, and then a second request would be wasted in every run
     definitions_by_key: dict[tuple[Kind, str], Definition] = {}
     for page in range(1, _MOST_PAGES + 1):
@@ -109,7 +117,10 @@ async def read_fields(read: Read) -> Fields | None:
     if not definitions_by_key:  # the token may not see them: an account in which links can be made defines some
         log.get_logger().warning(log.NO_PREFLIGHT, why="none are shown")
         return None
-    return Fields(definitions_by_key.values())
+    fields = Fields(definitions_by_key.values())
+    if not fields.links():
+        log.get_logger().warning(log.NO_PREFLIGHT, why="the definitions show no field that links to records")
+    return fields
 
 
 def _definition(item: Any) -> Definition | None:

@@ -171,3 +171,31 @@ async def test_definitions_that_show_nothing_reject_nothing(shown: list[dict[str
     with capture_logs() as logs:
         assert await read_fields(read) is None
     assert [(log["event"], log["why"]) for log in logs] == [("no_preflight", "none are shown")]
+
+
+async def test_definitions_without_any_link_field_reject_nothing(sandbox: Sandbox) -> None:
+    """The vendor's own example shows one field of another type: it is told, and every job goes on."""
+    sandbox.account.definitions[:] = [each for each in sandbox.account.definitions if each.type != LINK_MANY]
+    jobs = [*features(1), {"id": "PRJ1-2", "links": {"customers_table": [ACME]}}]
+    async with eager(sandbox, preflight=True) as aha:
+        with capture_logs() as logs:
+            results = await results_of(aha.run(jobs))
+        assert {result.status for result in results} == {Status.LINKED}
+        check = await aha.check(jobs)
+    assert [log["why"] for log in logs if log["event"] == "no_preflight"] == [
+        "the definitions show no field that links to records"
+    ]
+    assert check.fields == []
+    assert check.files is not None
+    assert check.files.rejected.rejected == 0
+
+
+async def test_one_link_field_of_another_kind_is_enough_to_reject(sandbox: Sandbox) -> None:
+    """Then the token is shown link fields, and one that is missing is missing."""
+    sandbox.account.definitions[:] = [
+        each for each in sandbox.account.definitions if each.type != LINK_MANY or each.fieldable_type == "Epic"
+    ]
+    async with eager(sandbox, preflight=True) as aha:
+        (result,) = await results_of(aha.run(features(1)))
+    assert result.error is not None
+    assert (result.status, result.error.type) == (Status.REJECTED, ErrorType.UNKNOWN_FIELD)
