@@ -99,6 +99,9 @@ class Settings:
     table: tuple[str, ...] = field(default=(), metadata=_OF_RUN)
     """Tables that fields link to: `customers=PRJ1/customers`. Several tables of one field are searched as one."""
 
+    name_field: tuple[str, ...] = field(default=(), metadata=_OF_RUN)
+    """Keys of the fields that hold the names of records, `KEY` or `TABLE=KEY`. Default: the field labelled "Name"."""
+
     create_missing: bool = field(default=False, metadata=_OF_RUN)
     """Create a record for each name missing from its table. Off, because a typing error would become a record."""
 
@@ -190,6 +193,7 @@ class Settings:
         rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in given)
         object.__setattr__(self, "rate", rates)
         object.__setattr__(self, "table", _tables(self.table))
+        object.__setattr__(self, "name_field", _name_fields(self.name_field))
         if self.match is not None and not is_field(self.match):
             raise UsageError(f"match {self.match!r} is no field of a custom table; is it `name`, or a CRM's own id?")
         for names, is_valid, expected in _BOUNDS:
@@ -228,6 +232,22 @@ def _tables(table: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
     if isinstance(table, Mapping):
         return tuple(f"{field}={place}" for field, place in table.items())
     return (table,) if isinstance(table, str) else tuple(table)
+
+
+def _name_fields(given: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
+    """Return the title fields in the form `KEY` or `TABLE=KEY`. Raises `UsageError` if one has another form."""
+    texts = tuple("=".join(map(str.strip, text.split("="))) for text in _tables(given))
+    for text in texts:
+        parts = text.split("=")
+        if len(parts) > 2 or not all(map(is_field, parts)):
+            raise UsageError(
+                f"name_field {text!r} is not the key of a field; write KEY, or TABLE=KEY for one table: "
+                "customers=customer_2_name"
+            )
+    tables = [text.rpartition("=")[0] for text in texts]
+    if len(set(tables)) < len(tables):
+        raise UsageError("name_field is given twice for the same table; give each table one KEY")
+    return texts
 
 
 def _is_http(url: str) -> bool:

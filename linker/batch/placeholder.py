@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from linker.batch.merge import Job
-from linker.model.job import Links, Name, sorted_ids
+from linker.model.job import TITLE, Links, Name, sorted_ids
 
 _NEW: Final = "+"  # no id begins with it
 
@@ -55,4 +55,4 @@ def shown(links: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str | Nam
     """The links as a result shows them: a record that is still to be created appears as the job names it."""
     if not any(is_new(id) for ids in links.values() for id in ids):
         return links
-    return {field: [Name("name", name_of(id)) if is_new(id) else id for id in ids] for field, ids in links.items()}
+    return {field: [Name(TITLE, name_of(id)) if is_new(id) else id for id in ids] for field, ids in links.items()}

@@ -52,6 +52,7 @@ Examples:
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Default: standard output.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Default: by FILE's name, else jsonl.")
 @click.option("--names", is_flag=True, help="Tell records by their names, for an account in which their ids differ.")
+@options.name_field
 @options.pace
 @options.logging
 @options.takes_access

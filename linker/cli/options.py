@@ -72,6 +72,12 @@ account = _all(
     setting("insecure_http", help="Send the token in clear, to an http:// URL of another machine."),
 )
 
+name_field = setting(
+    "name_field",
+    metavar="KEY",
+    help="Key of the field with the names of records, or TABLE=KEY; repeatable. Default: the field labelled Name.",
+)
+
 batch = _all(
     setting("mode", help="What a job does that does not say."),
     setting("empty_clears", help="An empty record_ids cell of a CSV clears the field."),
@@ -86,6 +92,7 @@ batch = _all(
         metavar="FIELD=PRODUCT/TABLE",
         help="The table that a field links to: customers=PRJ1/customers; repeatable.",
     ),
+    name_field,
     click.option(
         "--column",
         metavar="NAME=HEADER",

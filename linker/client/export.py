@@ -18,6 +18,7 @@ from linker.model.target import Target
 from linker.pipeline.mirror import SCOUTS, leaves_out_links
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.names import NameLookup
+from linker.records.title import TitleFields
 from linker.retry.pages import pages
 from linker.retry.sender import Fetch, Sender
 from linker.retry.verdict import GiveUp
@@ -49,7 +50,7 @@ async def exported(
     stop = asyncio.Event()
     async with SessionPool(settings, token, limiter, stop) as pool:
         fetch = Sender(settings, pool, limiter).fetch
-        naming = NameLookup(fetch, names) if names is not None else None
+        naming = NameLookup(fetch, names, TitleFields(settings.name_field)) if names is not None else None
         async with aclosing(_jobs(listing, field, fetch)) as jobs:
             async for job in jobs:
                 yield job if naming is None else await naming.named(job)

@@ -99,7 +99,8 @@ class Linker:
                 `max_removals` allows; True continues. Without it, the run stops.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
                 `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
-                `table={"customers": "PRJ1/customers"}`, `create_missing`, `preflight`, `no_mail`.
+                `table={"customers": "PRJ1/customers"}`, `name_field={"customers": "title"}`, `create_missing`,
+                `preflight`, `no_mail`.
 
         Raises:
             UsageError: a setting is invalid; from the iteration: a file cannot be used, and nothing was written.

@@ -61,11 +61,15 @@ _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
 NAME_LIMIT: Final = 1000
 """The most characters that a record's name may have."""
 
+TITLE: Final = "name"
+"""As the field of a `Name`: the title field of the table, whatever its key."""
+
 
 class Name(msgspec.Struct, frozen=True, order=True):
     """A record given by the value of a field of its table, such as `name` or a CRM's id, instead of by its id.
 
-    In a job file it is an object with one key: `{"name": "Acme Corp"}`, `{"salesforce_id": "0015g00000Q7pXkAAJ"}`.
+    The field `name` means the title field of the table, whatever its key. In a job file a name is an object with one
+    key: `{"name": "Acme Corp"}`, `{"salesforce_id": "0015g00000Q7pXkAAJ"}`.
     """
 
     field: str

@@ -14,7 +14,7 @@ from linker import log
 from linker.api.answers import Answer
 from linker.api.requests import Create
 from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
-from linker.model.job import record_id
+from linker.model.job import TITLE, record_id
 from linker.model.target import Kind
 from linker.ratelimit.limiter import Closed
 from linker.records.index import RecordIndex
@@ -79,7 +79,8 @@ class RecordCreator:
         return ids, errors
 
     async def _create(self, table: Table, name: str) -> str | Error:
-        answer = await self._sender.fetch(Create(table[0], {"name": name}), lambda: self._arrived(table, name))
+        create = Create(table[0], {self._names.title(table): name})
+        answer = await self._sender.fetch(create, lambda: self._arrived(table, name))
         if isinstance(answer, GiveUp):
             message = f"the record {name!r} could not be created: {answer.error.message}"
             return Error(answer.error.type, message, answer.error.retryable)
@@ -99,11 +100,13 @@ class RecordCreator:
         """
         since = asyncio.get_running_loop().time()
         async with self._looking:
-            began, records = self._looks.get(table, (-1.0, RecordIndex("name")))
+            began, records = self._looks.get(table, (-1.0, RecordIndex(TITLE)))
             if began < since:
                 began = asyncio.get_running_loop().time()
                 try:
-                    records = await read_table(self._sender.fetch, table, "name", why="after a lost answer")
+                    records = await read_table(
+                        self._sender.fetch, table, TITLE, why="after a lost answer", titles=self._names.titles
+                    )
                 except (UsageError, Stopped) as error:
                     message = f"no answer came, and whether it is there by now cannot be seen: {error}"
                     return GiveUp(Error(ErrorType.CONNECTION, message, retryable=True), None)

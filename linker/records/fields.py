@@ -14,14 +14,15 @@ from linker.api.answers import Answer
 from linker.api.lists import Listing
 from linker.api.requests import definitions
 from linker.errors import InvalidJob
-from linker.model.job import is_field
+from linker.model.job import TITLE, is_field
 from linker.model.target import Kind
 from linker.retry.sender import Read
-from linker.text import plain
+from linker.text import folded, plain
 
 LINK_MANY: Final = "CustomFieldDefinitions::LinkMany"
 """The type of a many-to-many link (the API document)."""
 
+_TEXT: Final = "CustomFieldDefinitions::TextField"
 _MOST_PAGES: Final = 100
 
 
@@ -62,6 +63,14 @@ class Fields:
     def links(self) -> list[Definition]:
         """Return the many-to-many links, ordered by kind."""
         return [field for kind in Kind for field in self._by_kind[kind].values() if field.is_link]
+
+    def only_title(self) -> str | None:
+        """Return the key of the only text field that records have, if it is labelled "Name"; else None.
+
+        A definition does not tell its table, so of several text fields any may be that of another table.
+        """
+        texts = [field for field in self._by_kind[Kind.CUSTOM_OBJECT_RECORD].values() if field.type == _TEXT]
+        return texts[0].key if len(texts) == 1 and folded(texts[0].name) == TITLE else None
 
     def fault(self, kind: Kind, key: str) -> str | None:
         """Return why a key is no link field of a kind; None if it is one.

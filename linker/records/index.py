@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from linker.model.job import TITLE
 from linker.text import folded, unified
 
 _NEAR: Final = 0.85
@@ -98,4 +99,4 @@ def _as_tuple(places: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def key_of(value: str, field: str) -> str:
     """Return what two values have in common if they count as the same."""
-    return folded(value) if field == "name" else unified(value)
+    return folded(value) if field == TITLE else unified(value)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from linker.api.lists import Listing
 from linker.batch.placeholder import place_of
 from linker.errors import ExportFailed, InvalidJob, LinkerError, UsageError
-from linker.model.job import LinkJob, Name, sorted_ids
+from linker.model.job import TITLE, LinkJob, Name, sorted_ids
 from linker.model.target import Kind
 from linker.records.fields import Fields
 from linker.records.index import RecordIndex, key_of
 from linker.records.table import Table, parse_table, read_table, table_of_record, tables_in_use
+from linker.records.title import TitleFields, no_title
 from linker.retry.sender import Read
 from linker.settings import Settings
 
@@ -33,6 +34,7 @@ class NameResolver:
         self._read = read
         self.fields: Fields | None = None
         """The account's field definitions, None if they were not read."""
+        self.titles = TitleFields(settings.name_field)
         self._tables: dict[tuple[Kind, str], Table] = {}
         self._origins: dict[Table, str] = {}  # why a table is taken for that of a field, for error messages
         self._records: dict[tuple[Table, str], RecordIndex] = {}
@@ -70,7 +72,7 @@ class NameResolver:
     def value(self, kind: Kind, field: str, id: str) -> str | None:
         """Return a record's name; None if the run has not read its table."""
         table = self._tables.get((kind, field))
-        by = self._settings.match or "name"
+        by = self._settings.match or TITLE
         records = self._records.get((table, by)) if table is not None else None
         return records.value(id) if records is not None else None
 
@@ -88,6 +90,19 @@ class NameResolver:
             self._tables[kind, field] = table
             self._origins.setdefault(table, origin)
         return table
+
+    def title(self, table: Table) -> str:
+        """Return the key of the title field of new records.
+
+        Raises:
+            UsageError: it is not known, because the table is empty and neither settings nor definitions tell it.
+        """
+        first = table[0]
+        key = self.titles.get(first) or (self.fields.only_title() if self.fields is not None else None)
+        if key is None:
+            raise no_title(first, "The table has no records yet")
+        self.titles.learn(first, key)
+        return key
 
     async def _find(self, kind: Kind, field: str) -> tuple[Table, str]:
         given = tuple(listing for name, listing in map(parse_table, self._settings.table) if name == field)
@@ -115,7 +130,8 @@ class NameResolver:
         if self._settings.create_missing and not records.whole:
             why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
             raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{why}")
-        if self._settings.create_missing and name.field == "name":
+        if self._settings.create_missing and name.field == TITLE:
+            self.title(table)
             return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
         raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{await self._hint(table, records, name)}")
 
@@ -127,7 +143,7 @@ class NameResolver:
         table = await self.table(kind, field)
         records = self._records.get((table, by))
         if records is None:
-            records = await read_table(self._read, table, by, why=self._origins[table])
+            records = await read_table(self._read, table, by, why=self._origins[table], titles=self.titles)
             for other in [other for other, other_by in self._records if other_by == by]:
                 if self._records[other, by].is_same(records):
                     self._tables = {key: other if value == table else value for key, value in self._tables.items()}
@@ -162,10 +178,12 @@ class NameLookup:
 
     Args:
         will_do: whether a name can be written to the place where it is needed.
+        titles: the title fields that are known.
     """
 
-    def __init__(self, read: Read, will_do: Callable[[str], bool]) -> None:
+    def __init__(self, read: Read, will_do: Callable[[str], bool], titles: TitleFields) -> None:
         self._read = read
+        self._titles = titles
         self._will_do = will_do
         self._tables: dict[Listing | None, RecordIndex] = {}
         self._ids: set[str] = set()
@@ -191,16 +209,17 @@ class NameLookup:
             records = await self._load(id)
         name = records.value(id)
         if name and records.ids(name) == [id] and self._will_do(name):
-            return Name("name", name)
+            return Name(TITLE, name)
         self._ids.add(id)
         return id
 
     async def _load(self, id: str) -> RecordIndex:
         table = await table_of_record(self._read, id)
         if table is None or table in self._tables:
-            return RecordIndex("name")
+            return RecordIndex(TITLE)
+        why = f"in which record {id} is"
         try:
-            self._tables[table] = await read_table(self._read, (table,), "name", why=f"in which record {id} is")
+            self._tables[table] = await read_table(self._read, (table,), TITLE, why=why, titles=self._titles)
         except LinkerError as error:
             raise ExportFailed(f"{error}; what was exported is not all there is") from None
         return self._tables[table]

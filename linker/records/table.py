@@ -12,9 +12,10 @@ from linker.api.answers import Answer
 from linker.api.lists import Listing
 from linker.api.requests import linked_in, record, records
 from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
-from linker.model.job import NAME_LIMIT, is_field, record_id
+from linker.model.job import NAME_LIMIT, TITLE, is_field, record_id
 from linker.model.target import Kind
 from linker.records.index import RecordIndex
+from linker.records.title import ShownFields, TitleFields
 from linker.retry.pages import pages
 from linker.retry.sender import Read
 from linker.retry.verdict import GiveUp
@@ -73,44 +74,79 @@ async def table_of_record(read: Read, id: str) -> Listing | None:
     return Listing.of_table(answer.value["custom_object_record"])
 
 
-async def read_table(read: Read, table: Table, field: str, *, why: str) -> RecordIndex:
+async def read_table(
+    read: Read, table: Table, field: str, *, why: str, titles: TitleFields | None = None
+) -> RecordIndex:
     """Read the records of a table, indexed by one of their fields.
 
     Args:
+        field: the field's key; `name` means the title field, whatever its key.
         why: why this is taken for the table, for error messages.
+        titles: the title fields that are known; those of this table are added.
 
     Raises:
-        UsageError: there is no such table, or its records have no such field.
+        UsageError: there is no such table, its records have no such field, or their title field cannot be told.
         Stopped: it cannot be read to its end.
     """
     index = RecordIndex(field)
-    fields: set[str] = set()
-    has_field = False
-
-    def take(items: Sequence[dict[str, Any]]) -> list[str]:
-        nonlocal has_field
-        ids: list[str] = []
-        for item in items:
-            id, values = _parse_record(item)
-            has_field = has_field or field in values
-            if len(fields) < _FIELDS_SHOWN:
-                fields.update(values)
-            if id:
-                ids.append(id)
-                index.add(id, values.get(field, ""))
-        return ids
-
-    for listing in table:
+    titles = titles if titles is not None else TitleFields()
+    parts = [_Part(listing, field, index, titles) for listing in table]
+    for part in parts:
         for _ in range(_PASSES):
-            is_complete = await _read_all(read, listing, take, why)
+            is_complete = await _read_all(read, part.listing, part.take, why)
             if is_complete:
                 break
         index.whole = index.whole and is_complete
-    if len(index) and not has_field:
-        names = ", ".join(sorted(fields)[:_FIELDS_SHOWN]) or "none that are shown"
-        raise UsageError(f"no record of {name_of(table)} has a field {field!r} that holds anything; there are {names}")
+        part.check()
+    if len(index) and not any(part.has_field for part in parts):
+        key = next((part.key for part in parts if part.key is not None), field)
+        names = ", ".join(sorted({name for part in parts for name in part.fields})[:_FIELDS_SHOWN])
+        raise UsageError(
+            f"no record of {name_of(table)} has a field {key!r} that holds anything; "
+            f"there are {names or 'none that are shown'}"
+        )
     log.get_logger().info(log.TABLE_READ, table=name_of(table), field=field, records=len(index))
     return index
+
+
+class _Part:
+    """One list of a table while it is read: adds its records to an index."""
+
+    def __init__(self, listing: Listing, field: str, index: RecordIndex, titles: TitleFields) -> None:
+        self.listing = listing
+        self.fields: set[str] = set()
+        """Fields that hold something, for error messages."""
+        self.has_field = False
+        self._index = index
+        self._titles = titles
+        self._shown = ShownFields()
+        self._is_found = field == TITLE and titles.given(listing) is None
+        self.key = (titles.given(listing) if field == TITLE else field) or None
+        """The key of the field; None until the first page shows the title field."""
+
+    def take(self, items: Sequence[dict[str, Any]]) -> list[str]:
+        """Add the records of a page, and return their ids."""
+        self._shown.add(items)
+        if self.key is None and items:
+            self.key = self._titles.get(self.listing) or self._shown.title()
+            if self.key is None:
+                raise self._shown.unclear(self.listing)
+            self._titles.learn(self.listing, self.key)
+        ids: list[str] = []
+        for item in items:
+            id, values = _parse_record(item)
+            self.has_field = self.has_field or self.key in values
+            if len(self.fields) < _FIELDS_SHOWN:
+                self.fields.update(values)
+            if id:
+                ids.append(id)
+                self._index.add(id, values.get(self.key or "", ""))
+        return ids
+
+    def check(self) -> None:
+        """Raise `UsageError` if later pages contradict the title field that the first page showed."""
+        if self._is_found and self.key is not None and self._shown.title() != self.key:
+            raise self._shown.unclear(self.listing)
 
 
 async def _read_all(

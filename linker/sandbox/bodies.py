@@ -56,15 +56,15 @@ def links_of(
     return links
 
 
-def fields_of(content_type: str, body: bytes) -> tuple[str, dict[str, str]]:
+def fields_of(content_type: str, body: bytes, title_key: str) -> tuple[str, dict[str, str]]:
     """The name of a new record, and its other text fields. Raises `Refused`."""
     attributes = attributes_of(Kind.CUSTOM_OBJECT_RECORD, content_type, body)
     fields = attributes.get("custom_fields")
     fields = fields if isinstance(fields, dict) else {}
-    name = fields.get("name")
+    name = fields.get(title_key)
     if not isinstance(name, str) or not name.strip():
-        raise Refused(422, "custom_fields.name is missing or empty")
-    return name, {key: value for key, value in fields.items() if key != "name" and isinstance(value, str)}
+        raise Refused(422, f"custom_fields.{title_key} is missing or empty")
+    return name, {key: value for key, value in fields.items() if key != title_key and isinstance(value, str)}
 
 
 def _prefix(account: Account, resource: Resource) -> str:

@@ -75,6 +75,9 @@ class SandboxOptions:
     definitions: Literal["shown", "with_tables", "forbidden"] = "shown"
     """How field definitions are answered: as documented, with the table that a field links to, or with 403."""
 
+    title_key: str = "name"
+    """Key of the field that holds the names of records, labelled "Name" whatever its key."""
+
     off_layout: frozenset[tuple[str, str]] = frozenset()
     """Products whose layout lacks a field, such as `("PRJ2", "customers")`: a PUT drops it silently."""
 

@@ -88,7 +88,7 @@ class Routes:
         self._stats = stats
         self._account = account
         self._options = options
-        self._shapes = Shapes(account, options.hidden, options.empty_fields)
+        self._shapes = Shapes(account, options.hidden, options.empty_fields, options.title_key)
 
     def target(self, path: str) -> Resource | None:
         """The resource that a path names; None if it names none or a list."""
@@ -193,7 +193,9 @@ class Routes:
                 if product is None or unquote(table) not in self._account.tables:
                     return _NO_RECORD
                 try:
-                    record = self._account.create_record(product, unquote(table), *fields_of(content_type, body))
+                    record = self._account.create_record(
+                        product, unquote(table), *fields_of(content_type, body, self._options.title_key)
+                    )
                 except Refused as refused:
                     return refusal(refused.status, refused.message)
                 self._stats.created[record.table] += 1

@@ -105,7 +105,8 @@ def _description(resource: Resource) -> dict[str, Any]:
 class Shapes:
     """Shows resources: whole, in a list, or just the fields that a request names."""
 
-    def __init__(self, account: Account, hidden: frozenset[Kind], empty_fields: str) -> None:
+    def __init__(self, account: Account, hidden: frozenset[Kind], empty_fields: str, title_key: str) -> None:
+        self._title_key = title_key
         self._account = account
         self._empty_fields = empty_fields
         self._whole: dict[Kind, dict[str, Show]] = {}
@@ -245,12 +246,12 @@ class Shapes:
                 {
                     "id": 262515157 + number,
                     "key": key,
-                    "name": key.replace("_", " ").capitalize(),
+                    "name": key.replace("_", " ").capitalize() if number else "Name",
                     "updatedAt": "2019-01-01T00:00:00Z",
                     "value": value,
                     "type": "string",
                 }
-                for number, (key, value) in enumerate([("name", resource.name), *resource.values.items()])
+                for number, (key, value) in enumerate([(self._title_key, resource.name), *resource.values.items()])
             ],
             "custom_object_links": self._links,
             "linked_records": self._linked_records,

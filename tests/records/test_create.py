@@ -257,11 +257,12 @@ async def test_a_table_by_two_names_is_one(sandbox: Sandbox) -> None:
 
 
 async def test_an_empty_table_is_read_once(sandbox: Sandbox) -> None:
-    """And filled."""
+    """And filled, by the title field that the user names: no record shows it."""
     sandbox.account.tables["regions"] = "Regions"
     sandbox.account.define(Definition("Feature", "regions", "Regions", 1, table="regions"))
     jobs = [{"id": f"PRJ1-{number}", "links": {"regions": [{"name": f"R {number % 3}"}]}} for number in range(1, 10)]
-    async with eager(sandbox, table={"regions": "PRJ1/regions"}, create_missing=True) as aha:
+    options = {"table": {"regions": "PRJ1/regions"}, "create_missing": True, "name_field": {"regions": "name"}}
+    async with eager(sandbox, **options) as aha:
         results = await results_of(aha.run(jobs))
     assert {result.status for result in results} == {Status.LINKED}
     asked = [seen.method for seen in sandbox.requests if seen.path.endswith("/regions/records")]
