@@ -148,7 +148,7 @@ def counted(sandbox: Sandbox) -> Count:
 
 def holds(account: Account, job: LinkJob) -> bool:
     """Whether the account itself holds what a job asks."""
-    target = account.find(job.target.kind, job.id)
+    target = account.find(job.target.kind, job.target.id)
     assert target is not None
     ids = set(held(target))
     return ids >= set(job.links[FIELD]) if job.mode == "add" else ids == set(job.links[FIELD])

@@ -180,12 +180,14 @@ async def _write(
 
 
 def _line(job: LinkJob) -> bytes:
-    line = {"kind": job.target.kind.value, "id": job.id, "links": job.links}
+    line = {"kind": job.target.kind.value, "id": job.target.id, "links": job.links}
     return harmless_json(orjson.dumps(line, default=attrgetter("written"))) + b"\n"
 
 
 def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:
-    rows = ((job.target.kind.value, job.id, as_text(field), *_cells(records)) for field, records in job.links.items())
+    rows = (
+        (job.target.kind.value, job.target.id, as_text(field), *_cells(records)) for field, records in job.links.items()
+    )
     return b"".join(_row(row[:width], delimiter) for row in rows)
 
 

@@ -90,7 +90,7 @@ batch = _all(
     setting(
         "table",
         metavar="FIELD=PRODUCT/TABLE",
-        help="The table that a field links to: customers=PRJ1/customers; repeatable.",
+        help="The table that a field links to: customers=PRJ1/customers; record= is that of named targets. Repeatable.",
     ),
     name_field,
     click.option(

@@ -127,7 +127,8 @@ class LinkJob:
 
     Args:
         id: reference number or numeric id of the target, or the address of its page in Aha!
-            (`https://company.aha.io/features/PRJ1-1`), in any form that a job file may have.
+            (`https://company.aha.io/features/PRJ1-1`), in any form that a job file may have. A target that is a record
+            of a custom table may be a `Name` or `{"name": "Acme Corp"}`; a run replaces it by the record's id.
         links: field → records. Ids are strings or integers and become strings of digits, sorted as numbers, without
             repeats. A record without a known id is a `Name` or `{"name": "Acme Corp"}`; names follow the ids. `[]`
             clears the field.
@@ -144,7 +145,7 @@ class LinkJob:
         <Kind.FEATURE: 'feature'>
     """
 
-    id: str
+    id: str | Name
     links: Mapping[str, Sequence[str | Name]]
     kind: Kind | str | None = None
     mode: Mode | str | None = None
@@ -152,32 +153,44 @@ class LinkJob:
     host: str | None = dataclasses.field(default=None, kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        target, host = located(self.id, self.kind)
+        target, host = parse_target(self.id, self.kind)
         set_ = object.__setattr__
         set_(self, "host", host or (self.host and host_of(self.host)))
-        set_(self, "id", target.id)
-        set_(self, "kind", target.kind)
+        set_(self, "id", target if isinstance(target, Name) else target.id)
+        set_(self, "kind", Kind.CUSTOM_OBJECT_RECORD if isinstance(target, Name) else target.kind)
         set_(self, "mode", parse_mode(self.mode))
         set_(self, "links", parse_links(self.links))
         check_key(self.key)
 
     @property
     def target(self) -> Target:
-        """The resource whose fields the job changes."""
+        """The resource whose fields the job changes.
+
+        Raises:
+            InvalidJob: it is given by name, and no run has looked up its id yet.
+        """
         assert isinstance(self.kind, Kind)
+        if isinstance(self.id, Name):
+            raise InvalidJob(f"the record with the {self.id.field} {self.id.value!r} must be looked up first")
         return Target(self.kind, self.id)
 
     @property
     def by_id(self) -> Mapping[str, Sequence[str]] | None:
-        """The job's links if all records are given by id, else None."""
-        if any(ids and isinstance(ids[-1], Name) for ids in self.links.values()):
+        """The job's links if its target and all records are given by id, else None."""
+        if isinstance(self.id, Name) or any(ids and isinstance(ids[-1], Name) for ids in self.links.values()):
             return None
         return cast("Mapping[str, Sequence[str]]", self.links)
 
     def resolved(self, links: Mapping[str, Sequence[str]]) -> LinkJob:
-        """The same job with ids in place of names."""
+        """The same job with the ids of linked records in place of names."""
         job = copy(self)
         object.__setattr__(job, "links", links)
+        return job
+
+    def on(self, target: Target) -> LinkJob:
+        """The same job on a target whose id is known by now."""
+        job = copy(self)
+        object.__setattr__(job, "id", target.id)
         return job
 
     @classmethod
@@ -201,6 +214,36 @@ class LinkJob:
             raise InvalidJob("a key of the job is no text: it holds half a character") from None
         links = job.links if match is None else matched(job.links, match)
         return cls(id=job.id, links=links, kind=job.kind, mode=job.mode, key=job.key)
+
+
+def parse_target(id: object, kind: Kind | str | None = None) -> tuple[Target | Name, str | None]:
+    """The target of a job, or the name by which its record is to be looked up; and the host if the id is an address.
+
+    Raises:
+        InvalidJob: they name no target; the message says why and what to write.
+    """
+    if not isinstance(id, Name | Mapping):
+        try:
+            return located(id, kind)  # type: ignore[arg-type]  # it refuses other types
+        except InvalidJob as error:
+            if not (isinstance(id, str) and is_record(kind)) or not id.strip() or SPREADSHEET.fullmatch(id.strip()):
+                raise
+            hint = 'if it is a name, write {"name": …}, or add --match name and --table record=PRODUCT/TABLE'
+            raise InvalidJob(f"{error}; {hint}") from None
+    if kind is not None and not is_record(kind):
+        raise InvalidJob(f"id {quoted(id)}: only records of custom tables have names; a {Kind.parse(kind)} has an id")
+    try:
+        return id if isinstance(id, Name) else Name.parse(id), None
+    except InvalidJob as error:
+        raise InvalidJob(f"id: {error}") from None
+
+
+def is_record(kind: object) -> bool:
+    """Whether a user means a record of a custom table by this kind."""
+    try:
+        return isinstance(kind, str) and Kind.parse(kind) is Kind.CUSTOM_OBJECT_RECORD
+    except InvalidJob:
+        return False
 
 
 def parse_mode(mode: Mode | str | None) -> Mode | None:

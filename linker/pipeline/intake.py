@@ -9,6 +9,7 @@ from linker.batch.merge import Dropped
 from linker.model.address import host_of
 from linker.model.job import LinkJob
 from linker.records.preflight import Preflight
+from linker.records.table import table_of_targets
 from linker.results.result import Result
 from linker.settings import Settings
 from linker.sources import Reading, Rejection, Source
@@ -18,11 +19,11 @@ class Intake:
     """Reads the sources of one batch, and numbers the jobs.
 
     Args:
-        preflight: replaces the names of records by their ids.
+        preflight: replaces the names of records by their ids, those of targets too.
     """
 
     def __init__(self, settings: Settings, sources: Sequence[Source], batch: Batch, preflight: Preflight) -> None:
-        self._reading = Reading(settings.empty_clears, settings.match, host_of(settings.base_url))
+        self._settings = settings
         self._sources = sources
         self._batch = batch
         self._preflight = preflight
@@ -38,8 +39,11 @@ class Intake:
             UsageError: a source cannot be used.
             Stopped: the records of a table cannot be read.
         """
+        named_targets = bool(table_of_targets(self._settings.table))
+        host = host_of(self._settings.base_url)
+        reading = Reading(self._settings.empty_clears, self._settings.match, host, named_targets)
         for source in self._sources:
-            async for entries in source.entries(self._reading):
+            async for entries in source.entries(reading):
                 rejected: list[Result] = []
                 for entry in await self._preflight.take(entries):
                     if isinstance(entry.value, Rejection):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 
 from linker.batch.change import Intent
@@ -20,10 +20,12 @@ class Resume:
 
     Args:
         failed_only: skip every target but those with a job that failed or was rejected.
+        names_of: returns the names by which jobs give a target; a line whose name was unknown then has no id.
     """
 
-    def __init__(self, *, failed_only: bool) -> None:
+    def __init__(self, *, failed_only: bool, names_of: Callable[[Target], Collection[str]] = lambda _: ()) -> None:
         self._failed_only = failed_only
+        self._names_of = names_of
         self._runs = EarlierRuns()
         self.left_open: dict[Target, OpenIntent] = {}
         """The last PUT to each target of which it is not known whether it arrived."""
@@ -53,7 +55,7 @@ class Resume:
     def is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
         """Whether a target need not be done again."""
         if self._failed_only:
-            return not self._runs.failed(target)
+            return not self._runs.failed(target, *self._names_of(target))
         if not self._runs.holds(target, jobs):
             return False
         if (left := self.left_open.get(target)) is not None:

@@ -97,7 +97,7 @@ class Pipeline:
         self._creator = RecordCreator(self._preflight.names, self._sender)
         self._batch = Batch(settings.mode)
         self._intake = Intake(settings, sources, self._batch, self._preflight)
-        self._resume = Resume(failed_only=failed_only)
+        self._resume = Resume(failed_only=failed_only, names_of=self._preflight.names.names_of_target)
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
         self.summary = Summary(results.path if results is not None else None)
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)

@@ -7,16 +7,16 @@ meant. With `create_missing`, the name stands in the place of the id until its r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from linker.api.lists import Listing
 from linker.batch.placeholder import place_of
 from linker.errors import ExportFailed, InvalidJob, LinkerError, UsageError
 from linker.model.job import TITLE, LinkJob, Name, sorted_ids
-from linker.model.target import Kind
+from linker.model.target import Kind, Target
 from linker.records.fields import Fields
 from linker.records.index import RecordIndex, key_of
-from linker.records.table import Table, parse_table, read_table, table_of_record, tables_in_use
+from linker.records.table import Table, parse_table, read_table, table_of_record, table_of_targets, tables_in_use
 from linker.records.title import TitleFields, no_title
 from linker.retry.sender import Read
 from linker.settings import Settings
@@ -40,6 +40,7 @@ class NameResolver:
         self._records: dict[tuple[Table, str], RecordIndex] = {}
         self._new: dict[tuple[Table, str], str] = {}  # by the folded name
         self._near: dict[tuple[Table, Name], str] = {}
+        self._names_of_targets: dict[Target, set[str]] = {}
 
     def __repr__(self) -> str:
         return f"<NameResolver of {sum(map(len, self._records.values())):,} records, {len(self._new)} to be created>"
@@ -62,12 +63,39 @@ class NameResolver:
             UsageError: it is not known which table a field links to, or that table does not exist.
             Stopped: the table cannot be read.
         """
-        kind = job.target.kind
+        kind = job.target.kind  # the target is known before its links: a rejected job holds back others of its target
         links: dict[str, Sequence[str]] = {}
         for field, records in job.links.items():
             ids = [record if isinstance(record, str) else await self._id(kind, field, record) for record in records]
             links[field] = sorted_ids(ids)
         return job.resolved(links)
+
+    async def target(self, name: Name) -> Target:
+        """Return the target that is the record of a custom table with this name.
+
+        Raises:
+            UnknownRecord: no record has the name, or several have it.
+            UsageError: it is not known which table that is, or that table does not exist.
+            Stopped: the table cannot be read.
+        """
+        table = table_of_targets(self._settings.table)
+        if not table:
+            raise UsageError(
+                f"linker cannot tell which table the target with the {_text(name)} is a record of. "
+                "Add --table record=PRODUCT/TABLE, for example --table record=PRJ1/customers"
+            )
+        self._origins.setdefault(table, "as --table says")
+        table, records = await self._records_in(table, name.field)
+        id = _only(records.ids(name.value), name, "id")
+        if id is None:
+            raise UnknownRecord(f"id: no record has the {_text(name)}{await self._nearest(table, records, name)}")
+        target = Target(Kind.CUSTOM_OBJECT_RECORD, id)
+        self._names_of_targets.setdefault(target, set()).add(str(name))
+        return target
+
+    def names_of_target(self, target: Target) -> Collection[str]:
+        """Return the names by which jobs have given a target."""
+        return self._names_of_targets.get(target, ())
 
     def value(self, kind: Kind, field: str, id: str) -> str | None:
         """Return a record's name; None if the run has not read its table."""
@@ -120,13 +148,10 @@ class NameResolver:
         )
 
     async def _id(self, kind: Kind, field: str, name: Name) -> str:
-        table, records = await self._records_of(kind, field, name.field)
-        ids = records.ids(name.value)
-        if len(ids) == 1:
-            return ids[0]
-        if ids:
-            several = ", ".join(sorted_ids(ids))
-            raise UnknownRecord(f"links.{field}: {len(ids)} records have the {_text(name)}: {several}; say which by id")
+        table, records = await self._records_in(await self.table(kind, field), name.field)
+        id = _only(records.ids(name.value), name, f"links.{field}")
+        if id is not None:
+            return id
         if self._settings.create_missing and not records.whole:
             why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
             raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{why}")
@@ -135,12 +160,11 @@ class NameResolver:
             return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
         raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{await self._hint(table, records, name)}")
 
-    async def _records_of(self, kind: Kind, field: str, by: str) -> tuple[Table, RecordIndex]:
-        """Return the table of a field and its records, which are read when they are first needed.
+    async def _records_in(self, table: Table, by: str) -> tuple[Table, RecordIndex]:
+        """Return a table and its records, which are read when they are first needed.
 
         Two names of one table (a product's prefix and its number) count as one, so that no record is created twice.
         """
-        table = await self.table(kind, field)
         records = self._records.get((table, by))
         if records is None:
             records = await read_table(self._read, table, by, why=self._origins[table], titles=self.titles)
@@ -152,14 +176,26 @@ class NameResolver:
         return table, records
 
     async def _hint(self, table: Table, records: RecordIndex, name: Name) -> str:
-        """Return what may have been meant. It is searched once a name, in a thread, because a long table takes time."""
+        """Return what may have been meant, or why the record is not created."""
         if self._settings.create_missing:
             return f"; one that is created needs a name, and its {name.field} alone is known"
+        return await self._nearest(table, records, name)
+
+    async def _nearest(self, table: Table, records: RecordIndex, name: Name) -> str:
+        """Return what may have been meant. It is searched once a name, in a thread, because a long table takes time."""
         hint = self._near.get((table, name))
         if hint is None:
             near = await asyncio.to_thread(records.nearest, name.value)
             hint = self._near[table, name] = "".join(_offers(near))
         return hint
+
+
+def _only(ids: Sequence[str], name: Name, where: str) -> str | None:
+    """Return the only one of these ids, None if there is none. Raises `UnknownRecord` if there are several."""
+    if len(ids) > 1:
+        several = ", ".join(sorted_ids(ids))
+        raise UnknownRecord(f"{where}: {len(ids)} records have the {_text(name)}: {several}; say which by id")
+    return ids[0] if ids else None
 
 
 def _offers(near: Sequence[tuple[str, str]]) -> Iterator[str]:

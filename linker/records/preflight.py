@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linker.errors import ErrorType, UsageError
-from linker.model.job import LinkJob
+from linker.model.job import LinkJob, Name
 from linker.model.target import Kind
 from linker.records.fields import Fields, read_fields
 from linker.records.names import NameResolver, UnknownRecord
@@ -40,11 +40,11 @@ class Preflight:
             Stopped: that table cannot be read.
         """
         jobs = [entry.value for entry in entries if isinstance(entry.value, LinkJob)]
-        self._used.update((job.target.kind, field) for job in jobs for field in job.links)
-        if all(job.by_id is not None for job in jobs):
+        self._used.update((_kind(job), field) for job in jobs for field in job.links)
+        if not any(_has_names(entry.value) for entry in entries):
             return list(entries)
         await self._read_definitions()
-        return [entry if isinstance(entry.value, Rejection) else await self._resolved(entry) for entry in entries]
+        return [await self._resolved(entry) if _has_names(entry.value) else entry for entry in entries]
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
         """Return why fields of the jobs are no link fields, by kind and field."""
@@ -64,11 +64,17 @@ class Preflight:
                 self.names.fields = await read_fields(self._read)
 
     async def _resolved(self, entry: Entry) -> Entry:
-        job = entry.value
-        assert isinstance(job, LinkJob)
-        if job.by_id is not None:
-            return entry
-        faults = (self._fault(job.target.kind, field) for field in job.links)
+        value = entry.value
+        try:  # the target first, for it tells which other jobs a rejected one holds back
+            if (name := _target_name(value)) is not None:
+                value = value.on(await self.names.target(name))
+        except UnknownRecord as error:
+            if isinstance(value, LinkJob):
+                value = Rejection.of(value, str(error), ErrorType.UNKNOWN_RECORD)
+        if isinstance(value, Rejection) or value.by_id is not None:
+            return Entry(entry.source, entry.line, value)
+        job = value
+        faults = (self._fault(_kind(job), field) for field in job.links)
         fault = next((fault for fault in faults if fault is not None), None)
         if fault is not None:
             return Entry(entry.source, entry.line, Rejection.of(job, fault, ErrorType.UNKNOWN_FIELD))
@@ -83,3 +89,19 @@ class Preflight:
         if (kind, field) not in self._faults:
             self._faults[kind, field] = self.names.fields.fault(kind, field)
         return self._faults[kind, field]
+
+
+def _kind(job: LinkJob) -> Kind:
+    assert isinstance(job.kind, Kind)
+    return job.kind
+
+
+def _target_name(value: LinkJob | Rejection) -> Name | None:
+    """Return the name by which a line gives its target, None if it gives an id or nothing."""
+    if isinstance(value, Rejection):
+        return value.name
+    return value.id if isinstance(value.id, Name) else None
+
+
+def _has_names(value: LinkJob | Rejection) -> bool:
+    return value.name is not None if isinstance(value, Rejection) else value.by_id is None

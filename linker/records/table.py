@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final
@@ -43,6 +43,19 @@ def parse_table(text: str) -> tuple[str, Listing]:
     if not (is_field(field.strip()) and is_field(parent) and is_field(table)):
         raise UsageError(f"table {text!r} is not understood; write FIELD=PRODUCT/TABLE: customers=PRJ1/customers")
     return field.strip(), Listing(Kind.CUSTOM_OBJECT_RECORD, parent.upper(), table)
+
+
+def table_of_targets(given: Iterable[str]) -> Table:
+    """Return the table whose records are targets, as `record=PRJ1/customers` says it; empty if none is given.
+
+    `custom_object_record=` means the same, and goes first, for an account with a field whose key is `record`.
+
+    Raises:
+        UsageError: one of the texts is not of the form FIELD=PRODUCT/TABLE.
+    """
+    tables = [parse_table(text) for text in given]
+    whole = tuple(listing for name, listing in tables if name == Kind.CUSTOM_OBJECT_RECORD)
+    return whole or tuple(listing for name, listing in tables if name == "record")
 
 
 async def tables_in_use(read: Read, kind: Kind, fields: Collection[str]) -> dict[str, Listing]:

@@ -108,10 +108,16 @@ class EarlierRuns:
         last = self._find(target)
         return last is not None and last.ending.has_put and run is not None and last.ending.run >= run
 
-    def failed(self, target: Target) -> bool:
-        """Whether a job of the target failed or was rejected in its last run."""
-        last = self._find(target)
-        return last is not None and not last.ending.is_good
+    def failed(self, target: Target, *names: str) -> bool:
+        """Whether a job of the target failed or was rejected in its last run.
+
+        Args:
+            names: names of the target; a line has one in place of the id if no record had that name.
+        """
+        endings = [self._targets.get(_hash(str(target.kind), id)) for id in (target.id, *names)]
+        found = [last.ending for last in endings if last is not None]
+        latest = max((ending.run for ending in found), default=0)
+        return any(not ending.is_good for ending in found if ending.run == latest)
 
     def _find(self, target: Target) -> _LastLines | None:
         return self._targets.get(_hash(str(target.kind), target.id))

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from linker.errors import InvalidJob, UsageError
-from linker.model.address import located
-from linker.model.job import LinkJob
+from linker.model.job import LinkJob, Name, parse_target
 from linker.sources.columns import Columns, Header, cells_of
 from linker.sources.entry import Entry, Reading, Rejection, read_entry
 from linker.sources.formula import from_text
@@ -36,14 +35,16 @@ def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns
     if first is None:
         raise UsageError(f"{source}, line 1: the columns are not UTF-8; save the file as CSV UTF-8")
     header = Header.parse(first, source, columns)
-    for line, row in _rows(lines, header):
+    for line, row in _rows(lines, header, reading):
         if isinstance(row, Rejection):
             yield Entry(source, line, row)
         elif any(cell.strip() for cell in row):  # a spreadsheet saves its empty rows as delimiters alone
             yield from _read_row(row, header, line, source, reading)
 
 
-def _rows(lines: Iterator[tuple[int, bytes | None]], header: Header) -> Iterator[tuple[int, list[str] | Rejection]]:
+def _rows(
+    lines: Iterator[tuple[int, bytes | None]], header: Header, reading: Reading
+) -> Iterator[tuple[int, list[str] | Rejection]]:
     """The rows of a table; a row ends with the first line end outside quotes (RFC 4180, 2.6).
 
     A quote that is never closed costs only its own line, not the rest of the file. The same holds if a stray quote
@@ -61,7 +62,7 @@ def _rows(lines: Iterator[tuple[int, bytes | None]], header: Header) -> Iterator
             further: list[tuple[int, bytes | None]] = []
             whole = _further_lines(line, ahead, lines, further)
             longer = _row(whole, header) if whole is not None else row
-            if isinstance(longer, Rejection) or any(_is_job(line, header) for _, line in further):
+            if isinstance(longer, Rejection) or any(_is_job(line, header, reading) for _, line in further):
                 ahead.extendleft(reversed(further))
             else:
                 row = longer
@@ -91,11 +92,11 @@ def _further_lines(
     return None
 
 
-def _is_job(line: bytes | None, header: Header) -> bool:
+def _is_job(line: bytes | None, header: Header, reading: Reading) -> bool:
     row = _row(line, header) if line is not None else []
     if isinstance(row, Rejection) or len(row) != header.width:
         return False
-    return any(isinstance(entry.value, LinkJob) for entry in _read_row(row, header, 0, "", Reading()))
+    return any(isinstance(entry.value, LinkJob) for entry in _read_row(row, header, 0, "", reading))
 
 
 def _row(line: bytes, header: Header) -> list[str] | Rejection:
@@ -117,14 +118,16 @@ def _text(line: bytes) -> str | None:
 
 def _read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
     cells = header.cells(row)
-    targets = dict.fromkeys(_parts(_BETWEEN_TARGETS, cells.get("id", "")))
+    is_named = isinstance(reading.id_of("", cells.get("kind")), dict)
+    targets = dict.fromkeys(_parts(_BETWEEN_NAMES if is_named else _BETWEEN_TARGETS, cells.get("id", "")))
     shown = header.shown.get("id", "id")
     if not targets:
         yield Entry(source, line, Rejection(f"{shown} is empty: the row names no target"))
-    if _TORN_ADDRESS.search(cells.get("id", "")):
+    if not is_named and _TORN_ADDRESS.search(cells.get("id", "")):
         yield Entry(source, line, Rejection(f"{shown}: {_TORN}"))
         return
-    for id in targets:
+    for text in targets:
+        id = reading.id_of(from_text(text) if is_named else text, cells.get("kind"))
         if len(row) == header.width:
             yield _read_target(id, cells, header, line, source, reading)
         else:
@@ -137,20 +140,24 @@ def _parts(between: re.Pattern[str], cell: str) -> list[str]:
     return [part for text in between.split(cell) if (part := text.strip())]
 
 
-def _reject_torn(id: str, cells: Mapping[str, str], message: str) -> Rejection:
+def _reject_torn(id: object, cells: Mapping[str, str], message: str) -> Rejection:
     """The rejection of a row with too many or too few cells. Its target keeps an incomplete list from being sent."""
     try:
-        target, _ = located(id, cells.get("kind") or None)
+        target, _ = parse_target(id, cells.get("kind") or None)
     except InvalidJob:
         return Rejection(message)
+    if isinstance(target, Name):
+        return Rejection(message, kind=cells["kind"], id=str(target), name=target)
     return Rejection(message, target, kind=target.kind, id=target.id)
 
 
-def _read_target(id: str, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Entry:
+def _read_target(
+    id: object, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading
+) -> Entry:
     records = _records(cells, header, reading.match)
     value: dict[str, object] = {"id": id, "links": {from_text(cells["field"]): records}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
-    entry = read_entry(source, line, value, host=reading.host)
+    entry = read_entry(source, line, value, Reading(host=reading.host))
     if records or reading.empty_clears or isinstance(entry.value, Rejection):
         return entry
     empty = " and ".join(header.shown.get(name, name) for name in ("record_ids", "record_names") if name in header)

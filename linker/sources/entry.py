@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from linker.errors import ErrorType, InvalidJob
 from linker.model.address import located, shown
-from linker.model.job import LinkJob, Name, check_key, is_field, matched, parse_links, parse_mode
+from linker.model.job import (
+    LinkJob,
+    Name,
+    check_key,
+    is_field,
+    is_record,
+    matched,
+    parse_links,
+    parse_mode,
+    parse_target,
+)
 from linker.model.target import Target
 from linker.text import encodable
 
@@ -26,11 +36,18 @@ class Reading:
             or to `record_ids` if that column is missing; in a JSONL file to values that would otherwise be ids.
         host: the host of the account, in the form of `host_of`; jobs with addresses of another one are rejected.
             Empty: no job is.
+        named_targets: `match` applies to targets that are records of a custom table, too.
     """
 
     empty_clears: bool = False
     match: str | None = None
     host: str = ""
+    named_targets: bool = False
+
+    def id_of(self, id: object, kind: object) -> object:
+        """The `id` of a line, as the name of a record if it is one."""
+        by_name = self.named_targets and self.match is not None and is_record(kind)
+        return {self.match: id} if by_name and isinstance(id, str | int) else id
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +55,8 @@ class Rejection:
     """A line that is not a valid job, with all that could still be read from it.
 
     `target` is set if the line's `id` and `kind` are valid, or if the `id` alone tells the kind. `fields` are the
-    fields that the line names; None if they are unknown, so that it may have meant any field.
+    fields that the line names; None if they are unknown, so that it may have meant any field. `name` is set instead of
+    `target` if the line gives its target by a name that was not looked up yet, or that no single record has.
     """
 
     message: str
@@ -50,12 +68,19 @@ class Rejection:
     links: Mapping[str, Sequence[str | Name]] | None = None
     key: Any = None
     type: ErrorType = ErrorType.INVALID_JOB
+    name: Name | None = None
 
     @classmethod
     def of(cls, job: LinkJob, message: str, why: ErrorType = ErrorType.INVALID_JOB) -> Rejection:
         """The rejection of a valid job that cannot be carried out."""
-        target = job.target
-        return cls(message, target, frozenset(job.links), target.kind, job.id, job.mode, job.links, job.key, why)
+        name = job.id if isinstance(job.id, Name) else None
+        target = job.target if name is None else None
+        fields = frozenset(job.links)
+        return cls(message, target, fields, job.kind, str(job.id), job.mode, job.links, job.key, why, name)
+
+    def on(self, target: Target) -> Rejection:
+        """The same rejection of a line whose target is known by now."""
+        return replace(self, target=target, id=target.id, name=None)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -66,17 +91,19 @@ class Entry(msgspec.Struct, frozen=True):
     value: LinkJob | Rejection
 
 
-def read_entry(source: str, line: int, value: object, match: str | None = None, *, host: str = "") -> Entry:
+def read_entry(source: str, line: int, value: object, reading: Reading = Reading()) -> Entry:
     """The entry of a decoded line: of a `LinkJob`, of a mapping with a job's keys, or of anything else.
 
     Args:
-        match: the field by which the records of a mapping are looked up; None if they are ids.
-        host: the host of the account, which the address of a target must have; empty if any will do.
+        reading: whether the records of a mapping are ids or names, and which account's addresses are accepted.
     """
+    if reading.named_targets and isinstance(value, Mapping) and "id" in value:
+        value = {**value, "id": reading.id_of(value["id"], value.get("kind"))}
     try:
-        job = value if isinstance(value, LinkJob) else LinkJob.parse(value, match)
+        job = value if isinstance(value, LinkJob) else LinkJob.parse(value, reading.match)
     except InvalidJob as error:
-        return Entry(source, line, _reject(str(error), value, match))
+        return Entry(source, line, _reject(str(error), value, reading.match))
+    host = reading.host
     if job.host is None or not host or job.host == host:
         return Entry(source, line, job)
     # the target is kept: if the host alone is wrong, the row belongs to that target's list
@@ -89,9 +116,13 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
     if not isinstance(value, Mapping):
         return Rejection(message)
     id, kind, links, key = value.get("id"), value.get("kind"), value.get("links"), value.get("key")
-    target = parsed_target = mode = parsed_links = None
+    target = parsed_target = mode = parsed_links = name = None
     with contextlib.suppress(InvalidJob):
-        target = parsed_target = located(id, kind)[0]  # type: ignore[arg-type]
+        given, _ = parse_target(id, kind)
+        if isinstance(given, Name):
+            name = given
+        else:
+            target = parsed_target = given
     with contextlib.suppress(InvalidJob):
         parsed_target = parsed_target or located(id)[0]  # type: ignore[arg-type]  # the kind may be wrong, the id right
     with contextlib.suppress(InvalidJob):
@@ -102,20 +133,26 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
         check_key(key)
     except InvalidJob:
         key = None
+    shown_id: str | None = None
+    if target is not None:
+        shown_id = target.id
+    elif name is not None or (isinstance(id, str | int) and not isinstance(id, bool)):
+        shown_id = _text(name or id)
     has_fields = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
     return Rejection(
         message,
         target=parsed_target,
         fields=frozenset(links or ()) if has_fields else None,
         kind=target.kind if target else _text(kind) if isinstance(kind, str) else None,
-        id=target.id if target else _text(id) if isinstance(id, str | int) and not isinstance(id, bool) else None,
+        id=shown_id,
         mode=mode,
         links=parsed_links,
         key=key,
+        name=name,
     )
 
 
-def _text(value: str | int) -> str | None:
+def _text(value: object) -> str | None:
     """The text of a kind or an id, in a form that a result can show."""
     try:
         return encodable(shown(str(value)))

@@ -36,16 +36,14 @@ class JobIterable:
 
     async def entries(self, reading: Reading) -> AsyncIterator[list[Entry]]:
         """Yield the entries: up to 500 at a time, or each as soon as an async iterable yields it."""
-        line, match, host = 0, reading.match, reading.host
+        line = 0
         if isinstance(self._jobs, AsyncIterable):
             async for job in self._jobs:
                 line += 1
-                yield [read_entry(self.name, line, job, match, host=host)]
+                yield [read_entry(self.name, line, job, reading)]
             return
         jobs = iter(self._jobs)
         while chunk := list(islice(jobs, _CHUNK)):
-            yield [
-                read_entry(self.name, line + place, job, match, host=host) for place, job in enumerate(chunk, start=1)
-            ]
+            yield [read_entry(self.name, line + place, job, reading) for place, job in enumerate(chunk, start=1)]
             line += len(chunk)
             await asyncio.sleep(0)

@@ -27,7 +27,7 @@ def read_jsonl(stream: BinaryIO, source: str, reading: Reading) -> Iterator[Entr
         except orjson.JSONDecodeError as error:
             yield Entry(source, number, Rejection(_why_no_json(line, error)))
         else:
-            yield read_entry(source, number, value, reading.match, host=reading.host)
+            yield read_entry(source, number, value, reading)
 
 
 def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:

@@ -133,7 +133,7 @@ def tables(data: bytes, rng: random.Random, _: Path) -> None:
         assert_sound(entry)
         if isinstance(entry.value, LinkJob):
             job = entry.value
-            assert job.id in numbers or job.id in text.upper()
+            assert str(job.id) in numbers or str(job.id) in text.upper()
             for field, records in job.links.items():
                 assert field in text or columns is not None
                 for each in records:
