@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from linker.model.job import LinkJob, Mode, Name
     from linker.model.target import Kind, Target
+    from linker.records.delete import Deletion
     from linker.results.result import Planned, Result, Status
     from linker.results.summary import Summary
     from linker.results.undo import UndoFile
@@ -47,6 +48,7 @@ __all__ = [
     "Change",
     "Check",
     "Columns",
+    "Deletion",
     "Error",
     "ErrorType",
     "ExportFailed",
@@ -107,6 +109,7 @@ _WHERE: Final = {
     "Name": "linker.model.job",
     "Target": "linker.model.target",
     "Plan": "linker.client.plan",
+    "Deletion": "linker.records.delete",
     "Result": "linker.results.result",
     "Status": "linker.results.result",
     "Run": "linker.client.run",

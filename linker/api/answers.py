@@ -137,6 +137,19 @@ def understand_object(reply: HttpAnswer, key: str, *, many: bool) -> Answer:
     return Answer(reply.status, value=value, limit=rate_limit(reply.headers, datetime.now(UTC)), sent_at=reply.sent_at)
 
 
+def understand_deletion(reply: HttpAnswer) -> Answer:
+    """Parse the reply to a DELETE, which has no body (204, by the vendor's documents).
+
+    Raises:
+        BadAnswer: a 2xx reply that is not from Aha!: a body that is not JSON.
+    """
+    if not 200 <= reply.status < 300:
+        return _refused(reply)
+    if reply.body:
+        _json(reply)
+    return Answer(reply.status, sent_at=reply.sent_at)
+
+
 def _are_objects(value: Any) -> bool:
     """Whether this is a list of objects that is not longer than a page can be."""
     return isinstance(value, list) and len(value) <= _MOST_ITEMS and all(isinstance(item, dict) for item in value)

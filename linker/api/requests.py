@@ -1,4 +1,4 @@
-"""The requests that linker sends: one target, field definitions, records, and the creation of a record.
+"""The requests that linker sends: one target, field definitions, records, and their creation and deletion.
 
 Paths are those of the vendor's OpenAPI description. Ids and keys in them were checked, so they cannot change a path.
 """
@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 import msgspec
 import orjson
 
-from linker.api.answers import Answer, HttpAnswer, understand_object, understand_target
+from linker.api.answers import Answer, HttpAnswer, understand_deletion, understand_object, understand_target
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
 from linker.model.job import Links, record_id, sorted_ids
 from linker.model.target import DIGITS, Kind, Target
@@ -74,6 +74,12 @@ def layouts_of(product: str) -> ReadRequest:
     return ReadRequest(path, "product", f"layouts of {product}", many=False)
 
 
+def record_with_linkers(id: str) -> ReadRequest:
+    """One whole record, with what links to it. Raises `InvalidJob` if the id is not a record's."""
+    id = record_id(id)
+    return ReadRequest(f"/api/v1/custom_object_records/{id}", _RECORD, f"record {id}", many=False)
+
+
 def linked_in(listing: Listing) -> ReadRequest:
     """The first page of a list, with its targets' links."""
     path = f"{listing.path}?fields=custom_object_links,id&per_page={PAGE_SIZE}"
@@ -108,6 +114,33 @@ class Create(msgspec.Struct, frozen=True):
 def _number(id: str) -> orjson.Fragment | str:
     """The id as a JSON number of any length; orjson itself writes no integer above 64 bits."""
     return orjson.Fragment(id) if DIGITS.fullmatch(id) else id
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Deletes a record. Sent twice, the second is answered 404.
+
+    Raises:
+        InvalidJob: the id is not a record's.
+    """
+
+    id: str
+    method: ClassVar[Literal["DELETE"]] = "DELETE"
+    body: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "id", record_id(self.id))
+
+    def __str__(self) -> str:
+        return f"DELETE record {self.id}"
+
+    @property
+    def path(self) -> str:
+        """`/api/v1/custom_object_records/640362830` (the vendor's documents)."""
+        return f"/api/v1/custom_object_records/{self.id}"
+
+    def understand(self, reply: HttpAnswer) -> Answer:
+        """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
+        return understand_deletion(reply)
 
 
 _SLIM: Final = "?fields=custom_object_links,reference_num,id"
@@ -158,5 +191,5 @@ class Request(msgspec.Struct, frozen=True):
         return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
 
 
-ApiRequest: TypeAlias = Request | PageRequest | ReadRequest | Create
+ApiRequest: TypeAlias = Request | PageRequest | ReadRequest | Create | Delete
 """Every request that linker sends."""

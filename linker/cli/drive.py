@@ -34,6 +34,26 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+async def until_signal(main: Coroutine[Any, Any, T], interrupted: T) -> tuple[T, int]:
+    """Return what a coroutine returns, and 0; or `interrupted`, and the number of the signal that ended it early."""
+    task = asyncio.get_running_loop().create_task(main)
+    caught = 0
+
+    def end(number: int) -> None:
+        nonlocal caught
+        caught = number
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        return await task, 0
+    except asyncio.CancelledError:
+        if not caught:
+            raise
+        return interrupted, caught
+
+
 async def follow(
     run: Run, progress: Progress, on_outcome: Callable[[Outcome], None] | None = None, *, unfinished: str = _DRAINED
 ) -> int:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import os
-import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import orjson
@@ -20,7 +18,7 @@ import orjson
 from linker import log
 from linker.api.lists import Listing
 from linker.cli import options
-from linker.cli.drive import run_in_loop
+from linker.cli.drive import run_in_loop, until_signal
 from linker.cli.output import counted
 from linker.client.linker import Linker
 from linker.disk.lines import DISK, LineFile, Locked
@@ -74,7 +72,7 @@ def command(
     delimiter = by_name if format is None else "," if format == "csv" else None
 
     def export(write: Callable[[bytes], object]) -> tuple[int, int]:
-        return run_in_loop(_until_signal(_write(access, listing, field, names, write, delimiter)))
+        return run_in_loop(until_signal(_write(access, listing, field, names, write, delimiter), 0))
 
     if output is None:
         _, caught = export(sys.stdout.buffer.write)
@@ -136,26 +134,6 @@ def _put_in_place(part: Path, output: Path) -> None:
 def _interrupted(consequence: str, number: int) -> int:
     log.tell("interrupted", f"linker: interrupted; {consequence}", "error")
     return 128 + number
-
-
-async def _until_signal(writing: Coroutine[Any, Any, int]) -> tuple[int, int]:
-    """Return what `writing` counted, and the number of the signal that ended it early (0 if none)."""
-    task = asyncio.get_running_loop().create_task(writing)
-    caught = 0
-
-    def end(number: int) -> None:
-        nonlocal caught
-        caught = number
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
-    try:
-        return await task, 0
-    except asyncio.CancelledError:
-        if not caught:
-            raise
-        return 0, caught
 
 
 async def _write(

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import click
 from rich.console import Console
@@ -18,6 +19,8 @@ from linker.model.target import Kind, Target
 from linker.results.result import Result, Status
 from linker.results.summary import Summary
 from linker.text import harmless, plain
+
+_SHOWN: Final = 3
 
 _COLOURS = {
     Status.LINKED: "green",
@@ -84,6 +87,12 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Format a count with its noun: `1 target`, `2,000 targets`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def some(names: Sequence[str], between: str = ", ") -> str:
+    """Return the first three names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{between.join(names[:_SHOWN])}{more}"
 
 
 def called(run: Run, target: Target, field: str, ids: Sequence[str]) -> str:

@@ -75,6 +75,9 @@ def command(
     plan, code = run_in_loop(planned(access, sources, describe, doing="planning"))
     if not as_json and not code:
         _show_plan(plan, access.settings)
+        if isinstance(sources, UndoFile) and sources.created:
+            created = counted(len(sources.created), "record")
+            click.echo(f"{created} created by the run would stay; undo --delete-created deletes what nothing links to")
     return code or (0 if plan.readable else 1)
 
 

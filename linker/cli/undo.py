@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 import click
 
 from linker.cli import options
+from linker.cli.created import delete_created_by, stay
 from linker.cli.drive import run_in_loop
-from linker.cli.output import counted
+from linker.cli.output import counted, some
 from linker.cli.prompt import may_ask
 from linker.cli.run import carry_out
 from linker.errors import UsageError
@@ -20,8 +19,6 @@ from linker.model.target import Target
 from linker.results.result import Outcome, Result
 from linker.results.undo import UndoFile
 from linker.sources import Reading
-
-_SHOWN: Final = 3
 
 
 @click.command(
@@ -32,10 +29,12 @@ Examples:
   linker undo links.results.jsonl
   linker undo links.undo.jsonl            (an undo can be undone, too)
   linker plan --undo links.results.jsonl  (what it would do; sends no PUT)
+  linker undo links.results.jsonl --delete-created
 
 \b
 Exit codes: as of run; 2 where the question was answered with no; 1 where a line
-does not tell what its PUT changed (blind, no answer), and so was left.
+does not tell what its PUT changed (blind, no answer), and so was left, or where
+a created record could not be deleted.
 """,
 )
 @click.argument("results", metavar="RESULTS", type=click.Path(path_type=Path))
@@ -49,6 +48,7 @@ does not tell what its PUT changed (blind, no answer), and so was left.
 )
 @options.results
 @options.mail
+@click.option("--delete-created", is_flag=True, help="Delete the records the run created that nothing links to now.")
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
 @options.pace
 @options.progress
@@ -57,46 +57,63 @@ def command(
     access: options.Access,
     results: Path,
     undone: Path | None,
+    delete_created: bool,
     sure: bool,
     **how: bool,
 ) -> int:
     """Take back what the run of RESULTS changed: remove what it added, add again what it removed.
 
     What others have written since stays, and is mentioned. It is a run like any other, with results of its own.
+    Records that the run created stay, unless you give --delete-created and nothing links to them any more.
     """
     access = replace(access, settings=replace(access.settings, yes=True))  # this verb asks, the run must not
     source = UndoFile(results)
     source.check()
     path = undone or Path(f"{source.stem}.jsonl")
-    if path.exists():
-        if path.samefile(results):
-            raise UsageError(f"{path} is to be read and to be written; give --results another name")
-        sure = sure or not any(how.values())  # the run will refuse the file: no need to ask
+    if path.exists() and path.samefile(results):
+        raise UsageError(f"{path} is to be read and to be written; give --results another name")
     pending = run_in_loop(_todo(source))
-    if not pending.targets:
-        return _nothing_to_do(pending)
-    if not sure and not _agreed(pending.describe(access.settings.base_url)):
+    created = source.created if delete_created else set()
+    if not pending.targets and not created:
+        return _nothing_to_do(pending, stay(source, undone))
+    is_refused = bool(pending.targets) and path.exists() and not any(how.values())  # by the run: no need to ask
+    if not (sure or is_refused) and not _agreed(pending.describe(access.settings.base_url, len(created))):
         click.echo("nothing was undone", err=True)
         return 2
-    others_work: dict[tuple[Target, str], None] = {}
+    if not pending.targets:
+        return max(_nothing_to_do(pending), run_in_loop(delete_created_by(access, source)))
+    others_work = _OthersWork(source)
+    code = run_in_loop(carry_out(access, source, path, doing="undoing", on_outcome=others_work.compare, how=how))
+    others_work.show()
+    if created and code in (0, 1):  # the undo has reached its end
+        return max(code, run_in_loop(delete_created_by(access, source)))
+    if kept := stay(source, undone):
+        click.echo(kept)
+    return code
 
-    def compare(outcome: Outcome) -> None:
+
+class _OthersWork:
+    """Finds what others have written since the run, from the results of its undo."""
+
+    def __init__(self, source: UndoFile) -> None:
+        self._before = source.before
+        self._found: dict[tuple[Target, str], None] = {}
+
+    def compare(self, outcome: Outcome) -> None:
+        """Take in a result of the undo."""
         if not isinstance(outcome, Result) or outcome.after is None or outcome.kind is None or outcome.id is None:
             return
         target = Target.parse(outcome.id, outcome.kind)
-        before = source.before.get(target, {})
+        before = self._before.get(target, {})
         for name, ids in outcome.after.items():
             if name in before and frozenset(ids) != before[name]:
-                others_work[target, name] = None
+                self._found[target, name] = None
 
-    code = run_in_loop(carry_out(access, source, path, doing="undoing", on_outcome=compare, how=how))
-    if source.created:
-        stay = "1 record that the run created stays" if len(source.created) == 1 else None
-        click.echo(stay or f"{len(source.created):,} records that the run created stay")
-    if others_work:
-        fields = [f"{target} {name}" for target, name in others_work]
-        click.echo(f"others wrote since, and their work was kept: {_some(fields)}")
-    return code
+    def show(self) -> None:
+        """Print the fields that others have written to, if there are any."""
+        if self._found:
+            fields = [f"{target} {name}" for target, name in self._found]
+            click.echo(f"others wrote since, and their work was kept: {some(fields)}")
 
 
 @dataclass(slots=True)
@@ -109,11 +126,19 @@ class _Todo:
     unknown: list[str] = field(default_factory=list)
     """Lines of a PUT from which nobody can tell what it changed."""
 
-    def describe(self, url: str) -> str:
+    def describe(self, url: str, created: int) -> str:
+        """Return what the undo is about to do.
+
+        Args:
+            created: how many records may be deleted.
+        """
+        delete = (
+            f" Of {counted(created, 'created record')}, those that nothing links to are deleted." if created else ""
+        )
         unknown = f"; {counted(len(self.unknown), 'line')} cannot be undone" if self.unknown else ""
         return (
             f"{counted(len(self.targets), 'target')} on {url} would change: "
-            f"{counted(self.removed, 'link')} removed, {self.added:,} added again{unknown}."
+            f"{counted(self.removed, 'link')} removed, {self.added:,} added again{unknown}.{delete}"
         )
 
 
@@ -131,14 +156,18 @@ async def _todo(source: UndoFile) -> _Todo:
     return pending
 
 
-def _nothing_to_do(pending: _Todo) -> int:
+def _nothing_to_do(pending: _Todo, kept: str = "") -> int:
     if not pending.unknown:
         click.echo("there is nothing to undo: no line tells of a change")
+        if kept:
+            click.echo(kept)
         return 0
     click.echo(
         "nothing can be undone: what these PUTs changed is not known (blind, no answer, or links that are not shown): "
-        + _some(pending.unknown)
+        + some(pending.unknown)
     )
+    if kept:
+        click.echo(kept)
     return 1
 
 
@@ -150,9 +179,3 @@ def _agreed(prompt: str) -> bool:
     except click.Abort:
         click.echo(err=True)  # else the next line continues the prompt
         raise
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first three names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from linker.api.lists import Listing
 from linker.client.check import Check, checked
+from linker.client.delete import deleted
 from linker.client.export import exported
 from linker.client.jobs import Jobs, sources_of
 from linker.client.plan import Plan
@@ -20,6 +21,7 @@ from linker.client.run import Confirm, Run
 from linker.errors import UsageError
 from linker.model.job import LinkJob
 from linker.ratelimit.limiter import RateLimiter
+from linker.records.delete import Deletion
 from linker.results.file import ResultsFile
 from linker.results.summary import Summary
 from linker.results.undo import UndoFile
@@ -166,6 +168,24 @@ class Linker:
         async with aclosing(exported(self._settings, self._token, self._limiter, listing, field, is_usable)) as jobs:
             async for job in jobs:
                 yield job
+
+    async def delete_created(self, undo: UndoFile) -> AsyncIterator[Deletion]:
+        """Delete the records that a run has created, after its undo, if nothing links to them any more.
+
+        Yields what becomes of each. A record stays if the account does not show what links to it.
+
+        Example:
+            >>> undo = linker.UndoFile("links.results.jsonl")
+            >>> async for result in aha.run(undo, results="links.undo.jsonl"): ...
+            >>> async for deletion in aha.delete_created(undo): ...
+
+        Raises:
+            UsageError: the file cannot be read, or is no results file.
+            Stopped: the account rejects the token, or cannot be reached.
+        """
+        async with aclosing(deleted(self._settings, self._token, self._limiter, undo)) as deletions:
+            async for deletion in deletions:
+                yield deletion
 
     def _with(self, options: dict[str, Any], jobs: Jobs | None = None) -> Settings:
         unknown = options.keys() - RUN_OPTIONS

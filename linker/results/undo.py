@@ -38,7 +38,7 @@ class UndoFile:
         self.before: dict[Target, dict[str, frozenset[str]]] = {}
         """Links of each target before the run, in the fields to undo; a difference afterwards is the work of others."""
         self.created: set[str] = set()
-        """Records that the run has created. They stay: others may link to them by now."""
+        """Ids of records that the run has created. An undo does not delete them: others may link to them by now."""
 
     def __repr__(self) -> str:
         return f"<UndoFile {self.name}>"
@@ -117,13 +117,15 @@ class UndoFile:
         try:
             result = orjson.loads(line)
             status, change, changes = result["status"], result["change"], result["changes"]
+            self.created.update(
+                record_id(id) for made in (result.get("created") or {}).values() for id in made.values()
+            )
             may_have_arrived = status == "linked" or (result.get("error") or {}).get("retryable")
             if change is None or (changes is None and not may_have_arrived):
                 return None
             target = Target.parse(result["id"], result["kind"])
             if changes is None:
                 return _unknown(target, result)
-            self.created.update(id for made in (result.get("created") or {}).values() for id in made.values())
             delta = deltas.setdefault(target, _Delta(number))
             before = self.before.setdefault(target, {})
             for field, ids in changes.items():

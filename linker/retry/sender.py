@@ -62,13 +62,19 @@ class Sender:
         self._log = log.get_logger()
 
     async def fetch(
-        self, request: ApiRequest, arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None
+        self,
+        request: ApiRequest,
+        arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None,
+        *,
+        is_recent: Callable[[float], bool] | None = None,
     ) -> Answer | GiveUp:
         """Send a request until there is an answer that counts, or no further try makes sense.
 
         Args:
             arrived: for a request that must not be applied twice. It is called before a second try if no answer came
                 to an earlier one; what it returns, unless None, is returned instead of trying again.
+            is_recent: for a request that rests on an earlier read: whether that is still recent at this loop time. If
+                it is not when the request's turn has come, `arrived` is called first.
 
         Raises:
             asyncio.CancelledError: the run is being stopped.
@@ -81,11 +87,11 @@ class Sender:
                 return found
             attempt += 1
             try:
-                reply = await self.send(lambda _: request)
+                reply = await self.send(lambda now: request if is_recent is None or is_recent(now) else None)
             except Closed:
                 raise asyncio.CancelledError from None
             in_doubt = in_doubt or not isinstance(reply, Answer) or reply.status >= 500 or reply.status == 408
-            if reply is None:  # an outage, during which no try counts
+            if reply is None:  # an outage, during which no try counts, or a read that is too old
                 attempt = 0
                 continue
             if isinstance(reply, TimedOut) and reply.suspended:

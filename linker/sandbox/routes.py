@@ -81,7 +81,8 @@ def _whole_number(text: str | None, default: int) -> int:
 class Routes:
     """Answers requests from an account. No limits, no faults, no HTTP.
 
-    It reads resources, links them and creates records. Everything else that the API can do is a missing route.
+    It reads resources, links them, and creates and deletes records. Everything else that the API can do is a missing
+    route.
     """
 
     def __init__(self, account: Account, options: SandboxOptions, stats: Stats) -> None:
@@ -122,6 +123,8 @@ class Routes:
                 return refusal(refused.status, refused.message)
             fields = self._fields(_parameters(query)) if query else None
             return Answer(200, orjson.dumps({kind.value: self._shapes.whole(resource, fields)}))
+        if method == "DELETE":
+            return self._delete(parts)
         if method == "POST":
             return self._create(parts, content_type, body)
         if method != "GET":
@@ -200,6 +203,16 @@ class Routes:
                     return refusal(refused.status, refused.message)
                 self._stats.created[record.table] += 1
                 return Answer(200, orjson.dumps({record.kind.value: self._shapes.whole(record)}))
+        return _NO_ROUTE
+
+    def _delete(self, parts: list[str]) -> Answer:
+        match parts:
+            case ["custom_object_records", id]:
+                record = self._account.find(Kind.CUSTOM_OBJECT_RECORD, unquote(id))
+                if record is None:
+                    return _NO_RECORD
+                self._account.remove(record.kind, record.id)
+                return Answer(204, b"")
         return _NO_ROUTE
 
     def _definitions(self) -> list[dict[str, Any]]:

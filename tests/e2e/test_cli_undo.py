@@ -202,3 +202,110 @@ async def test_what_was_written_blindly_is_named_and_left(command: Command, sand
     assert "rejected          5" in undone.stdout
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-9") == {}
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-3") == {"customers": [ACME]}
+
+
+CREATE = ("--table", "customers=PRJ1/customers", "--create-missing")
+
+
+@pytest.fixture
+async def created(command: Command, sandbox: Sandbox) -> list[str]:
+    """A run that linked two features to a record each that it created; the ids of these."""
+    jobs = [
+        {"id": "PRJ1-1", "links": {"customers": [{"name": "Newcomer"}]}},
+        {"id": "PRJ1-2", "links": {"customers": [{"name": "Another"}]}},
+    ]
+    write_jobs(command.folder / "links.jsonl", jobs)
+    assert (await command("run", "links.jsonl", *CREATE)).code == 0
+    return created_in(sandbox)
+
+
+def created_in(sandbox: Sandbox) -> list[str]:
+    """The ids of records that were created and are still there."""
+    return [str(each.id) for each in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD) if each.id >= 79 * 10**17]
+
+
+async def test_undo_deletes_what_the_run_created_when_asked_to(
+    created: list[str], command: Command, sandbox: Sandbox
+) -> None:
+    """It says how many before and after; the plan of an undo names the option."""
+    planned = await command("plan", "--undo", RESULTS)
+    assert "2 records created by the run would stay; undo --delete-created deletes" in planned.stdout
+    asked = await command("undo", RESULTS, "--delete-created")
+    assert asked.code == 2
+    assert "Of 2 created records, those that nothing links to are deleted." in asked.stderr
+    assert created_in(sandbox) == created
+    undone = await command("undo", RESULTS, "--yes", "--delete-created", "--log-level", "info")
+    assert undone.code == 0
+    assert undone.stdout.endswith("2 of 2 records that the run created deleted\n")
+    assert undone.stderr.count("record_deletion") == 2
+    assert created_in(sandbox) == []
+
+
+async def test_the_command_that_undo_offers_deletes_what_is_left(
+    created: list[str], command: Command, sandbox: Sandbox
+) -> None:
+    """A colleague's link keeps one record, and is named; a second time, one is gone already."""
+    offered = (await command("undo", RESULTS, "--yes")).stdout.splitlines()[-1].partition(": ")[2]
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-9", "customers", [created[0]])
+    deleted = await command(*offered.split()[1:], "--yes")
+    assert deleted.code == 0
+    assert "1 of 2 records that the run created deleted\n" in deleted.stdout
+    assert deleted.stdout.endswith(f"still linked, so not deleted: {created[0]}\n")
+    assert created_in(sandbox) == created[:1]
+    again = await command(*offered.split()[1:], "--yes")
+    assert "0 of 2 records that the run created deleted, 1 already gone\n" in again.stdout
+
+
+async def test_nothing_is_deleted_where_the_undo_stopped_early(
+    created: list[str], command: Command, sandbox: Sandbox
+) -> None:
+    """Its links may be there still."""
+    sandbox.faults.script(on="PUT *", stays=401)
+    stopped = await command("undo", RESULTS, "--yes", "--delete-created", "--max-wait", "0")
+    assert stopped.code == 3
+    assert "2 records that the run created stay; to delete" in stopped.stdout
+    assert sandbox.stats.methods["DELETE"] == 0
+
+
+async def test_a_record_that_may_not_be_deleted_makes_undo_exit_1(
+    created: list[str], command: Command, sandbox: Sandbox
+) -> None:
+    """With the account's words."""
+    sandbox.faults.script(on=f"DELETE .*{created[0]}", stays=403)
+    undone = await command("undo", RESULTS, "--yes", "--delete-created")
+    assert undone.code == 1
+    assert f"not deleted: record {created[0]} could not be deleted: 403: Forbidden\n" in undone.stdout
+    assert created_in(sandbox) == created[:1]
+
+
+async def test_a_run_that_only_created_is_undone_by_deleting(command: Command, sandbox: Sandbox) -> None:
+    """Its PUT was refused: there is no link to take back, and undo still asks before it deletes."""
+    sandbox.faults.script(on="PUT *", stays=403)
+    write_jobs(command.folder / "links.jsonl", [{"id": "PRJ1-1", "links": {"customers": [{"name": "Newcomer"}]}}])
+    assert (await command("run", "links.jsonl", *CREATE)).code == 1
+    said = await command("undo", RESULTS)
+    assert (said.code, len(created_in(sandbox))) == (0, 1)
+    assert "1 record that the run created stays; to delete what nothing links to: linker undo" in said.stdout
+    (command.folder / "links.undo.jsonl").touch()
+    assert (await command("undo", RESULTS, "--delete-created")).code == 2
+    undone = await command("undo", RESULTS, "--delete-created", "--yes")
+    assert undone.code == 0
+    assert undone.stdout.endswith("1 of 1 record that the run created deleted\n")
+    assert created_in(sandbox) == []
+
+
+async def test_an_interrupted_deletion_can_be_taken_up(command: Command, sandbox: Sandbox) -> None:
+    """Ctrl-C in the middle: exit 130; the same command with --resume deletes the rest."""
+    jobs = [{"id": "PRJ1-1", "links": {"customers": [{"name": f"New {number}"} for number in range(60)]}}]
+    write_jobs(command.folder / "links.jsonl", jobs)
+    await command("run", "links.jsonl", *CREATE, "--rate", "1000/1s")
+    process = await command.start("undo", RESULTS, "--yes", "--delete-created", "--rate", "50/1s")
+    await until(lambda: sandbox.stats.methods["DELETE"] > 5)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = await process.communicate()
+    assert process.returncode == 130
+    assert "of 60 records that the run created deleted" in stdout.decode()
+    assert "the same command with --resume deletes the rest" in stderr.decode()
+    rest = await command("undo", RESULTS, "--yes", "--delete-created", "--resume", "--rate", "1000/1s")
+    assert rest.code == 0
+    assert created_in(sandbox) == []

@@ -189,13 +189,16 @@ async def test_a_plan_shows_what_would_be_created(command: Command, sandbox: San
 
 
 async def test_the_command_tells_how_many_were_created(command: Command, sandbox: Sandbox) -> None:
-    """In the summary; an undo takes back links, says that the records stay, and deletes none."""
+    """In the summary; an undo takes back links, says that the records stay and how to delete them, and deletes none."""
     write_jobs(command.folder / "links.jsonl", [named("PRJ1-1", "Newcomer", "Another")])
     ran = await command("run", "links.jsonl", *OPTIONS)
     assert "2 records created for names that their table did not have" in ran.stdout
     undone = await command("undo", "links.results.jsonl", "--yes", "--rate", "1000/1s")
     assert undone.code == 0
-    assert "2 records that the run created stay" in undone.stdout
+    assert undone.stdout.endswith(
+        "2 records that the run created stay; to delete what nothing links to: "
+        "linker undo links.results.jsonl --resume --delete-created\n"
+    )
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == []
     assert customers(sandbox) == {"Newcomer": 1, "Another": 1}
 

@@ -237,6 +237,19 @@ async def test_a_record_shows_who_links_to_it() -> None:
         assert answer == {"custom_object_record": {"linked_records": []}}
 
 
+async def test_a_record_is_deleted_with_the_links_to_it() -> None:
+    """204 without a body; from then on it is unknown, in no list, and linked by nothing."""
+    async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url, headers=sandbox.headers) as session:
+        client, path = Client(sandbox, session), f"/api/v1/custom_object_records/{ZANE}"
+        await client.put("goals/DEMOENT-G-1", links(Kind.GOAL, {"customers": [ZANE, ACME]}))
+        async with session.delete(path) as response:
+            assert (response.status, await response.read()) == (204, b"")
+        async with session.delete(path) as response:
+            assert (response.status, await response.json()) == (404, {"error": "Record not found."})
+        assert sandbox.account.links(Kind.GOAL, "DEMOENT-G-1") == {"customers": [ACME]}
+        assert ZANE not in {str(record.id) for record in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD)}
+
+
 def test_an_outside_writer_is_held_to_the_account() -> None:
     """Writing past the server needs a target, a field and records that exist."""
     account = Sandbox().account

@@ -24,7 +24,7 @@ import linker
 from linker import Kind, Linker, UndoFile, UsageError
 from linker.api.answers import Answer, HttpAnswer, understand_target
 from linker.api.lists import Listing, PageRequest
-from linker.api.requests import Create, ReadRequest, Request, record, records
+from linker.api.requests import Create, Delete, ReadRequest, Request, record, record_with_linkers, records
 from linker.errors import BadAnswer, RequestFailed
 from linker.model.target import Target
 from linker.records.table import read_table, tables_in_use
@@ -286,6 +286,8 @@ MADE: dict[str, Callable[[str], Any]] = {
     "a table's list": lambda text: records(Listing(Kind.CUSTOM_OBJECT_RECORD, "PRJ1", text), 1),
     "a new record": lambda text: Create(Listing(Kind.CUSTOM_OBJECT_RECORD, text, "customers"), {"name": text}),
     "a record": record,
+    "a record with its linkers": record_with_linkers,
+    "a deletion": Delete,
 }
 
 
