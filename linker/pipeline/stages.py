@@ -148,7 +148,7 @@ class Pipeline:
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
             paused_s=self._limiter.paused_s,
-            outage=self._sender.breaker.is_open,
+            outage=self._sender.breaker.is_outage,
             elapsed_s=asyncio.get_running_loop().time() - self._started,
         )
 

@@ -15,7 +15,7 @@ from linker.api.requests import Request
 from linker.api.visibility import Visibility
 from linker.batch.merge import Job
 from linker.batch.placeholder import place_of
-from linker.errors import ResultsUnwritable, TimedOut
+from linker.errors import ErrorType, ResultsUnwritable, TimedOut
 from linker.pipeline.guard import Admission
 from linker.pipeline.refresh import PageRefresh
 from linker.pipeline.workqueue import WorkQueue
@@ -66,7 +66,8 @@ class Workers:
         self._summary = summary
         self._backoff: Backoff[Work] = Backoff(queue.again)
         self._refresh = PageRefresh(sender.fetch, queue, admission, writer, visibility)
-        self._suspects: list[tuple[Work, GiveUp]] = []  # they failed, but it may be an outage
+        # they failed, but it may be an outage; with the number of outages before
+        self._suspects: list[tuple[Work, GiveUp, int]] = []
         self._written: set[Work] = set()  # works in hand that were written to, or may have been
         self._awaited: set[Work] = set()
         self._none_awaited = asyncio.Event()
@@ -115,7 +116,7 @@ class Workers:
             if self._suspects and (not self._breaker.in_streak or self._are_last(self._suspects)):
                 await self._settle_suspects()
 
-    def _are_last(self, suspects: list[tuple[Work, GiveUp]]) -> bool:
+    def _are_last(self, suspects: list[tuple[Work, GiveUp, int]]) -> bool:
         return self._queue.stats().unfinished == len(suspects)
 
     async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
@@ -134,12 +135,12 @@ class Workers:
                 await self._settle(work, decision)
                 if is_planning and not await self._admission.admit([work]):
                     return True
-                if isinstance(decision, GiveUp) and decision.http_status == 401:
+                if isinstance(decision, GiveUp) and decision.error.type is ErrorType.UNAUTHORIZED:
                     return True
                 if work.wait_s > 0:
                     self._backoff.wait(work, min(work.wait_s, self._longest_wait_s))
                     return False
-            elif self._breaker.is_open and work.step is not None:
+            elif self._breaker.is_outage and work.step is not None:
                 self._go_back(work)
                 return False
             elif work.page is not None and work.is_old(asyncio.get_running_loop().time()):
@@ -203,7 +204,7 @@ class Workers:
                 self._backoff.wait(work, after_s)
                 return True
             case GiveUp() if self._breaker.suspects(reply):
-                self._suspects.append((work, decision))
+                self._suspects.append((work, decision, self._breaker.outages))
                 return True
             case Pause():
                 work.refused()
@@ -221,7 +222,7 @@ class Workers:
                 await self._take(work, work.answered(answer, now))
             case GiveUp(error, http_status):
                 self._sender.give_up(work.current_request, decision)
-                if http_status == 401:  # not the work's failure: a later run does it
+                if error.type is ErrorType.UNAUTHORIZED:  # not the work's failure: a later run does it
                     work.refused()
                     self._leave(work)
                 else:
@@ -230,15 +231,21 @@ class Workers:
     def _go_back(self, work: Work) -> None:
         """There is an outage: put what has failed of it back into the queue, as if it had never been tried."""
         suspects, self._suspects = self._suspects, []
-        for failed in (*(suspect for suspect, _ in suspects), work):
-            failed.forgive()
-            failed.refusal = 0
-            self._queue.again(failed)
+        for failed in (*(suspect for suspect, _, _ in suspects), work):
+            self._start_over(failed)
+
+    def _start_over(self, work: Work) -> None:
+        work.forgive()
+        work.refusal = 0
+        self._queue.again(work)
 
     async def _settle_suspects(self) -> None:
-        """There is no outage: what may have failed of one has failed."""
+        """There is no outage: what may have failed of one has failed, unless there was one since."""
         suspects, self._suspects = self._suspects, []
-        for work, given_up in suspects:
+        for work, given_up, outages in suspects:
+            if self._breaker.outages > outages:
+                self._start_over(work)
+                continue
             await self._settle(work, given_up)
             self._done(work)
 

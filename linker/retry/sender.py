@@ -14,7 +14,7 @@ from linker import log
 from linker.api.answers import Answer, Reply
 from linker.api.lists import PageRequest
 from linker.api.requests import ApiRequest, ReadRequest, Request
-from linker.errors import OutOfDescriptors, Stopped, TimedOut, Unauthorized
+from linker.errors import Error, ErrorType, OutOfDescriptors, Stopped, TimedOut, Unauthorized
 from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.retry.breaker import Breaker, describe
 from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
@@ -58,7 +58,7 @@ class Sender:
         self._limiter = limiter
         self._stop = stop
         self._ended: Stopped | None = None
-        self.breaker = Breaker(settings, pool, self.end)
+        self.breaker = Breaker(settings, pool, self.end, self._pause)
         self._log = log.get_logger()
 
     async def fetch(
@@ -106,7 +106,7 @@ class Sender:
                     attempt, refusal = attempt - 1, refusal + 1
                 case GiveUp() as given_up:
                     self.give_up(request, given_up)
-                    if given_up.http_status == 401:
+                    if given_up.error.type is ErrorType.UNAUTHORIZED:
                         raise asyncio.CancelledError
                     return given_up
 
@@ -146,13 +146,16 @@ class Sender:
             case Pause(seconds) as pause:
                 self._pause(request, seconds)
                 return pause
+            case GiveUp(error, 401) if self.breaker.was_well:  # a probe was answered since
+                message = f"{error.message}, for this request alone: the account accepts the token for others"
+                return GiveUp(Error(ErrorType.FORBIDDEN, message), 401)
             case decision:
                 return decision
 
     def give_up(self, request: ApiRequest, given_up: GiveUp) -> None:
         """Log that a request has failed for good; if the account rejects the token (401), end the run."""
         error = given_up.error
-        if given_up.http_status == 401:
+        if error.type is ErrorType.UNAUTHORIZED:
             self.end(Unauthorized(f"the account did not take the token ({error.message}); nothing more is sent"))
         else:
             self._log.info(log.GAVE_UP, request=str(request), error=error.type.value, message=error.message)

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from support.virtual_clock import run
 
-from linker.api.answers import Answer
-from linker.api.requests import Request
+from linker.api.answers import Answer, Reply
+from linker.api.requests import ME, Request
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized
 from linker.model.target import Kind, Target
 from linker.retry.breaker import IN_A_ROW, Breaker, Cause, cause_of
@@ -24,19 +24,26 @@ DOWN = ConnectionFailed("no connection")
 
 
 class Account:
-    """What answers, and when it was asked."""
+    """What answers, and when it was asked; `me` answers probes, if they are not answered like all the rest."""
 
     def __init__(self) -> None:
         self.answer: Callable[[], Answer | RequestFailed] = lambda: WELL
+        self.me: Callable[[], Answer | RequestFailed] | None = None
         self.asked: list[float] = []
+        self.probed: list[float] = []
+        self.pauses: list[float] = []
 
     async def send(self, choose: Callable[[float], Any], *, first: bool = False) -> Answer | None:
         """A request takes 10 ms."""
         now = asyncio.get_running_loop().time()
-        if choose(now) is None:
+        request = choose(now)
+        if request is None:
             return None
         self.asked.append(now)
-        outcome = self.answer()
+        if request is ME:
+            assert first
+            self.probed.append(now)
+        outcome = self.me() if request is ME and self.me is not None else self.answer()
         await asyncio.sleep(0.01)
         if isinstance(outcome, RequestFailed):
             raise outcome
@@ -45,14 +52,14 @@ class Account:
 
 def breaker_of(account: Account, ended: list[Stopped], **options: Any) -> Breaker:
     settings = Settings(base_url="http://localhost", **options)
-    return Breaker(settings, cast("SessionPool", account), ended.append)
+    pool = cast("SessionPool", account)
+    return Breaker(settings, pool, ended.append, lambda _, seconds: account.pauses.append(seconds))
 
 
-async def fail(breaker: Breaker, account: Account, outcome: Answer | RequestFailed, times: int) -> None:
-    """So many requests that fail, one after the other."""
+async def fail(breaker: Breaker, account: Account, outcome: Answer | RequestFailed, times: int) -> list[Reply | None]:
+    """So many requests that fail, one after the other, and what became of them."""
     account.answer = lambda: outcome
-    for _ in range(times):
-        await breaker.send(lambda _: REQUEST)
+    return [await breaker.send(lambda _: REQUEST) for _ in range(times)]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +99,9 @@ def test_so_many_failures_in_a_row_open_it(outcome: Answer | RequestFailed) -> N
         await fail(breaker, account, Answer(500) if isinstance(outcome, RequestFailed) else DOWN, 1)
         await fail(breaker, account, outcome, IN_A_ROW - 1)
         assert not breaker.is_open
-        await fail(breaker, account, outcome, 1)
+        assert await fail(breaker, account, outcome, 1) == [None]
         assert breaker.is_open
+        assert breaker.is_outage
 
     run(main())
 
@@ -111,19 +119,18 @@ def test_while_it_is_open_one_probe_at_a_time_leaves_at_growing_intervals() -> N
         account.answer = lambda: DOWN if asyncio.get_running_loop().time() - begun < outage_s else WELL
 
         async def client() -> None:
-            while await breaker.send(lambda _: REQUEST) is None:
-                pass
+            assert await breaker.send(lambda _: REQUEST) == WELL
 
         async with asyncio.TaskGroup() as group:
             for _ in range(40):
                 group.create_task(client())
         over = asyncio.get_running_loop().time() - begun
-        probes = [at for at in account.asked if at - begun < over - 1]
+        probes = account.probed
         gaps = [round(later - earlier, 6) for earlier, later in pairwise(probes)]
         assert gaps == sorted(gaps)
         assert 10 <= len(probes) <= 20
         assert over < outage_s + 31  # an outage of five minutes costs five minutes
-        assert len(account.asked) - len(probes) <= 41
+        assert len(account.asked) - len(probes) <= 40
         assert ended == []
         assert not breaker.is_open
 
@@ -145,8 +152,8 @@ def test_after_the_longest_wait_the_run_ends(outcome: Answer | RequestFailed, ki
         account, ended = Account(), list[Stopped]()
         breaker = breaker_of(account, ended)
         await fail(breaker, account, WELL, 1)
-        await fail(breaker, account, outcome, 1 if isinstance(outcome, Answer) else IN_A_ROW)
         begun = asyncio.get_running_loop().time()
+        await fail(breaker, account, outcome, 1 if isinstance(outcome, Answer) else IN_A_ROW)
         while not ended:
             await breaker.send(lambda _: REQUEST)
         assert 600 <= asyncio.get_running_loop().time() - begun < 601
@@ -177,11 +184,9 @@ def test_a_probe_waits_as_long_as_the_account_asks() -> None:
     async def main() -> None:
         account = Account()
         breaker = breaker_of(account, [])
+        account.me = lambda: WELL
         await fail(breaker, account, Answer(503, retry_after_s=120.0), IN_A_ROW)
-        opened = asyncio.get_running_loop().time()
-        account.asked.clear()
-        await breaker.send(lambda _: REQUEST)
-        assert account.asked[0] - opened == pytest.approx(120, abs=0.1)
+        assert account.probed[0] - account.asked[IN_A_ROW - 1] == pytest.approx(120, abs=0.1)
 
     run(main())
 
@@ -198,18 +203,105 @@ def test_an_account_that_asks_for_more_than_the_longest_wait_is_no_outage() -> N
     run(main())
 
 
-def test_a_probe_that_has_nothing_to_send_makes_way() -> None:
-    """Whoever comes next is the probe."""
+@pytest.mark.parametrize("me", [WELL, Answer(403), Answer(404), Answer(422)], ids=str)
+@pytest.mark.parametrize("outcome", [DOWN, TimedOut("no answer"), Answer(500), BadAnswer("a page")], ids=str)
+def test_failures_of_a_well_account_count(outcome: Answer | RequestFailed, me: Answer) -> None:
+    """The probe is answered, in whatever way: each request gets its own failure, and only each 20th costs a probe."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        account.me = lambda: me
+        assert await fail(breaker, account, outcome, 5 * IN_A_ROW) == [outcome] * 5 * IN_A_ROW
+        assert (len(account.probed), len(account.asked)) == (5, 5 * IN_A_ROW + 5)
+        assert (breaker.is_open, breaker.outages, ended) == (False, 0, [])
+
+    run(main())
+
+
+def test_a_target_that_rejects_the_token_fails_alone() -> None:
+    """401 for one target, and the account still tells whose the token is: that is that target's answer."""
 
     async def main() -> None:
         account = Account()
         breaker = breaker_of(account, [])
-        await fail(breaker, account, DOWN, IN_A_ROW)
-        account.asked.clear()
-        assert await breaker.send(lambda _: None) is None
+        await fail(breaker, account, WELL, 1)
+        account.me = lambda: WELL
+        assert await fail(breaker, account, Answer(401), 2) == [Answer(401)] * 2
+        assert len(account.probed) == 2
+
+    run(main())
+
+
+def test_a_probe_that_finds_the_token_rejected_ends_the_run() -> None:
+    """Servers in front of the account failed so far; the account itself has never accepted the token."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        account.me = lambda: Answer(401, message="unauthorized")
+        assert (await fail(breaker, account, Answer(502), IN_A_ROW))[-1] is None
+        (error,) = ended
+        assert isinstance(error, Unauthorized)
+        assert "did not take the token (401: unauthorized)" in str(error)
+
+    run(main())
+
+
+def test_a_probe_that_is_refused_for_its_rate_is_sent_again() -> None:
+    """429 says nothing about the targets: all wait for as long as it asks, and the next probe decides."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        answers = [Answer(429, retry_after_s=30.0), Answer(429), WELL]
+        account.me = lambda: answers.pop(0)
+        assert (await fail(breaker, account, Answer(500), IN_A_ROW))[-1] == Answer(500)
+        assert account.pauses[0] == 30
+        assert account.probed[1] - account.probed[0] == pytest.approx(30, abs=0.1)
+        assert (len(account.probed), breaker.outages, ended) == (3, 0, [])
+
+    run(main())
+
+
+def test_a_refusal_does_not_accept_a_token() -> None:
+    """429, then 401: whoever refuses for the rate has not looked at the token, so that is no outage."""
+
+    async def main() -> None:
+        account = Account()
+        breaker = breaker_of(account, [])
+        await fail(breaker, account, Answer(429), 1)
+        assert await fail(breaker, account, Answer(401), 1) == [Answer(401)]
+        assert account.probed == []
+
+    run(main())
+
+
+def test_who_waits_for_a_turn_when_it_opens_waits_for_its_end() -> None:
+    """Nothing is chosen meanwhile, and once the account is well the request leaves."""
+
+    async def main() -> None:
+        account = Account()
+        breaker = breaker_of(account, [])
+        send, turn = account.send, asyncio.Event()
+
+        async def late(choose: Callable[[float], Any], *, first: bool = False) -> Answer | None:
+            await turn.wait()
+            return await send(choose, first=first)
+
+        account.send = late  # type: ignore[method-assign]
+        waiting = asyncio.create_task(breaker.send(lambda _: REQUEST))
+        await asyncio.sleep(0)
+        account.send = send  # type: ignore[method-assign]
+        begun = asyncio.get_running_loop().time()
+        account.me = lambda: WELL if asyncio.get_running_loop().time() - begun > 10 else DOWN
+        assert (await fail(breaker, account, DOWN, IN_A_ROW))[-1] is None
         account.answer = lambda: WELL
-        assert await breaker.send(lambda _: REQUEST) == WELL
-        assert len(account.asked) == 1
+        turn.set()
+        asked = len(account.asked) - len(account.probed)
+        assert await waiting == WELL
+        assert len(account.asked) - len(account.probed) == asked + 1
+        assert account.asked[-1] - begun > 10
 
     run(main())
 

@@ -67,6 +67,7 @@ class FaultProxy:
         self._random = random.Random(seed)
         self._script: deque[str | bytes | None] = deque()
         self._stays: str | bytes | None = None
+        self._on = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -87,10 +88,14 @@ class FaultProxy:
         """The URL at which it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def script(self, *faults: str | bytes | None, stays: str | bytes | None = None) -> None:
-        """Set the faults of the next requests, and then of all others. Bytes stand for an answer."""
+    def script(self, *faults: str | bytes | None, stays: str | bytes | None = None, on: str = "") -> None:
+        """Set the faults of the next requests, and then of all others. Bytes stand for an answer.
+
+        A fault passes a request by if `on` is not in its line, `METHOD PATH?QUERY`.
+        """
         self._script = deque(faults)
         self._stays = stays
+        self._on = on
 
     async def up(self) -> None:
         """Listen."""
@@ -127,7 +132,7 @@ class FaultProxy:
                     return
                 request = begun + await _message(reader)
                 self.requests.append(request.partition(b" HTTP/")[0].decode())
-                await self._befall(fault, request, writer)
+                await self._befall(fault if self._on in self.requests[-1] else None, request, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has gone

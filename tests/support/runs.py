@@ -34,7 +34,7 @@ ZANE: Final = "8397122"
 def eager(sandbox: Sandbox, **options: Any) -> Linker:
     """A linker on a sandbox without pace or preflight, and with short waits before retries."""
     given: dict[str, Any] = {"rate": (), "backoff_base_s": 0.001, "backoff_cap_s": 0.01, "preflight": False}
-    return Linker(url=sandbox.url, token=sandbox.options.token, **given | options)
+    return Linker(**{"url": sandbox.url, "token": sandbox.options.token, **given, **options})
 
 
 async def results_of(run: Run) -> list[Result]:
