@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Stopped,
         TooManyRemovals,
         Unauthorized,
+        Unreachable,
         UsageError,
     )
     from linker.model.job import LinkJob, Mode, Name
@@ -78,6 +79,7 @@ __all__ = [
     "TooManyRemovals",
     "Unauthorized",
     "UndoFile",
+    "Unreachable",
     "UsageError",
     "__version__",
     "link",
@@ -102,6 +104,7 @@ _WHERE: Final = {
     "Stopped": "linker.errors",
     "TooManyRemovals": "linker.errors",
     "Unauthorized": "linker.errors",
+    "Unreachable": "linker.errors",
     "UsageError": "linker.errors",
     "Kind": "linker.model.target",
     "LinkJob": "linker.model.job",

@@ -2,7 +2,8 @@
 
     LinkerError                 every error that linker raises on purpose
     ├─ UsageError               the command, a setting or a whole file is wrong; nothing was sent  (exit 2)
-    │  └─ ResultsExist          the results file exists already
+    │  ├─ ResultsExist          the results file exists already
+    │  └─ Unreachable           the account was never reached in this run, and trying again would not help
     ├─ InvalidJob               one job is invalid; in a run it becomes a rejected result
     ├─ Stopped                  the run ended early; what was done is in the results  (exit 3)
     │  ├─ Unauthorized          the account did not accept the token
@@ -43,6 +44,10 @@ class UsageError(LinkerError):
 
 class ResultsExist(UsageError):
     """The results file exists already, and a run would overwrite it."""
+
+
+class Unreachable(UsageError):
+    """The host does not exist or refuses connections, and no request of this run was ever answered."""
 
 
 class InvalidJob(LinkerError, ValueError):
@@ -134,9 +139,13 @@ class RequestFailed(LinkerError):
 
 
 class ConnectionFailed(RequestFailed):
-    """Refused, reset or cut short, or no such host."""
+    """Refused, reset or cut short, or no such host.
+
+    `advice` is what the user should check, if there is no connection and another try is likely to fail the same way.
+    """
 
     type = ErrorType.CONNECTION
+    advice: str | None = None
 
 
 class TimedOut(RequestFailed):

@@ -12,7 +12,7 @@ from linker.api.headers import RateLimit
 from linker.api.lists import Listing
 from linker.api.requests import ME, PRODUCTS, ReadRequest
 from linker.batch.batch import Batch
-from linker.errors import Stopped, UsageError
+from linker.errors import Stopped, Unreachable, UsageError
 from linker.model.job import is_field
 from linker.model.target import Kind
 from linker.pipeline.intake import Intake
@@ -102,7 +102,7 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
             fields = await _check_account(check, given, read)
             if sources and check.problem is None:
                 check.files = await _read_files(settings, read, sources, fields if settings.preflight else None)
-        except Stopped as error:
+        except (Stopped, Unreachable) as error:
             check.problem = str(error)
         except UsageError as error:
             check.files_problem = str(error)

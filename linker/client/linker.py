@@ -106,6 +106,7 @@ class Linker:
 
         Raises:
             UsageError: a setting is invalid; from the iteration: a file cannot be used, and nothing was written.
+            Unreachable: from the iteration: the account's host does not exist or refuses connections.
             InputChanged: from the iteration: a job file changed during the run.
             TooManyRemovals: from the iteration: the run would remove more links than it may.
             Stopped: from the iteration: the run ended early; the results have what was done.

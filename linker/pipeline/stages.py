@@ -15,7 +15,7 @@ from linker import log
 from linker.api.lists import Listing
 from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
-from linker.errors import InputChanged, Stopped, TooManyRemovals, UsageError, ungrouped
+from linker.errors import InputChanged, Stopped, TooManyRemovals, Unreachable, UsageError, ungrouped
 from linker.pipeline.feeder import Feeder
 from linker.pipeline.guard import Admission, Guard
 from linker.pipeline.intake import Intake
@@ -90,7 +90,7 @@ class Pipeline:
         self._started = asyncio.get_running_loop().time()
         self._is_read = False
         self._stop = asyncio.Event()
-        self._why_stopped: Stopped | None = None
+        self._why_stopped: Stopped | Unreachable | None = None
         self._pool = SessionPool(settings, token, limiter, self._stop)
         self._sender = Sender(settings, self._pool, limiter, self.stop)
         self._preflight = Preflight(settings, self._sender.fetch)
@@ -126,9 +126,11 @@ class Pipeline:
         """The names of records, as far as the run has read them."""
         return self._preflight.names
 
-    def stop(self, why: Stopped | None = None) -> None:
+    def stop(self, why: Stopped | Unreachable | None = None) -> None:
         """Send nothing new. The run ends when the requests in flight have ended; it raises `why` then, if given."""
         self._why_stopped = self._why_stopped or why
+        if isinstance(why, Unreachable) and self._file is not None:
+            self._file.discard()  # nothing was sent
         self.summary.stopped = True
         self._stop.set()
         self._limiter.wake()

@@ -19,7 +19,15 @@ from typing import Final
 from linker import log
 from linker.api.answers import Answer, Reply
 from linker.api.requests import ME, ApiRequest
-from linker.errors import ErrorType, RequestFailed, Stopped, TimedOut, Unauthorized
+from linker.errors import (
+    ConnectionFailed,
+    ErrorType,
+    RequestFailed,
+    Stopped,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+)
 from linker.retry.verdict import backoff_s
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
@@ -66,7 +74,8 @@ class Breaker:
     """The breaker of one run on one account.
 
     Args:
-        end: called with the error of the run when an outage lasts too long, or if a probe finds the token rejected.
+        end: called with the error of the run when an outage lasts too long, if a probe finds the token rejected, or if
+            the account was never reached and most likely never will be.
         pause: called with the request and the seconds for which the account asks to wait.
 
     Example:
@@ -78,7 +87,7 @@ class Breaker:
         self,
         settings: Settings,
         pool: SessionPool,
-        end: Callable[[Stopped], None],
+        end: Callable[[Stopped | Unreachable], None],
         pause: Callable[[ApiRequest, float], None],
     ) -> None:
         self._settings = settings
@@ -93,6 +102,7 @@ class Breaker:
         self._probing = False
         self._probe_at = 0.0  # loop time
         self._changed = asyncio.Event()
+        self._was_reached = False
         self._ended = False
         self._log = log.get_logger()
         self.was_well = False
@@ -150,7 +160,9 @@ class Breaker:
                 reply = failure
             if not has_opened or self._ended:
                 break
-        if reply is None or not self._count(reply):
+        if reply is None or self._is_out_of_reach(reply):
+            return None
+        if not self._count(reply):
             return reply
         return None if await self._becomes_outage() else reply
 
@@ -186,7 +198,7 @@ class Breaker:
         finally:
             self._probing = False
             self._changed.set()
-        if reply is None or (isinstance(reply, TimedOut) and reply.suspended):
+        if reply is None or self._is_out_of_reach(reply) or (isinstance(reply, TimedOut) and reply.suspended):
             return  # says nothing about the account
         cause = cause_of(reply)
         asked_s = (reply.retry_after_s or 0.0) if isinstance(reply, Answer) else 0.0
@@ -206,6 +218,16 @@ class Breaker:
                 why = describe(self._last or reply)
                 self._log.warning(log.OUTAGE, cause=cause.value, why=why, most_s=self._settings.max_wait)
             self._failed_again(reply)
+
+    def _is_out_of_reach(self, reply: Reply) -> bool:
+        """End the run if no request was ever answered and this one could not be sent, so that waiting is in vain."""
+        self._was_reached = self._was_reached or not isinstance(reply, ConnectionFailed | TimedOut)
+        if self._was_reached or not isinstance(reply, ConnectionFailed) or reply.advice is None:
+            return False
+        self._ended = True
+        self._changed.set()
+        self._end(Unreachable(f"{reply}; {reply.advice}"))
+        return True
 
     def _count(self, reply: Reply) -> bool:
         """Count a reply, and return whether it may have failed of an outage, because the breaker is open."""

@@ -14,7 +14,7 @@ from linker import log
 from linker.api.answers import Answer, Reply
 from linker.api.lists import PageRequest
 from linker.api.requests import ApiRequest, ReadRequest, Request
-from linker.errors import Error, ErrorType, OutOfDescriptors, Stopped, TimedOut, Unauthorized
+from linker.errors import Error, ErrorType, OutOfDescriptors, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.retry.breaker import Breaker, describe
 from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
@@ -52,12 +52,16 @@ class Sender:
     """
 
     def __init__(
-        self, settings: Settings, pool: SessionPool, limiter: RateLimiter, stop: Callable[[Stopped], None] | None = None
+        self,
+        settings: Settings,
+        pool: SessionPool,
+        limiter: RateLimiter,
+        stop: Callable[[Stopped | Unreachable], None] | None = None,
     ) -> None:
         self._settings = settings
         self._limiter = limiter
         self._stop = stop
-        self._ended: Stopped | None = None
+        self._ended: Stopped | Unreachable | None = None
         self.breaker = Breaker(settings, pool, self.end, self._pause)
         self._log = log.get_logger()
 
@@ -78,7 +82,7 @@ class Sender:
 
         Raises:
             asyncio.CancelledError: the run is being stopped.
-            Stopped: the run must end, and this sender has no `stop`.
+            Stopped, Unreachable: the run must end, and this sender has no `stop`.
         """
         attempt = refusal = 0
         in_doubt = False
@@ -118,7 +122,7 @@ class Sender:
 
         Raises:
             Closed: the run is being stopped; nothing was sent.
-            Stopped: the run must end, and this sender has no `stop`.
+            Stopped, Unreachable: the run must end, and this sender has no `stop`.
         """
         if self._ended is not None:  # another request of this sender found out, while this one waited
             raise self._ended
@@ -160,7 +164,7 @@ class Sender:
         else:
             self._log.info(log.GAVE_UP, request=str(request), error=error.type.value, message=error.message)
 
-    def end(self, why: Stopped) -> None:
+    def end(self, why: Stopped | Unreachable) -> None:
         """End the run. Raises `why` if this sender has no `stop`."""
         if self._stop is None:
             self._ended = why

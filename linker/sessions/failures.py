@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import socket
 import ssl
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
 from linker.settings import Settings
+
+_NO_NETWORK: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+_PASSING: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EINTR})
+"""What keeps a connection from being opened, but maybe not the next one."""
+
+_ACCOUNT = re.compile(r"https://([a-z0-9-]+)\.aha\.io")
+
+NotConnected: TypeAlias = aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError
 
 
 def request_failed(error: Exception, settings: Settings) -> RequestFailed:
@@ -22,7 +34,9 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
         case TimeoutError():
             return TimedOut(f"no answer within {settings.timeout_s:g} s")
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
-            return ConnectionFailed(not_connected(error))
+            failure = ConnectionFailed(not_connected(error))
+            failure.advice = advice(error, settings)
+            return failure
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailed("the connection was closed before an answer")
         case aiohttp.ClientPayloadError():
@@ -36,7 +50,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
             return ConnectionFailed(f"the request failed ({type(error).__name__})")
 
 
-def not_connected(error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError) -> str:
+def not_connected(error: NotConnected) -> str:
     """Return why no connection to the account, or to the proxy, could be opened."""
     match error:
         case aiohttp.ClientHttpProxyError():
@@ -47,6 +61,39 @@ def not_connected(error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyE
             return f"the certificate of {error.host} is not trusted: {reason(error.certificate_error)}"
         case aiohttp.ClientConnectorError():
             return f"no connection to {error.host}:{error.port}: {reason(error.os_error)}"
+
+
+def advice(error: NotConnected, settings: Settings) -> str | None:
+    """Return what the user should check so that a connection can be opened; None if the next try may succeed."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return "check the proxy (HTTPS_PROXY), its user and its password" if error.status < 500 else None
+    code = error.os_error.errno
+    if isinstance(error.os_error, socket.gaierror):
+        is_offline = code == socket.EAI_AGAIN
+    elif code in _PASSING:
+        return None
+    else:
+        is_offline = code in _NO_NETWORK and not isinstance(error, aiohttp.ClientSSLError)
+    what = "the proxy (HTTPS_PROXY)" if _is_of_proxy(error, settings) else _name_of(settings.base_url)
+    if is_offline:
+        return f"check that this machine has a network connection, then check {what}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"check {what}, or name a file of the certificates to trust in SSL_CERT_FILE"
+    return f"check {what}"
+
+
+def _is_of_proxy(error: aiohttp.ClientConnectorError, settings: Settings) -> bool:
+    """Whether the connection that failed was to the proxy."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return True
+    proxy = urlsplit(settings.proxy or "").hostname  # aiohttp has no error of its own for a proxy with an unknown name
+    return proxy is not None and proxy == error.host and proxy != urlsplit(settings.base_url).hostname
+
+
+def _name_of(url: str) -> str:
+    """Return the option that gave the account's URL, and its value."""
+    account = _ACCOUNT.fullmatch(url)
+    return f"--account {account[1]} (or AHA_ACCOUNT)" if account else f"--url {url} (or AHA_URL), or give --account"
 
 
 def reason(error: Exception) -> str:

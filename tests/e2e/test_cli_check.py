@@ -128,7 +128,7 @@ async def test_as_json_for_a_program(command: Command, sandbox: Sandbox) -> None
         ({"AHA_TOKEN": "stale"}, "problem   the account did not take the token (401: unauthorized)"),
         (
             {"AHA_URL": "http://127.0.0.1:1"},
-            "problem   the account does not tell whose token this is: no connection",
+            "Connection refused; check --url http://127.0.0.1:1 (or AHA_URL), or give --account",
         ),
     ],
 )

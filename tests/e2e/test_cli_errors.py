@@ -132,6 +132,24 @@ async def test_a_url_on_the_command_line_beats_an_account_in_the_environment(
     assert sandbox.stats.methods["PUT"] == 1
 
 
+@pytest.mark.parametrize("verb", ["run", "plan", "verify"])
+async def test_an_account_that_does_not_exist_is_said_at_once(command: Command, links: Path, verb: str) -> None:
+    """Exit 2 without a wait, naming what to check: the host, or a proxy that is not there, without its password."""
+    del command.environment["AHA_URL"]
+    command.environment |= {"AHA_ACCOUNT": "no-such-account", "HTTPS_PROXY": "http://me:secret@127.0.0.1:1"}
+    by_proxy = await command(verb, links.name)
+    assert (by_proxy.code, by_proxy.stdout) == (2, "")
+    assert by_proxy.stderr == (
+        "linker: no connection to the proxy 127.0.0.1:1: Connection refused; check the proxy (HTTPS_PROXY)\n"
+    )
+    command.environment |= {"HTTPS_PROXY": "", "AHA_ACCOUNT": "", "AHA_URL": "http://no-such-host.invalid"}
+    unknown = await command(verb, links.name, "--insecure-http")
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert "linker: no connection to no-such-host.invalid:80: " in unknown.stderr
+    assert "check --url http://no-such-host.invalid (or AHA_URL), or give --account" in unknown.stderr
+    assert names(command.folder, "*.results*") == []
+
+
 async def test_a_token_file_goes_before_the_environment(command: Command, links: Path) -> None:
     """The token in --token-file is the one that is sent, without the line's end."""
     command.environment["AHA_TOKEN"] = "stale"

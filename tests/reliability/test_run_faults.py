@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import ACME, eager, features, read_into, results_of, written
+from support.runs import ACME, eager, features, names, read_into, results_of, written
 
 import linker
-from linker import ErrorType, Kind, Status
+from linker import ErrorType, Kind, Status, Unreachable
 from linker.sandbox import Fault, Sandbox
 
 TRANSIENT: list[int | str] = [408, 429, 500, 502, 503, 504, "reset", "reset_after", "html", "cut"]
@@ -109,15 +110,32 @@ async def test_no_answer_in_time_is_a_timeout() -> None:
     assert result.attempts == 2
 
 
-async def test_nobody_there_is_a_connection_error(sandbox: Sandbox) -> None:
-    """A port at which nothing listens: the job fails with `connection`, and the message says where to."""
+async def test_nobody_there_stops_the_run_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A port at which nothing listens: no second try, no results file, and the message says where to and what to do."""
     url = sandbox.url
     await sandbox.stop()
-    async with linker.Linker(url=url, token="sandbox", rate=(), attempts=2, backoff_base_s=0.001) as aha:
-        (result,) = await results_of(aha.run(features(1)))
-    assert result.error is not None
-    assert result.error.type is ErrorType.CONNECTION
-    assert url.removeprefix("http://") in result.error.message
+    async with linker.Linker(url=url, token="sandbox") as aha:
+        run = aha.run([*features(1), {"id": "nonsense!"}], tmp_path / "results.jsonl")
+        with pytest.raises(Unreachable) as caught:
+            await results_of(run)
+    place = url.removeprefix("http://")
+    assert str(caught.value) == (
+        f"no connection to {place}: Connection refused; check --url {url} (or AHA_URL), or give --account"
+    )
+    assert run.summary.requests == 1
+    assert names(tmp_path) == []
+
+
+async def test_nobody_there_any_more_leaves_the_results_of_a_resume(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The file of an earlier run stays as it is."""
+    path = tmp_path / "results.jsonl"
+    async with eager(sandbox, url=sandbox.url) as aha:
+        await results_of(aha.run(features(1), path))
+        earlier = path.read_bytes()
+        await sandbox.stop()
+        with pytest.raises(Unreachable):
+            await results_of(aha.run(features(3), path, resume=True))
+    assert path.read_bytes() == earlier
 
 
 async def test_a_refusal_pauses_everybody_and_uses_up_no_attempt() -> None:

@@ -12,7 +12,7 @@ from support.virtual_clock import run
 
 from linker.api.answers import Answer, Reply
 from linker.api.requests import ME, Request
-from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized
+from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.model.target import Kind, Target
 from linker.retry.breaker import IN_A_ROW, Breaker, Cause, cause_of
 from linker.sessions.pool import SessionPool
@@ -50,7 +50,7 @@ class Account:
         return outcome
 
 
-def breaker_of(account: Account, ended: list[Stopped], **options: Any) -> Breaker:
+def breaker_of(account: Account, ended: list[Any], **options: Any) -> Breaker:
     settings = Settings(base_url="http://localhost", **options)
     pool = cast("SessionPool", account)
     return Breaker(settings, pool, ended.append, lambda _, seconds: account.pauses.append(seconds))
@@ -302,6 +302,41 @@ def test_who_waits_for_a_turn_when_it_opens_waits_for_its_end() -> None:
         assert await waiting == WELL
         assert len(account.asked) - len(account.probed) == asked + 1
         assert account.asked[-1] - begun > 10
+
+    run(main())
+
+
+REFUSED = ConnectionFailed("no connection to nosuch.aha.io:443: Name or service not known")
+REFUSED.advice = "check --account nosuch"
+
+
+def test_an_account_that_was_never_reached_ends_the_run_at_once() -> None:
+    """No second try, and the error names what to check; a connection that broke or timed out before reached nobody."""
+
+    async def main() -> None:
+        for before in (None, DOWN, TimedOut("no answer")):
+            account, ended = Account(), list[Unreachable]()
+            breaker = breaker_of(account, ended)
+            if before is not None:
+                await fail(breaker, account, before, 2)
+            assert await fail(breaker, account, REFUSED, 1) == [None]
+            (error,) = ended
+            assert isinstance(error, Unreachable)
+            assert str(error) == f"{REFUSED}; check --account nosuch"
+
+    run(main())
+
+
+@pytest.mark.parametrize("answer", [WELL, Answer(401), Answer(429), Answer(500), BadAnswer("a page")], ids=str)
+def test_an_account_that_was_reached_may_come_back(answer: Answer | BadAnswer) -> None:
+    """Any answer counts as reached: from then on, a refused connection is tried again."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        await fail(breaker, account, answer, 1)
+        assert await fail(breaker, account, REFUSED, 2) == [REFUSED, REFUSED]
+        assert ended == []
 
     run(main())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.command import Command
 from support.raw_server import OK, Arrived, Wire
-from support.runs import features, lines_of, write_jobs
+from support.runs import features, names, write_jobs
 
 CONFIG = """
 [ca]
@@ -67,7 +67,7 @@ async def test_a_certificate_is_looked_at(
     trusted: bool,
     said: str | None,
 ) -> None:
-    """The job fails with `connection` and TLS's own word, before the server gets the token."""
+    """Otherwise the run stops at once with TLS's own word, before the server gets the token: exit 2, and no results."""
     made, key = certificate(tmp_path_factory.mktemp("tls"), whom, *valid)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made, key)
@@ -80,13 +80,14 @@ async def test_a_certificate_is_looked_at(
         command.environment["AHA_URL"] = wire.url
         if trusted:
             command.environment["SSL_CERT_FILE"] = str(made)
-        finished = await command("run", "links.jsonl", "--attempts", "1")
+        finished = await command("run", "links.jsonl")
     if said is None:
         assert (finished.code, len(wire.requests) > 0) == (0, True)
         return
-    assert finished.code == 1
-    assert wire.requests == []
-    (line,) = lines_of(command.folder / "links.results.jsonl")
-    assert (line["status"], line["error"]["type"]) == ("failed", "connection")
-    assert said in line["error"]["message"]
-    assert "the certificate of 127.0.0.1 is not trusted" in line["error"]["message"]
+    assert (finished.code, finished.stdout) == (2, "")
+    assert (wire.requests, wire.connections) == ([], 0)
+    assert names(command.folder, "*.results*") == []
+    assert said in finished.stderr
+    assert "the certificate of 127.0.0.1 is not trusted" in finished.stderr
+    assert f"; check --url {wire.url} (or AHA_URL)" in finished.stderr
+    assert "SSL_CERT_FILE" in finished.stderr

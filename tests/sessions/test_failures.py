@@ -20,6 +20,8 @@ from aiohttp.client_exceptions import UnixClientConnectorError
 from support.raw_server import OK, TOKEN, Arrived, Wire, opened, page, send_raw
 
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
+from linker.sessions.failures import request_failed
+from linker.settings import Settings
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -97,6 +99,39 @@ async def test_a_proxy_that_is_not_there_is_named_and_its_password_is_not(nowher
         with pytest.raises(ConnectionFailed) as caught:
             await send_raw(pool, "GET", "/")
     assert harmless(caught.value) == f"no connection to the proxy {nowhere}: Connection refused"
+    assert caught.value.advice == "check the proxy (HTTPS_PROXY)"
+
+
+def test_what_to_check_names_the_place_that_could_not_be_reached() -> None:
+    """The account by its option, the proxy by its variable, the network; nothing, where another try may succeed."""
+
+    def advised(error: Any, url: str = "https://company.aha.io", proxy: str | None = None) -> str | None:
+        failure = request_failed(error, Settings(base_url=url, proxy=proxy))
+        assert isinstance(failure, ConnectionFailed)
+        return failure.advice
+
+    def connecting(error: OSError, host: str = "company.aha.io") -> aiohttp.ClientConnectorError:
+        key: Any = SimpleNamespace(host=host, port=443, ssl=True, is_ssl=True)
+        return aiohttp.ClientConnectorError(key, error)
+
+    unknown, refused = socket.gaierror(socket.EAI_NONAME, "unknown"), OSError(errno.ECONNREFUSED, "refused")
+    account = "--account company (or AHA_ACCOUNT)"
+    assert advised(connecting(unknown)) == advised(connecting(refused)) == f"check {account}"
+    given = "--url https://aha.example:8443 (or AHA_URL), or give --account"
+    assert advised(connecting(refused), "https://aha.example:8443") == f"check {given}"
+    for nothing in (socket.gaierror(socket.EAI_AGAIN, "later"), OSError(errno.ENETUNREACH, "none")):
+        said = f"check that this machine has a network connection, then check {account}"
+        assert advised(connecting(nothing)) == said
+    for passing in (errno.ETIMEDOUT, errno.ECONNRESET):
+        assert advised(connecting(OSError(passing, "?"))) is None
+    # a proxy whose name is unknown is no `ClientProxyConnectionError`
+    proxy = f"http://me:{TOKEN}@proxy.example:3128"
+    assert advised(connecting(unknown, "proxy.example"), proxy=proxy) == "check the proxy (HTTPS_PROXY)"
+    assert advised(connecting(unknown), proxy=proxy) == f"check {account}"
+    request: Any = SimpleNamespace(real_url=proxy, headers={})
+    for status, is_advised in ((407, True), (403, True), (502, False)):
+        said_no = aiohttp.ClientHttpProxyError(request, (), status=status)
+        assert (advised(said_no, proxy=proxy) is not None) is is_advised
 
 
 async def silent(_: Arrived, __: asyncio.StreamWriter) -> None:
