@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeGuard
 
 import click
 from rich.console import Console
@@ -20,11 +21,15 @@ from linker import log
 from linker.cli.output import duration
 from linker.cli.prompt import ask
 from linker.client.run import Run
+from linker.ratelimit.permit import Delay, UsedBy
 from linker.settings import Settings
 from linker.text import harmless
 
 _BAR_EVERY_S: Final = 0.2
 _LINE_EVERY_S: Final = 15.0
+
+_SHORT_S: Final = 2.0
+"""A wait for the rate limit that is shorter is not worth a word."""
 
 
 def _written(run: Run) -> Mapping[str, int]:
@@ -147,7 +152,11 @@ class Progress:
     def _update(self, bar: Bar, row: TaskID, run: Run) -> None:
         progress = run.progress()
         total = progress.targets if progress.read else None
-        doing = "reading" if not progress.read else "paused" if progress.paused_s or progress.outage else self._doing
+        doing = self._doing if progress.read else "reading"
+        if progress.read and (progress.paused_s or progress.outage):
+            doing = "paused"
+        elif _is_long(progress.delay):
+            doing = "waiting"
         width = max(len("reading"), len(self._doing))
         bar.update(
             row,
@@ -169,7 +178,10 @@ class Progress:
         """Return a status such as `linked 120, unchanged 30, failed 1, 19.8 requests/s, 4 min 20 s left`."""
         progress = run.progress()
         parts = [f"{word} {count:,}" for word, count in self._counts(run).items() if count or word != "failed"]
-        if progress.elapsed_s > 1:
+        delay = None if progress.outage or progress.paused_s else progress.delay
+        if _is_long(delay):
+            parts.insert(0, _waiting(delay))
+        elif progress.elapsed_s > 1:
             parts.append(f"{progress.requests / progress.elapsed_s:.1f} requests/s")
         if progress.outage:
             parts.append("the account is out of reach, and probed")
@@ -189,3 +201,15 @@ class Progress:
         by_rate_limit = self._settings.least_s(requests)
         by_pace = remaining * progress.elapsed_s / progress.requests if progress.requests > 100 else 0.0
         return max(0.0, by_rate_limit - progress.elapsed_s, by_pace)
+
+
+def _is_long(delay: Delay | None) -> TypeGuard[Delay]:
+    return delay is not None and delay.seconds >= _SHORT_S
+
+
+def _waiting(delay: Delay) -> str:
+    """Return why no request leaves: `waiting 34 s for the rate limit (used by an earlier run)`."""
+    seconds = math.ceil(delay.seconds)
+    length = f"{seconds} s" if seconds < 60 else duration(seconds)
+    whose = f" (used by {delay.used_by})" if delay.used_by is not UsedBy.THIS_RUN else ""
+    return f"waiting {length} for the rate limit{whose}"

@@ -25,6 +25,7 @@ from linker.pipeline.resume import Resume
 from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import RateLimiter
+from linker.ratelimit.permit import Delay
 from linker.records.create import RecordCreator
 from linker.records.layouts import Layouts
 from linker.records.names import NameResolver
@@ -52,6 +53,7 @@ class Progress:
     targets_done: int
     requests: int
     paused_s: float
+    delay: Delay | None
     outage: bool
     elapsed_s: float
 
@@ -150,6 +152,7 @@ class Pipeline:
             targets_done=self._workers.targets_done,
             requests=self._pool.requests,
             paused_s=self._limiter.paused_s,
+            delay=self._limiter.delay,
             outage=self._sender.breaker.is_outage,
             elapsed_s=asyncio.get_running_loop().time() - self._started,
         )

@@ -52,6 +52,11 @@ class AccountReports:
                 wait_s = max(wait_s, self._budget_wait_s(rate, report, now))
         return wait_s
 
+    def budget_wait_s(self, now: float) -> float:
+        """Seconds until the account's Reset, if other programs have used up what it allows; otherwise 0."""
+        spent = (report for _, report in self._reports if 0 <= report.budget <= self._head.sent)
+        return max((report.until - now for report in spent), default=0.0)
+
     def read(self, permit: Permit, feedback: Feedback, now: float) -> None:
         """Learn from the end of a request, before the ledger logs it."""
         for rate, report in self._readable:

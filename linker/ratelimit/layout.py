@@ -146,6 +146,10 @@ class LedgerState:
         times, end = self._times, int(self.head.answered)
         return times[(end - number) % len(times)] if number <= min(end, len(times)) else -math.inf
 
+    def owner_of(self, number: int) -> float:
+        """The participant whose request was the `number`-th latest to end; it must be in the log."""
+        return self._owners[(int(self.head.answered) - number) % len(self._owners)]
+
     def ended_since(self, at: float) -> int:
         """How many requests ended after a moment, as far as the log goes back."""
         return int(self.head.answered) - self._first_since(at)

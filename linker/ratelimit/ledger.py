@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from linker.ratelimit.account import AccountReports
-from linker.ratelimit.permit import Feedback, Permit, Wait
+from linker.ratelimit.permit import Delay, Feedback, Permit, UsedBy, Wait
 from linker.ratelimit.sharing import Sharing, is_alive
 from linker.ratelimit.storage import Memory, Storage
 from linker.settings import Rate
@@ -126,6 +126,25 @@ class PermitLedger:
     def paused_s(self) -> float:
         """Seconds for which nobody gets a permit; 0 if there is no pause."""
         return max(0.0, self._state.head.paused_until - self._clock())
+
+    def delay(self) -> Delay | None:
+        """How long until the next permit is free, and why, for people; None if one is free, or if that is unknown.
+
+        It takes no lock, so another process may be writing at the same time.
+        """
+        if not self._sharing.has_joined():
+            return None
+        now, state = self._clock(), self._state
+        delay = Delay(self._account.budget_wait_s(now), UsedBy.OTHER_CLIENTS)
+        under_way = state.under_way()
+        for rate in self._rates:
+            needed = rate.requests - under_way
+            if needed <= 0:
+                return None  # until a request has ended
+            seconds = state.ended_at(needed) + rate.seconds - now
+            if seconds > delay.seconds:
+                delay = Delay(seconds, self._sharing.used_by(state.owner_of(needed), now))
+        return delay if delay.seconds > 0 else None
 
     def has_others(self) -> bool:
         """Whether other programs use the account, by its last reports or because it refused a request lately."""

@@ -29,7 +29,7 @@ from aiolimiter import AsyncLimiter
 from linker import log
 from linker.api.headers import LIMIT, rate_limit
 from linker.ratelimit.ledger import PermitLedger
-from linker.ratelimit.permit import ANSWER, NO_ANSWER, Feedback, Permit, Wait
+from linker.ratelimit.permit import ANSWER, NO_ANSWER, Delay, Feedback, Permit, UsedBy, Wait
 from linker.ratelimit.storage import MOST_SHARED, SharedFile
 from linker.ratelimit.waiters import Waiters
 from linker.settings import PACE_ALONE, Rate, Settings
@@ -135,6 +135,16 @@ class RateLimiter:
     def paused_s(self) -> float:
         """Seconds for which a 429 has stopped all requests; 0 if none has."""
         return self._account.paused_s()
+
+    @property
+    def delay(self) -> Delay | None:
+        """How long the requests that wait have to wait, and why; None if none waits, or if that is unknown."""
+        if not self._waiting or (not self._has_answer and self._under_way):
+            return None
+        delays = [delay for ledger in self._ledgers if (delay := ledger.delay()) is not None]
+        if (paced_s := self._next_turn - asyncio.get_running_loop().time()) > 0:
+            delays.append(Delay(paced_s, UsedBy.THIS_RUN))
+        return max(delays, key=lambda delay: delay.seconds, default=None)
 
     def turn(self, stop: asyncio.Event, *, first: bool = False) -> Turn:
         """The next turn, as a context that waits on entering; `first` goes ahead of others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -29,6 +30,22 @@ class Feedback(msgspec.Struct, frozen=True):
 
 NO_ANSWER: Final = Feedback(answered=False)
 ANSWER: Final = Feedback(answered=True)
+
+
+class UsedBy(StrEnum):
+    """Who has used up the rate limit."""
+
+    THIS_RUN = "this run"
+    EARLIER_RUN = "an earlier run"
+    OTHER_RUNS = "other runs on this machine"
+    OTHER_CLIENTS = "other clients of the account"
+
+
+class Delay(msgspec.Struct, frozen=True, gc=False):
+    """The next permit is free in so many seconds, because of whom."""
+
+    seconds: float
+    used_by: UsedBy
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from linker.ratelimit.layout import LedgerState, Participant
+from linker.ratelimit.permit import UsedBy
 from linker.settings import Rate
 
 _WANTS_S: Final = 0.25
@@ -101,6 +102,14 @@ class Sharing:
             return owners.count(participant.id) + participant.under_way
 
         return permits(self.me) < part or all(permits(other) >= math.floor(part) for other in wanting)
+
+    def used_by(self, id: float, now: float) -> UsedBy:
+        """Who the participant with an id is, or was."""
+        if id == self._id:
+            return UsedBy.THIS_RUN
+        other = next((other for other in self._others() if other.id == id), None)
+        takes_part = other is not None and (other.under_way > 0 or other.seen_at > now - _TAKES_PART_S)
+        return UsedBy.OTHER_RUNS if takes_part else UsedBy.EARLIER_RUN
 
     def _others(self) -> list[Participant]:
         return [entry for entry in self._state.participants if entry.id and entry.id != self._id]

@@ -6,6 +6,8 @@ from support.command import Command
 from support.runs import features, write_jobs
 from support.terminal import terminal
 
+from linker.cli.progress import _waiting
+from linker.ratelimit.permit import Delay, UsedBy
 from linker.sandbox import Sandbox
 
 
@@ -23,3 +25,26 @@ async def test_a_bar_moves_on_a_terminal_and_leaves_it_tidy(command: Command) ->
     assert "jobs in" not in bar
     assert summary.startswith("50 jobs in ")
     assert summary.endswith("results in links.results.jsonl\n")
+
+
+async def test_a_wait_for_the_rate_limit_is_explained(command: Command) -> None:
+    """A run right after another has to wait for the first one's requests to leave the window, and says so."""
+    write_jobs(command.folder / "links.jsonl", features(9))
+    rates = ("--rate", "11/8s", "--rate", "20/1s")
+    async with Sandbox(limits=[(11, 8), (20, 1)], features=20) as sandbox:
+        command.environment["AHA_URL"] = sandbox.url
+        assert (await command("run", "links.jsonl", *rates)).code == 0
+        async with terminal(command, "verify", "links.jsonl", *rates) as screen:
+            await screen.shows("waiting ")
+            await screen.shows(" s for the rate limit (used by an earlier run), not as asked 0")
+            assert await screen.ended() == 0
+        assert sandbox.stats.refused == 0
+
+
+def test_how_a_wait_is_worded() -> None:
+    """Whole seconds, minutes from one on, and whose requests it waits for unless they are its own."""
+    assert _waiting(Delay(33.2, UsedBy.EARLIER_RUN)) == "waiting 34 s for the rate limit (used by an earlier run)"
+    assert _waiting(Delay(120.0, UsedBy.OTHER_CLIENTS)) == (
+        "waiting 2 min 0 s for the rate limit (used by other clients of the account)"
+    )
+    assert _waiting(Delay(5.0, UsedBy.THIS_RUN)) == "waiting 5 s for the rate limit"
