@@ -92,8 +92,7 @@ class Admission:
     async def admit(self, works: list[Work]) -> list[Work]:
         """Return the works that may go on: all but those whose PUT the guard or the pilot does not allow."""
         planned = [work for work in works if work.step is Step.WRITE]
-        if not await self._guarded(planned, sum(work.pending.links_read for work in works if not work.admitted)):
-            return []
+        read = sum(work.pending.links_read for work in works if not work.admitted)
         new = [work for work in planned if not work.admitted]
         if self._limit is not None:
             room = self._limit - self._changing
@@ -101,6 +100,8 @@ class Admission:
             if len(new) > room:
                 self.full = self._summary.limited = True
                 new = new[:room]
+        if not await self._guarded([*new, *(work for work in planned if work.admitted)], read):
+            return []
         for work in new:
             work.admitted = True
         return [work for work in works if work.admitted or work.step is not Step.WRITE]

@@ -338,8 +338,16 @@ async def test_a_pilot_ends_its_reads_too(full: Sandbox) -> None:
     assert asked(full) == {"list": 1, "write": 3}
 
 
-async def test_the_guard_counts_for_a_pilot_too(full: Sandbox) -> None:
-    """The page that the pilot is taken from is counted whole: it is what the run would come to."""
+@pytest.mark.parametrize("single", [False, True], ids=["by pages", "one by one"])
+async def test_the_guard_counts_what_a_pilot_changes(full: Sandbox, single: bool) -> None:
+    """A file that takes 200 links away is more than the guard allows; the five of its pilot are not."""
+    if single:
+        bend_pages(full, lambda number, items, pagination: items.clear())
     async with eager(full) as aha:
-        error = await stopped_by(aha.run(clears(1, 200), limit=3))
-    assert error.removals == 200
+        run = aha.run(clears(1, 200), limit=5)
+        await results_of(run)
+        assert (run.summary.linked, run.summary.limited) == (5, True)
+        assert held(full) == 395
+        error = await stopped_by(aha.run(clears(6, 200), limit=5, max_removals=4))
+    assert (error.removals, error.budget) == (5, 4)
+    assert held(full) == 395 - full.stats.methods["PUT"] + 5
