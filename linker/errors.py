@@ -2,6 +2,7 @@
 
     LinkerError                 every error that linker raises on purpose
     ├─ UsageError               the command, a setting or a whole file is wrong; nothing was sent  (exit 2)
+    │  ├─ NoRows                the input has no rows, or fewer than asked for
     │  ├─ ResultsExist          the results file exists already
     │  └─ Unreachable           the account was never reached in this run, and trying again would not help
     ├─ InvalidJob               one job is invalid; in a run it becomes a rejected result
@@ -11,7 +12,9 @@
     │  ├─ InputChanged          a job file was changed after it was read
     │  ├─ OutOfDescriptors      this process may open no more files or connections
     │  ├─ ExportFailed          a list or target of the account could not be read
-    │  └─ TooManyRemovals       the guard: the run would remove more links than allowed
+    │  └─ GuardStopped          the guard stopped the run; exit 2 if nothing was written
+    │     ├─ TooManyRemovals    it would remove more links than allowed
+    │     └─ UnreadableRows     it would remove links although some rows cannot be read
     └─ RequestFailed            one try of one request got no answer; handled by linker/retry
        ├─ ConnectionFailed      refused, reset or cut short, or no such host
        ├─ TimedOut              no answer in time
@@ -40,6 +43,10 @@ class LinkerError(Exception):
 
 class UsageError(LinkerError):
     """The command, a setting or a whole file is wrong; nothing was sent."""
+
+
+class NoRows(UsageError):
+    """The input of a mirror has no rows, or an input has fewer than `min_rows`: it is most likely incomplete."""
 
 
 class ResultsExist(UsageError):
@@ -78,7 +85,16 @@ class ExportFailed(Stopped):
     """A list of the account, or a target in it, could not be read; the export is incomplete."""
 
 
-class TooManyRemovals(Stopped):
+class GuardStopped(Stopped):
+    """The guard stopped the run before it removed links. `written`: some links were written before that."""
+
+    def __init__(self, why: str, *, written: bool, do: str) -> None:
+        done = "all that was written can be undone" if written else "nothing was written"
+        super().__init__(f"{why}; {done}. {do}")
+        self.written = written
+
+
+class TooManyRemovals(GuardStopped):
     """The run would remove more links than allowed.
 
     Args:
@@ -89,15 +105,32 @@ class TooManyRemovals(Stopped):
     """
 
     def __init__(self, removals: int, read: int, budget: int, *, written: bool) -> None:
-        done = "all that was written can be undone" if written else "nothing was written"
         super().__init__(
-            f"{removals:,} of the {read:,} links read so far would be removed, more than the {budget:,} that may be; "
-            f"{done}. If that is meant, say --yes or --max-removals N"
+            f"{removals:,} of the {read:,} links read so far would be removed, more than the {budget:,} that may be",
+            written=written,
+            do="If that is meant, say --yes or --max-removals N",
         )
         self.removals = removals
         self.read = read
         self.budget = budget
-        self.written = written
+
+
+class UnreadableRows(GuardStopped):
+    """Some rows do not tell their target, so each may belong to any list from which the run would remove links.
+
+    Args:
+        count: how many such rows there are.
+        first: the place of the first of them, and why it was rejected.
+    """
+
+    def __init__(self, count: int, first: str, *, written: bool) -> None:
+        rows = f"1 row cannot be read ({first})" if count == 1 else f"{count:,} rows cannot be read (first: {first})"
+        super().__init__(
+            f"{rows}, so a list from which this run would remove links may be incomplete",
+            written=written,
+            do="Correct the input, or add --allow-unreadable",
+        )
+        self.count = count
 
 
 class ErrorType(StrEnum):

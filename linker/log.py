@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 BATCH_READ: Final = "batch_read"
+NO_ROWS: Final = "no_rows"
 BROKEN_LINE: Final = "broken_line"
 LEFT_OPEN: Final = "left_open"
 MENDED: Final = "mended"

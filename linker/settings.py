@@ -69,7 +69,7 @@ _BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] =
         "more than 0",
     ),
     (("max_age", "max_wait"), lambda value: value >= 0, "0 or more seconds"),
-    (("max_removals",), lambda value: value >= 0, "0 or more"),
+    (("max_removals", "min_rows"), lambda value: value >= 0, "0 or more"),
     (("share",), lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     (("pace",), lambda value: value in ("burst", "even"), "burst or even"),
     (("durability",), lambda value: value in ("flush", "fsync"), "flush or fsync"),
@@ -118,7 +118,7 @@ class Settings:
     """Seconds for which a read may be used for a write; an older one is repeated, since others may have written."""
 
     max_removals: int | None = field(default=None, metadata=_OF_RUN)
-    """Links that a run may remove; None: the larger of 100 and half of the links read so far."""
+    """Links that a run may remove; None: the larger of 100 and half of the links read so far, or in a mirror half."""
 
     yes: bool = field(default=False, metadata=_OF_RUN)
     """Remove any number of links without asking. Off, because a wrong file could empty an account."""
@@ -128,6 +128,15 @@ class Settings:
 
     mirror: tuple[str, str] | None = field(default=None, metadata=_OF_RUN)
     """Scope and field, (`feature:PRJ1`, `customers`), to clear on targets that the batch does not name."""
+
+    allow_empty: bool = field(default=False, metadata=_OF_RUN)
+    """Let a source of a mirror have no rows. Off, because an export that failed may be an empty file."""
+
+    allow_unreadable: bool = field(default=False, metadata=_OF_RUN)
+    """Remove links by `replace` even if rows do not tell their target. Off: such a row may belong to any list."""
+
+    min_rows: int | None = field(default=None, metadata=_OF_RUN)
+    """Rows that the input must have, for jobs that nobody watches; None: any number."""
 
     rate: tuple[Rate, ...] = DEFAULT_RATES
     """Limits on the requests sent; each of them applies. The default is what Aha! allows."""

@@ -16,7 +16,7 @@ import click
 
 from linker import log
 from linker._version import __version__
-from linker.errors import LinkerError, Stopped, TooManyRemovals
+from linker.errors import GuardStopped, LinkerError, Stopped
 
 __all__ = ["main"]
 
@@ -104,7 +104,7 @@ def _exit_code() -> int:
         return 2
     except LinkerError as error:
         log.tell("error", f"linker: {error}", "error")
-        nothing_written = isinstance(error, TooManyRemovals) and not error.written
+        nothing_written = isinstance(error, GuardStopped) and not error.written
         return 3 if isinstance(error, Stopped) and not nothing_written else 2
     except (click.Abort, KeyboardInterrupt):
         return 130

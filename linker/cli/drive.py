@@ -13,7 +13,7 @@ from typing import Any, Self, TextIO, TypeVar, cast
 from linker import log
 from linker.cli.progress import Progress
 from linker.client.run import Run
-from linker.errors import Stopped, TooManyRemovals
+from linker.errors import GuardStopped, Stopped, TooManyRemovals
 from linker.results.result import Outcome
 
 _DRAINED = "what was under way has ended"
@@ -65,7 +65,7 @@ async def follow(
 
     Raises:
         UsageError: a file cannot be used; nothing was written.
-        TooManyRemovals: the guard stopped it before anything was written.
+        GuardStopped: the guard stopped it before anything was written.
     """
     stopped: Stopped | None = None
     async with AsyncExitStack() as stack:
@@ -83,7 +83,7 @@ async def follow(
                 raise
     if isinstance(stopped, TooManyRemovals) and signals.caught is not None:
         stopped = None  # nobody answered no: the signal withdrew the question
-    if isinstance(stopped, TooManyRemovals) and not stopped.written:
+    if isinstance(stopped, GuardStopped) and not stopped.written:
         raise stopped
     if stopped is not None:
         log.tell("stopped_early", f"linker: stopped early: {stopped}", "error")

@@ -137,6 +137,8 @@ mirror = _all(
     click.option(
         "--scope", metavar="KIND:PARENT", help="With --mirror: feature:PRJ1, idea, release:PRJ1, record:PRJ1/TABLE."
     ),
+    setting("allow_empty", help="With --mirror: accept a file that has no rows."),
+    setting("min_rows", metavar="N", type=click.IntRange(min=0), help="Stop if the files have fewer rows than N."),
 )
 
 pace = _all(

@@ -20,7 +20,7 @@ from linker.client.plan import Plan
 from linker.client.run import Run
 from linker.errors import UsageError
 from linker.model.job import Name, sorted_ids
-from linker.pipeline.guard import ALWAYS_LET_THROUGH
+from linker.pipeline.guard import floor
 from linker.results.result import Outcome, Planned, Result
 from linker.results.undo import UndoFile
 from linker.settings import Settings
@@ -119,7 +119,7 @@ async def planned(
         run = aha.dry_run(sources)
         code = await follow(run, progress, take, unfinished="there is more to see than this")
         plan.end(run.visibility)
-        plan.reads, plan.new_records = run.summary.requests, run.new_records
+        plan.reads, plan.new_records, plan.unreadable = run.summary.requests, run.new_records, run.unreadable
     return plan, code
 
 
@@ -160,7 +160,10 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
     limits = " and ".join(map(str, settings.parts))
     at_limits = f"; at {limits} that is {duration(plan.seconds)} or more" if limits else ""
     click.echo(f"a run takes {counted(plan.puts, 'PUT')} and {reads}{at_limits}")
-    if plan.removed > ALWAYS_LET_THROUGH:
+    if plan.unreadable and plan.removed:
+        rows = counted(plan.unreadable, "row")
+        click.echo(f"{rows} cannot be read, so a run stops before it removes links, or wants --allow-unreadable")
+    if plan.removed > floor(settings):
         click.echo("where more than half of the links read would be removed, a run asks first, or wants --yes")
     if plan.puts:
         click.echo("writes may set off mails to watchers, webhooks and integrations of the account")

@@ -42,7 +42,8 @@ or a link a row (CSV, rows of one target and field add up):
 
 \b
 Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
-2 nothing was written: the command is wrong, or too many links would be removed,
+2 nothing was written: the command is wrong, too many links would be removed,
+or rows are missing or cannot be read;
 3 stopped early, 130 interrupted: go on with --resume. What was written can be undone:
 linker undo RESULTS.
 """,
@@ -64,9 +65,11 @@ linker undo RESULTS.
     "max_removals",
     metavar="N",
     type=click.IntRange(min=0),
-    help="Stop before more links than that are taken away. Default: the larger of 100 and half of those read.",
+    help="Stop before more links than that are taken away. Default: the larger of 100 and half of those read, "
+    "with --mirror half.",
 )
 @options.setting("yes", help="Take away as many as the files ask for.")
+@options.setting("allow_unreadable", help="Remove links even if a row cannot be read.")
 @options.setting("limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
 @options.mirror
 @options.setting(

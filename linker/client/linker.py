@@ -100,7 +100,8 @@ class Linker:
             confirm: awaited with the number of removals and of links read, if a run would remove more links than
                 `max_removals` allows; True continues. Without it, the run stops.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
-                `max_removals`, `max_age`, `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
+                `max_removals`, `allow_empty`, `allow_unreadable`, `min_rows`, `max_age`,
+                `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
                 `table={"customers": "PRJ1/customers"}`, `name_field={"customers": "title"}`, `create_missing`,
                 `preflight`, `no_mail`.
 
@@ -108,7 +109,9 @@ class Linker:
             UsageError: a setting is invalid; from the iteration: a file cannot be used, and nothing was written.
             Unreachable: from the iteration: the account's host does not exist or refuses connections.
             InputChanged: from the iteration: a job file changed during the run.
+            NoRows: from the iteration: a mirror's input has no rows, or an input has fewer than `min_rows`.
             TooManyRemovals: from the iteration: the run would remove more links than it may.
+            UnreadableRows: from the iteration: it would remove links, and some rows do not tell their target.
             Stopped: from the iteration: the run ended early; the results have what was done.
         """
         resume = resume or failed_only
@@ -140,7 +143,7 @@ class Linker:
         async for outcome in run.outcomes():
             plan.add(outcome)
         plan.end(run.visibility)
-        plan.reads, plan.new_records = run.summary.requests, run.new_records
+        plan.reads, plan.new_records, plan.unreadable = run.summary.requests, run.new_records, run.unreadable
         return plan
 
     async def check(self, jobs: Jobs | None = None, **options: Any) -> Check:

@@ -38,6 +38,8 @@ class Plan:
     removed: int = 0
     new_records: int = 0
     """Records that would be created first."""
+    unreadable: int = 0
+    """Rows that do not tell their target. With any, a run removes no links by `replace`, but for `allow_unreadable`."""
     reads: int = 0
 
     def add(self, outcome: Outcome, *, keep: bool = True) -> None:

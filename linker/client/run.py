@@ -85,6 +85,11 @@ class Run:
         """How many records must be created for the names read so far."""
         return self._pipeline.names.new
 
+    @property
+    def unreadable(self) -> int:
+        """How many rows do not tell which target they are for."""
+        return self._pipeline.unreadable
+
     def name_of(self, kind: Kind, field: str, id: str) -> str | None:
         """Return the name of a record that a field of a kind links to; None if the run has not read its table."""
         return self._pipeline.names.value(kind, field, id)

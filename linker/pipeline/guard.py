@@ -6,18 +6,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from linker.errors import TooManyRemovals
+from linker.errors import GuardStopped, TooManyRemovals, UnreadableRows
 from linker.results.summary import Summary
 from linker.settings import Settings
 from linker.work.attempts import Step
 from linker.work.work import Work
 
 ALWAYS_LET_THROUGH: Final = 100
-"""So many removals need no consent if `--max-removals` is not given."""
+"""So many removals need no consent if `--max-removals` is not given, except in a mirror."""
+
+
+def floor(settings: Settings) -> int:
+    """Return how many removals need no consent however few links were read.
+
+    None in a mirror: it is run by night from files that others write, and clears what they leave out.
+    """
+    return 0 if settings.mirror is not None else ALWAYS_LET_THROUGH
 
 
 class Guard:
-    """Counts removals against a budget: a given number, or the larger of 100 and half of the links read so far.
+    """Counts removals against a budget: a given number, or the larger of `floor` and half of the links read so far.
 
     The removals of a page are counted before its first PUT, so that a file that would empty an account is noticed
     before anything is written.
@@ -27,8 +35,9 @@ class Guard:
         lifted: allow everything.
     """
 
-    def __init__(self, most: int | None, *, lifted: bool = False) -> None:
+    def __init__(self, most: int | None, *, floor: int = ALWAYS_LET_THROUGH, lifted: bool = False) -> None:
         self._most = most
+        self._floor = floor
         self._lifted = lifted
         self.removals = 0
         self.read = 0
@@ -45,7 +54,7 @@ class Guard:
     @property
     def budget(self) -> int:
         """How many removals are allowed so far."""
-        return self._most if self._most is not None else max(ALWAYS_LET_THROUGH, self.read // 2)
+        return self._most if self._most is not None else max(self._floor, self.read // 2)
 
     def count(self, removals: int, read: int) -> bool:
         """Count removals that are about to be written and links that were read; return whether they are allowed."""
@@ -76,9 +85,10 @@ class Admission:
         guard: Guard,
         summary: Summary,
         confirm: Callable[[int, int], Awaitable[bool]] | None,
-        stop: Callable[[TooManyRemovals], None],
+        stop: Callable[[GuardStopped], None],
     ) -> None:
         self._limit = settings.limit
+        self._allow_unreadable = settings.allow_unreadable
         self._guard = guard
         self._summary = summary
         self._confirm = confirm
@@ -88,6 +98,10 @@ class Admission:
         self._changing = 0
         self.full = False
         """Whether the pilot (`limit`) is over: a work that is not admitted yet never will be."""
+        self.unreadable = 0
+        """Rows of the input that do not tell their target."""
+        self.first_unreadable = ""
+        """The place of the first of them, and why it was rejected."""
 
     async def admit(self, works: list[Work]) -> list[Work]:
         """Return the works that may go on: all but those whose PUT the guard or the pilot does not allow."""
@@ -100,11 +114,22 @@ class Admission:
             if len(new) > room:
                 self.full = self._summary.limited = True
                 new = new[:room]
-        if not await self._guarded([*new, *(work for work in planned if work.admitted)], read):
+        going = [*new, *(work for work in planned if work.admitted)]
+        if self._is_unsafe(going) or not await self._guarded(going, read):
             return []
         for work in new:
             work.admitted = True
         return [work for work in works if work.admitted or work.step is not Step.WRITE]
+
+    def _is_unsafe(self, planned: list[Work]) -> bool:
+        """Stop the run if it would shorten a list to which a row that cannot be read may belong."""
+        if not self.unreadable or self._allow_unreadable or not any(map(_shortens, planned)):
+            return False
+        if not self._stopped:
+            self._stopped = True
+            written = self._summary.puts > 0
+            self._stop(UnreadableRows(self.unreadable, self.first_unreadable, written=written))
+        return True
 
     async def _guarded(self, planned: list[Work], read: int) -> bool:
         """Count removals, and return whether they are allowed; beyond the budget, ask, or stop the run."""
@@ -124,3 +149,13 @@ class Admission:
             self._stopped = True
         self._stop(self._guard.stopped(written=self._summary.puts > 0))
         return False
+
+
+def _shortens(work: Work) -> bool:
+    """Whether a PUT removes links because a `replace` row lacks them, or may do so, because the links are unknown."""
+    change = work.pending.change
+    current = None if change is None else change.before if change.current is None else change.current
+    for name, links in work.pending.desired.fields.items():
+        if links.replace is not None and (current is None or current[name] - links.replace - links.add - links.remove):
+            return True
+    return False

@@ -31,6 +31,12 @@ class Intake:
         """Jobs and rejected lines so far."""
         self.without_target = 0
         """Rejected lines that do not say which target they are for."""
+        self.first_without_target = ""
+        """The place of the first of these lines, and why it was rejected."""
+        self.rows = 0
+        """Lines of input; a row of a table that names several targets counts once."""
+        self.empty: list[str] = []
+        """The names of the sources without rows."""
 
     async def read(self) -> AsyncGenerator[list[Result], None]:
         """Read everything, and yield the results of rejected lines.
@@ -43,9 +49,12 @@ class Intake:
         host = host_of(self._settings.base_url)
         reading = Reading(self._settings.empty_clears, self._settings.match, host, named_targets)
         for source in self._sources:
+            last, rows_before = 0, self.rows
             async for entries in source.entries(reading):
                 rejected: list[Result] = []
                 for entry in await self._preflight.take(entries):
+                    self.rows += entry.line != last
+                    last = entry.line
                     if isinstance(entry.value, Rejection):
                         rejected.append(Result.unread(self.jobs, entry, entry.value))
                         self._drop(f"{entry.source} line {entry.line}", entry.value)
@@ -53,6 +62,8 @@ class Intake:
                     else:
                         self.add(entry.source, entry.line, entry.value)
                 yield rejected
+            if self.rows == rows_before:
+                self.empty.append(source.name)
 
     def add(self, source: str, line: int | None, job: LinkJob) -> None:
         """Add one job to the batch."""
@@ -63,4 +74,5 @@ class Intake:
         if rejection.target is not None:
             self._batch.add_dropped(rejection.target, Dropped(place, rejection.fields))
         else:
+            self.first_without_target = self.first_without_target or f"{place}: {rejection.message}"
             self.without_target += 1

@@ -15,9 +15,9 @@ from linker import log
 from linker.api.lists import Listing
 from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
-from linker.errors import InputChanged, Stopped, TooManyRemovals, Unreachable, UsageError, ungrouped
+from linker.errors import GuardStopped, InputChanged, NoRows, Stopped, Unreachable, UsageError, ungrouped
 from linker.pipeline.feeder import Feeder
-from linker.pipeline.guard import Admission, Guard
+from linker.pipeline.guard import Admission, Guard, floor
 from linker.pipeline.intake import Intake
 from linker.pipeline.mirror import MIRROR, clears
 from linker.pipeline.reader import StateReader
@@ -103,8 +103,9 @@ class Pipeline:
         self._queue: WorkQueue[Work] = WorkQueue(settings.queue_size)
         self.summary = Summary(results.path if results is not None else None)
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
-        guard = Guard(settings.max_removals, lifted=settings.yes or settings.blind or dry)
-        self._admission = Admission(settings, guard, self.summary, confirm, self._too_many)
+        lifted = settings.yes or settings.blind or dry
+        guard = Guard(settings.max_removals, floor=floor(settings), lifted=lifted)
+        self._admission = Admission(settings, guard, self.summary, confirm, self._guarded)
         self._layout = Layout()
         self.visibility = Visibility()
         self._workers = Workers(
@@ -128,6 +129,11 @@ class Pipeline:
         """The names of records, as far as the run has read them."""
         return self._preflight.names
 
+    @property
+    def unreadable(self) -> int:
+        """How many rows read so far do not tell their target."""
+        return self._intake.without_target
+
     def stop(self, why: Stopped | Unreachable | None = None) -> None:
         """Send nothing new. The run ends when the requests in flight have ended; it raises `why` then, if given."""
         self._why_stopped = self._why_stopped or why
@@ -138,7 +144,7 @@ class Pipeline:
         self._limiter.wake()
         self._sender.breaker.wake()
 
-    def _too_many(self, error: TooManyRemovals) -> None:
+    def _guarded(self, error: GuardStopped) -> None:
         if not error.written and self._file is not None:
             self._file.discard()
         self.stop(error)
@@ -237,6 +243,7 @@ class Pipeline:
         async with aclosing(self._intake.read()) as rejected:
             async for results in rejected:
                 await self._writer.take([*results])
+        self._check_rows()
         if self._mirrored is not None:
             await self._mirror(*self._mirrored)
         if self._resume.has_results:
@@ -252,12 +259,30 @@ class Pipeline:
         self._layout.defined = self._preflight.names.fields is not None
         self._log.info(log.BATCH_READ, jobs=self._intake.jobs, targets=self._batch.targets)
 
+    def _check_rows(self) -> None:
+        """Warn of sources without rows. Raises `NoRows` if there are fewer rows than the settings ask for."""
+        rows, least = self._intake.rows, self._settings.min_rows
+        if least is not None and rows < least:
+            has = "1 row" if rows == 1 else f"{rows:,} rows"
+            raise NoRows(f"the input has {has}, fewer than the {least:,} of --min-rows; nothing was written")
+        for name in self._intake.empty:
+            self._log.warning(log.NO_ROWS, source=name)
+        if not self._dry:
+            self._admission.unreadable = self._intake.without_target
+            self._admission.first_unreadable = self._intake.first_without_target
+
     async def _mirror(self, scope: Listing, field: str) -> None:
         """Add a job that clears the field for each target of the scope that the sources do not name."""
         count = self._intake.without_target
         if count:
             lines = "1 line does" if count == 1 else f"{count:,} lines do"
             raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
+        if not self._settings.allow_empty and (self._intake.empty or not self._batch.targets):
+            what = f"{self._intake.empty[0]} has no rows" if self._intake.empty else "no row of the input is valid"
+            raise NoRows(
+                f"{what}, so --mirror would clear {field} of all targets in {scope} that other rows do not name; "
+                "nothing was written. If that is meant, add --allow-empty"
+            )
         await self._preflight.check_field(scope.kind, field)
         jobs = [
             job

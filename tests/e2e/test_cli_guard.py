@@ -128,13 +128,60 @@ async def test_a_mirror_clears_what_the_file_does_not_name(clears: str, command:
     """Each clear has a line of its own source, after the file's jobs."""
     del clears
     write_jobs(command.folder / "truth.jsonl", [{"id": "PRJ1-6", "links": {"customers": [ZANE]}}])
-    mirrored = await command("run", "truth.jsonl", "--mirror", "--field", "customers", "--scope", "feature:PRJ1")
+    mirror = ("--mirror", "--field", "customers", "--scope", "feature:PRJ1")
+    assert (await command("run", "truth.jsonl", *mirror)).code == 2  # all five of the links there would go
+    mirrored = await command("run", "truth.jsonl", *mirror, "--max-removals", "5")
     assert mirrored.code == 0
     assert still_linked(sandbox) == 1
     first, *cleared = lines_of(command.folder / "truth.results.jsonl")
     assert (first["job"], first["source"]) == (0, "truth.jsonl")
     assert [(line["job"], line["line"]) for line in cleared] == [(number, None) for number in range(1, 5)]
     assert {(line["source"], line["status"]) for line in cleared} == {("--mirror", "linked")}
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "verify"])
+async def test_an_empty_mirror_is_refused(clears: str, command: Command, sandbox: Sandbox, verb: str) -> None:
+    """Exit 2 before anything is cleared, and `--yes` does not help; `--allow-empty` does, within the guard's count."""
+    (command.folder / "crm.csv").write_text("id,field,record_ids\n")
+    mirror = ("crm.csv", "--mirror", "--field", "customers", "--scope", "feature:PRJ1")
+    yes = ("--yes",) if verb == "run" else ()
+    refused = await command(verb, *mirror, *yes)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "linker: crm.csv has no rows, so --mirror would clear customers of all targets" in refused.stderr
+    assert "add --allow-empty" in refused.stderr
+    assert still_linked(sandbox) == 5
+    assert names(command.folder) == [clears, "crm.csv"]
+    allowed = await command(verb, *mirror, "--allow-empty", *yes)
+    assert allowed.code == (1 if verb == "verify" else 0)
+    assert still_linked(sandbox) == (0 if verb == "run" else 5)
+
+
+async def test_an_empty_file_is_warned_of(command: Command, sandbox: Sandbox) -> None:
+    """Without a mirror it changes nothing: exit 0, and a warning with its name. `--min-rows` makes it an error."""
+    (command.folder / "crm.csv").write_text("id,field,record_ids\n")
+    ran = await command("run", "crm.csv")
+    assert ran.code == 0
+    assert "no_rows" in ran.stderr
+    assert "crm.csv" in ran.stderr
+    short = await command("run", "crm.csv", "--min-rows", "1", "--overwrite")
+    assert (short.code, short.stdout) == (2, "")
+    assert short.stderr == "linker: the input has 0 rows, fewer than the 1 of --min-rows; nothing was written\n"
+    assert sandbox.stats.requests == 0
+
+
+async def test_rows_that_cannot_be_read_stop_the_run(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Exit 2 though `--yes` is given; the plan says so; `--allow-unreadable` goes on, and the row is rejected."""
+    with (command.folder / clears).open("a") as file:
+        file.write("no job\n")
+    stopped = await command("run", clears, "--yes")
+    assert (stopped.code, stopped.stdout) == (2, "")
+    assert "linker: 1 row cannot be read (clears.jsonl line 6: " in stopped.stderr
+    assert "; nothing was written. Correct the input, or add --allow-unreadable\n" in stopped.stderr
+    assert (still_linked(sandbox), names(command.folder)) == (5, [clears])
+    planned = await command("plan", clears)
+    assert "1 row cannot be read, so a run stops before it removes links, or wants --allow-unreadable" in planned.stdout
+    assert (await command("run", clears, "--allow-unreadable")).code == 1
+    assert still_linked(sandbox) == 0
 
 
 async def test_what_was_read_longer_ago_than_max_age_is_read_again(command: Command, sandbox: Sandbox) -> None:

@@ -140,7 +140,7 @@ async def test_a_mirror_can_be_planned(links: str, command: Command, sandbox: Sa
     assert "feature PRJ1-77\n  customers  - 640362830\n" in planned.stdout
     assert "5 targets: 4 to change" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 0
-    await command("run", links, *mirror)
+    await command("run", links, *mirror, "--yes")
     assert sandbox.stats.methods["PUT"] == 4
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.odd_lists import asked, bend_pages
 from support.runs import ACME, ZANE, eager, features, lines_of, names, read_into, results_of
 
-from linker import Kind, Result, Run, Status, TooManyRemovals, UndoFile
+from linker import Kind, NoRows, Result, Run, Status, TooManyRemovals, UndoFile, UnreadableRows
 from linker.pipeline.guard import Guard
 from linker.sandbox import Sandbox
 
@@ -125,10 +125,10 @@ async def test_where_nothing_was_written_no_results_file_stays(full: Sandbox, tm
     path = tmp_path / "links.results.jsonl"
     jobs = [*clears(1, 200), *keeps(201, 205), {"id": "nonsense!"}]
     async with eager(full) as aha:
-        await stopped_by(aha.run(jobs, path))
+        await stopped_by(aha.run(jobs, path, allow_unreadable=True))
         assert names(tmp_path) == []
         path.write_text("the last run's\n")
-        await stopped_by(aha.run(jobs, path, overwrite=True))
+        await stopped_by(aha.run(jobs, path, overwrite=True, allow_unreadable=True))
     assert names(tmp_path) == [path.name]
     assert path.read_text() == "the last run's\n"
 
@@ -285,6 +285,106 @@ async def test_a_plan_sends_no_put_where_the_run_would_be_blind(full: Sandbox) -
         plan = await aha.plan([*clears(1, 3), *keeps(4, 6)])
     assert (plan.puts, plan.unchanged, plan.unseen) == (3, 3, 0)
     assert full.stats.methods["PUT"] == 0
+
+
+# — rows that are missing, and rows that cannot be read —
+
+
+@pytest.mark.parametrize("least", [3, 4])
+@pytest.mark.parametrize("verb", ["run", "plan"])
+async def test_fewer_rows_than_asked_for_stop_the_run(full: Sandbox, tmp_path: Path, verb: str, least: int) -> None:
+    """Rejected rows count, and nothing is written; whoever said `yes` is stopped too."""
+    jobs = [*features(2, ZANE), {"id": "PRJ1-3", "links": {}}]
+    async with eager(full, yes=True, min_rows=least) as aha:
+        run = aha.run(jobs, tmp_path / "results.jsonl") if verb == "run" else aha.dry_run(jobs)
+        if least == 3:
+            assert [outcome async for outcome in run.outcomes()]
+            return
+        with pytest.raises(NoRows, match="the input has 3 rows, fewer than the 4 of --min-rows; nothing was written"):
+            await results_of(run)
+    assert full.stats.requests == 0
+    assert names(tmp_path) == []
+
+
+async def test_a_row_of_several_targets_is_one_row(full: Sandbox, tmp_path: Path) -> None:
+    """As a spreadsheet counts them."""
+    (tmp_path / "links.csv").write_text("id,field,record_ids\nPRJ1-1;PRJ1-2,customers,640362830\n")
+    async with eager(full) as aha:
+        assert len(await results_of(aha.run(tmp_path / "links.csv", min_rows=1))) == 2
+        with pytest.raises(NoRows, match="has 1 row, fewer than the 2"):
+            await results_of(aha.run(tmp_path / "links.csv", min_rows=2))
+
+
+UNREADABLE: list[Any] = ["no job", {"id": "nonsense!", "links": {"customers": []}}]
+
+
+@pytest.mark.parametrize("options", [{}, {"yes": True}, {"max_removals": 100}, {"limit": 1}], ids=str)
+async def test_a_row_that_cannot_be_read_keeps_links_from_being_removed(
+    full: Sandbox, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """It may belong to the list: nothing is written, whatever the guard allows, unless `allow_unreadable` is given."""
+    path = tmp_path / "results.jsonl"
+    jobs = [*features(1, ZANE), *UNREADABLE]
+    async with eager(full, **options) as aha:
+        with pytest.raises(UnreadableRows) as caught:
+            await results_of(aha.run(jobs, path))
+        assert (caught.value.count, caught.value.written) == (2, False)
+        assert "2 rows cannot be read (first: <jobs> line 2: " in str(caught.value)
+        assert "nothing was written. Correct the input, or add --allow-unreadable" in str(caught.value)
+        assert (held(full), names(tmp_path), full.stats.methods["PUT"]) == (400, [], 0)
+        results = await results_of(aha.run(jobs, path, allow_unreadable=True))
+    assert sorted(result.status for result in results) == ["linked", "rejected", "rejected"]
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"id": "PRJ1-1", "links": {"customers": [ZANE]}, "mode": "add"},
+        {"id": "PRJ1-1", "links": {"customers": [ACME]}, "mode": "remove"},
+        {"id": "PRJ1-1", "links": {"customers": [ACME, ZANE]}},
+        {"id": "PRJ1-1", "links": {"contracts": ["7036045937940700101"]}},
+    ],
+    ids=["add", "remove", "longer list", "new list"],
+)
+async def test_a_row_that_cannot_be_read_does_not_keep_others_from_being_done(
+    full: Sandbox, job: dict[str, Any]
+) -> None:
+    """What is added, what is removed by name, and lists that lose nothing."""
+    async with eager(full) as aha:
+        *_, result = await results_of(aha.run([*UNREADABLE, job]))
+    assert result.status is Status.LINKED
+
+
+async def test_what_was_never_read_may_be_shortened(full: Sandbox) -> None:
+    """A blind run, and a product whose answers show no links: nobody can tell that nothing is lost."""
+    jobs = [*UNREADABLE, {"kind": "product", "id": "PRJ1", "links": {"customers": [ACME]}}]
+    async with eager(full) as aha:
+        for run in (aha.run([*UNREADABLE, *features(1)], blind=True), aha.run(jobs)):
+            with pytest.raises(UnreadableRows):
+                await results_of(run)
+        assert full.stats.methods["PUT"] == 0
+
+
+async def test_in_mid_run_a_row_that_cannot_be_read_stops_it_early(full: Sandbox, tmp_path: Path) -> None:
+    """What was written by then has its lines, and goes on from there once the input is correct."""
+    path = tmp_path / "results.jsonl"
+    jobs = [*(job | {"mode": "add"} for job in features(200, ZANE)), *clears(201, 210)]
+    async with eager(full) as aha:
+        with pytest.raises(UnreadableRows) as caught:
+            await results_of(aha.run([*jobs, *UNREADABLE], path))
+        done = full.stats.methods["PUT"]
+        assert caught.value.written is (done > 0)
+        resumed = aha.run(jobs, path, resume=done > 0)
+        await results_of(resumed)
+    assert resumed.summary.linked + done == 210
+    assert held(full) == 390
+
+
+async def test_a_plan_counts_the_rows_that_cannot_be_read(full: Sandbox) -> None:
+    """It is not stopped, and tells."""
+    async with eager(full) as aha:
+        plan = await aha.plan([*features(1, ZANE), *UNREADABLE])
+    assert (plan.unreadable, plan.removed, plan.rejected) == (2, 1, 2)
 
 
 # — the pilot —

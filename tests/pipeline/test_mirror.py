@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from support.odd_lists import Page, asked, bend_pages
-from support.runs import ACME, ZANE, eager, features, lines_of, names, results_of
+from support.runs import ACME, ZANE, eager, features, lines_of, names, results_of, write_jobs
 
-from linker import Kind, LinkJob, Result, Status, TooManyRemovals, UndoFile, UsageError
+from linker import Kind, LinkJob, NoRows, Result, Status, TooManyRemovals, UndoFile, UsageError
 from linker.sandbox import Sandbox
 
 SCOPE = ("feature:PRJ1", "customers")
@@ -28,9 +28,9 @@ async def full() -> AsyncIterator[Sandbox]:
 
 
 async def mirrored(sandbox: Sandbox, jobs: Any, scope: tuple[str, str] = SCOPE, **options: Any) -> list[Result]:
-    """All results of a mirror run."""
+    """All results of a mirror run that may remove any number of links."""
     async with eager(sandbox) as aha:
-        return await results_of(aha.run(jobs, mirror=scope, **options))
+        return await results_of(aha.run(jobs, mirror=scope, **{"yes": True, **options}))
 
 
 def holding(sandbox: Sandbox, field: str = "customers") -> set[str]:
@@ -87,10 +87,55 @@ async def test_other_fields_stay(full: Sandbox) -> None:
     assert full.account.links(Kind.FEATURE, "PRJ1-40") == {"contracts": [CONTRACT]}
 
 
-async def test_an_empty_batch_clears_the_scope(full: Sandbox) -> None:
-    """Nothing is to hold anything: all is cleared, as far as the guard lets it."""
-    await mirrored(full, [])
+async def test_an_empty_batch_clears_the_scope_if_that_is_allowed(full: Sandbox, tmp_path: Path) -> None:
+    """Nothing is to hold anything. `yes` does not allow it: an export that failed may be an empty file."""
+    with pytest.raises(NoRows, match=r"<jobs> has no rows, so --mirror would clear customers .*--allow-empty"):
+        await mirrored(full, [], results=tmp_path / "results.jsonl")
+    assert (full.stats.methods["PUT"], names(tmp_path)) == (0, [])
+    await mirrored(full, [], allow_empty=True)
     assert holding(full) == {"PRJ2-1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("empty.jsonl", ""), ("empty.jsonl", "\n\n"), ("empty.csv", "id,field,record_ids\n")],
+)
+async def test_one_empty_file_of_several_is_refused(full: Sandbox, tmp_path: Path, name: str, content: str) -> None:
+    """Half of the truth would clear the other half."""
+    write_jobs(tmp_path / "whole.jsonl", features(40))
+    (tmp_path / name).write_text(content)
+    files = [str(tmp_path / "whole.jsonl"), str(tmp_path / name)]
+    with pytest.raises(NoRows, match=rf"{name} has no rows"):
+        await mirrored(full, files)
+    assert full.stats.methods["PUT"] == 0
+
+
+async def test_rows_of_which_none_is_valid_are_no_rows(full: Sandbox) -> None:
+    """They keep their own targets from being cleared, and no others."""
+    jobs = [{"id": f"PRJ1-{number}", "links": {"customers": ["x"]}} for number in range(1, 4)]
+    with pytest.raises(NoRows, match="no row of the input is valid"):
+        await mirrored(full, jobs)
+    await mirrored(full, jobs, allow_empty=True)
+    assert holding(full) == {"PRJ1-1", "PRJ1-2", "PRJ1-3", "PRJ2-1"}
+
+
+async def test_an_empty_mirror_is_not_planned_either(full: Sandbox) -> None:
+    """`plan` and `verify` say beforehand what the run will say."""
+    async with eager(full) as aha:
+        with pytest.raises(NoRows):
+            await aha.plan([], mirror=SCOPE)
+        plan = await aha.plan([], mirror=SCOPE, allow_empty=True)
+    assert plan.removed == 40
+
+
+async def test_a_mirror_may_remove_half_of_what_was_read(full: Sandbox) -> None:
+    """20 of 40 are cleared without a word, and not 21: there is no floor of a hundred."""
+    with pytest.raises(TooManyRemovals) as caught:
+        await mirrored(full, features(19), yes=False)
+    assert (caught.value.removals, caught.value.read, caught.value.budget) == (21, 40, 20)
+    assert full.stats.methods["PUT"] == 0
+    await mirrored(full, features(20), yes=False)
+    assert len(holding(full)) == 21
 
 
 async def test_a_second_mirror_run_writes_nothing(full: Sandbox) -> None:
@@ -202,14 +247,14 @@ async def test_a_scope_that_names_no_list_is_refused(full: Sandbox, tmp_path: Pa
 async def test_the_guard_counts_what_a_mirror_clears(sandbox: Sandbox, tmp_path: Path) -> None:
     """A file that was cut short would clear most of the scope: stopped, nothing written."""
     found = [each.reference for each in sandbox.account.listed(Kind.FEATURE) if each.reference.startswith("PRJ1-")]
-    assert len(found) > 101
-    for id in found[:102]:
+    for id in found:
         sandbox.account.set_links(Kind.FEATURE, id, "customers", [ACME])
-    with pytest.raises(TooManyRemovals):
-        await mirrored(sandbox, [], results=tmp_path / "results.jsonl")
+    for jobs in ([], features(10)):
+        with pytest.raises(TooManyRemovals):
+            await mirrored(sandbox, jobs, results=tmp_path / "results.jsonl", yes=False, allow_empty=True)
     assert sandbox.stats.methods["PUT"] == 0
     assert names(tmp_path) == []
-    await mirrored(sandbox, [], yes=True)
+    await mirrored(sandbox, [], allow_empty=True)
     assert holding(sandbox) == set()
 
 
@@ -221,7 +266,7 @@ async def test_a_mirror_is_planned_and_undone(full: Sandbox, tmp_path: Path) -> 
         plan = await aha.plan(features(10), mirror=SCOPE)
         assert (plan.puts, plan.removed, plan.unchanged) == (30, 30, 10)
         assert full.account.all_links() == before
-        await results_of(aha.run(features(10), path, mirror=SCOPE))
+        await results_of(aha.run(features(10), path, mirror=SCOPE, yes=True))
         assert len(holding(full)) == 11
         await results_of(aha.run(UndoFile(path)))
     assert full.account.all_links() == before
