@@ -59,12 +59,15 @@ class SandboxOptions:
     hidden: frozenset[Kind] = frozenset({Kind.PRODUCT})
     """Kinds whose answers never show `custom_object_links`, such as the API document's product."""
 
-    empty_fields: Literal["left_out", "shown", "no_key"] = "left_out"
-    """How an answer shows fields without links. Records always show them, with empty `record_ids`.
+    empty_links: Literal["missing", "null", "empty", "fields"] = "empty"
+    """How an answer shows that a target has no links. Records list all their link fields all the same.
 
-    `left_out`: not at all (`[]` if no field has links). `shown`: with empty `record_ids`. `no_key`: not at all, and
-    without the key `custom_object_links` if no field has links.
+    `missing`: without the key `custom_object_links`. `null`: its value is `null`. `empty`: it is `[]`. `fields`: it
+    lists every link field of the kind, with empty `record_ids`, also beside fields that have links.
     """
+
+    ids: Literal["strings", "numbers"] = "strings"
+    """How `record_ids` are shown: as live accounts show them (strings), or as the API document prints them."""
 
     unknown_record: Literal["error", "ignore"] = "error"
     """A PUT with a record id that is not in the field's table: answer 422, or drop the id silently."""
@@ -122,7 +125,8 @@ class SandboxOptions:
             raise UsageError(f"linked {self.linked} is more than all, 1")
         for name, choices in (
             ("window", tuple(WINDOWS)),
-            ("empty_fields", ("left_out", "shown", "no_key")),
+            ("empty_links", ("missing", "null", "empty", "fields")),
+            ("ids", ("strings", "numbers")),
             ("unknown_record", ("error", "ignore")),
             ("unknown_field", ("error", "ignore")),
             ("definitions", ("shown", "with_tables", "forbidden")),

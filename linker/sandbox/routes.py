@@ -89,7 +89,7 @@ class Routes:
         self._stats = stats
         self._account = account
         self._options = options
-        self._shapes = Shapes(account, options.hidden, options.empty_fields, options.title_key)
+        self._shapes = Shapes(account, options)
 
     def target(self, path: str) -> Resource | None:
         """The resource that a path names; None if it names none or a list."""

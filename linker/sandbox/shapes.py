@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, Account, Resource
+from linker.sandbox.options import SandboxOptions
 
 Show = Callable[[Resource], Any]
 
@@ -105,14 +106,15 @@ def _description(resource: Resource) -> dict[str, Any]:
 class Shapes:
     """Shows resources: whole, in a list, or just the fields that a request names."""
 
-    def __init__(self, account: Account, hidden: frozenset[Kind], empty_fields: str, title_key: str) -> None:
-        self._title_key = title_key
+    def __init__(self, account: Account, options: SandboxOptions) -> None:
+        self._title_key = options.title_key
         self._account = account
-        self._empty_fields = empty_fields
+        self._empty_links = options.empty_links
+        self._id: Callable[[int], str | int] = str if options.ids == "strings" else int
         self._whole: dict[Kind, dict[str, Show]] = {}
         for kind in Kind:
             shape = self._shape(kind)
-            if kind in hidden:
+            if kind in options.hidden:
                 del shape["custom_object_links"]
             self._whole[kind] = shape
         self.picked = lru_cache(maxsize=256)(self._picked)
@@ -121,7 +123,7 @@ class Shapes:
         """A resource in the answer to a request for it alone."""
         shape = self._whole[resource.kind] if fields is None else self.picked(resource.kind, fields)
         values = {key: show(resource) for key, show in shape.items()}
-        if self._empty_fields == "no_key" and not values.get("custom_object_links", True):
+        if self._empty_links == "missing" and not values.get("custom_object_links", True):
             del values["custom_object_links"]
         return values
 
@@ -273,13 +275,18 @@ class Shapes:
             for number, fieldable_type in enumerate(FIELDABLE_TYPES.values())
         ]
 
-    def _links(self, resource: Resource) -> list[dict[str, Any]]:
+    def _links(self, resource: Resource) -> list[dict[str, Any]] | None:
         links = resource.links
-        shows_all = self._empty_fields == "shown" or resource.kind is Kind.CUSTOM_OBJECT_RECORD
+        shows_all = self._empty_links == "fields" or resource.kind is Kind.CUSTOM_OBJECT_RECORD
         if not links and not shows_all:
-            return []
+            return None if self._empty_links == "null" else []
         return [
-            {"key": key, "name": definition.name, "record_type": "CustomObjectRecord", "record_ids": links.get(key, ())}
+            {
+                "key": key,
+                "name": definition.name,
+                "record_type": "CustomObjectRecord",
+                "record_ids": list(map(self._id, links.get(key, ()))),
+            }
             for key, definition in self._account.link_fields(resource.kind).items()
             if shows_all or key in links
         ]

@@ -125,7 +125,7 @@ async def test_where_no_answer_shows_any_links_an_export_fails(sandbox: Sandbox)
 
 async def test_where_empty_targets_show_nothing_the_others_are_exported() -> None:
     """An account whose answers leave the key out where nothing is linked: what is linked is exported."""
-    async with Sandbox(limits=[], empty_fields="no_key") as sandbox:
+    async with Sandbox(limits=[], empty_links="missing") as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-3", "customers", [ACME])
         assert await exported(sandbox) == [LinkJob("PRJ1-3", {"customers": [ACME]})]
 

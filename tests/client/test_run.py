@@ -207,12 +207,12 @@ async def test_what_answers_do_not_show_is_neither_added_to_nor_removed_from(san
     assert sandbox.account.links(Kind.PRODUCT, "PRJ1") == {}
 
 
-@pytest.mark.parametrize("empty_fields", ["left_out", "shown", "no_key"])
+@pytest.mark.parametrize("empty_links", ["empty", "fields", "missing"])
 async def test_empty_fields_are_understood_however_an_account_shows_them(
-    empty_fields: Literal["left_out", "shown", "no_key"],
+    empty_links: Literal["empty", "fields", "missing"],
 ) -> None:
     """Fields left out, shown empty, or the whole key gone: whatever says that there are none, all is done."""
-    async with Sandbox(limits=[], empty_fields=empty_fields) as sandbox:
+    async with Sandbox(limits=[], empty_links=empty_links) as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
         jobs: list[dict[str, Any]] = [
             {"id": "PRJ1-1", "links": {"customers": [ACME]}},

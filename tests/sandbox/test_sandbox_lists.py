@@ -58,7 +58,7 @@ async def test_items_carry_links_only_where_asked_for() -> None:
                 assert "custom_object_links" not in item
         answer = await get(session, "ideas?fields=reference_num%2Ccustom_object_links,nonsense")
     by_reference = {each["reference_num"]: each["custom_object_links"] for each in answer["ideas"]}
-    assert [(each["key"], each["record_ids"]) for each in by_reference["PRJ1-I-5"]] == [("customers", [640362830])]
+    assert [(each["key"], each["record_ids"]) for each in by_reference["PRJ1-I-5"]] == [("customers", ["640362830"])]
     assert by_reference["PRJ1-I-2"] == []
 
 
