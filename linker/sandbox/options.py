@@ -69,6 +69,12 @@ class SandboxOptions:
     ids: Literal["strings", "numbers"] = "strings"
     """How `record_ids` are shown: as live accounts show them (strings), or as the API document prints them."""
 
+    stale_puts: bool = False
+    """The answer to a PUT shows the links as they were before it, as the vendor's "update a record" example does."""
+
+    stale_reads: int = 0
+    """After a PUT on a target, so many answers that show its links show the old ones: single GETs and lists alike."""
+
     unknown_record: Literal["error", "ignore"] = "error"
     """A PUT with a record id that is not in the field's table: answer 422, or drop the id silently."""
 
@@ -118,7 +124,7 @@ class SandboxOptions:
             raise UsageError(f"port {self.port} is not from 0 to 65535")
         if not self.token or not self.token.isascii() or not self.token.isprintable():
             raise UsageError("the token is one or more printable ASCII characters")
-        for name in ("latency_ms", "jitter_ms", "records", "features", "releases", "linked"):
+        for name in ("latency_ms", "jitter_ms", "records", "features", "releases", "linked", "stale_reads"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} is below 0")
         if self.linked > 1:

@@ -13,6 +13,7 @@ import orjson
 from linker.model.target import Kind
 from linker.sandbox.account import Account, Definition, Resource
 from linker.sandbox.bodies import Refused, attributes_of, fields_of, links_of
+from linker.sandbox.lag import Lag
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
 from linker.sandbox.stats import Stats
@@ -89,7 +90,8 @@ class Routes:
         self._stats = stats
         self._account = account
         self._options = options
-        self._shapes = Shapes(account, options)
+        self._lag = Lag(options)
+        self._shapes = Shapes(account, options, self._lag)
 
     def target(self, path: str) -> Resource | None:
         """The resource that a path names; None if it names none or a list."""
@@ -118,7 +120,7 @@ class Routes:
                 return _NO_RECORD
             try:
                 if method == "PUT":
-                    self._put(resource, content_type, body)
+                    resource = self._put(resource, content_type, body)
             except Refused as refused:
                 return refusal(refused.status, refused.message)
             fields = self._fields(_parameters(query)) if query else None
@@ -131,13 +133,15 @@ class Routes:
             return _NO_ROUTE
         return self._read(parts, kind, _parameters(query))
 
-    def _put(self, resource: Resource, content_type: str, body: bytes) -> None:
+    def _put(self, resource: Resource, content_type: str, body: bytes) -> Resource:
         attributes = attributes_of(resource.kind, content_type, body)
         links: Mapping[str, tuple[int, ...]] = {}
         if "custom_object_links" in attributes:
             links = links_of(self._account, resource, attributes["custom_object_links"], self._options)
         name = attributes.get("name")
+        before = dict(resource.links)
         self._account.apply(resource, links, name if isinstance(name, str) else None)
+        return self._lag.put(resource, before)
 
     def _read(self, parts: list[str], kind: Kind | None, parameters: Mapping[str, str]) -> Answer:
         match parts:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, Account, Resource
+from linker.sandbox.lag import Lag
 from linker.sandbox.options import SandboxOptions
 
 Show = Callable[[Resource], Any]
@@ -106,9 +107,10 @@ def _description(resource: Resource) -> dict[str, Any]:
 class Shapes:
     """Shows resources: whole, in a list, or just the fields that a request names."""
 
-    def __init__(self, account: Account, options: SandboxOptions) -> None:
+    def __init__(self, account: Account, options: SandboxOptions, lag: Lag) -> None:
         self._title_key = options.title_key
         self._account = account
+        self._lag = lag
         self._empty_links = options.empty_links
         self._id: Callable[[int], str | int] = str if options.ids == "strings" else int
         self._whole: dict[Kind, dict[str, Show]] = {}
@@ -276,7 +278,7 @@ class Shapes:
         ]
 
     def _links(self, resource: Resource) -> list[dict[str, Any]] | None:
-        links = resource.links
+        links = self._lag.read(resource)
         shows_all = self._empty_links == "fields" or resource.kind is Kind.CUSTOM_OBJECT_RECORD
         if not links and not shows_all:
             return None if self._empty_links == "null" else []

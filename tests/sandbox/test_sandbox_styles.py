@@ -11,7 +11,7 @@ import pytest
 from linker.model.target import Kind
 from linker.sandbox import Sandbox
 
-ACME = "640362830"
+ACME, ZANE = "640362830", "8397122"
 CONTRACTS = "7036045937940700101", "7036045937940700218"
 FIELDS = ["customers", "customers_table", "contracts"]
 
@@ -100,3 +100,38 @@ async def test_ids_are_strings_or_numbers_and_exact_in_both_forms(options: dict[
             for feature in await feature_everywhere(sandbox, {"contracts": list(sent)}):
                 assert [each["record_ids"] for each in feature["custom_object_links"]] == [shown]
         assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["contracts"] == list(CONTRACTS)
+
+
+def customers(feature: dict[str, Any]) -> list[str]:
+    """The ids that a feature shows in its field `customers`."""
+    return [
+        id for each in feature.get("custom_object_links", ()) if each["key"] == "customers" for id in each["record_ids"]
+    ]
+
+
+async def test_the_answer_to_a_put_may_show_the_links_from_before_it() -> None:
+    """With stale_puts each PUT answers with the list before it, while GETs and lists show the new one."""
+    async with Sandbox(stale_puts=True) as sandbox:
+        for sent, answered in ((ACME, []), (ZANE, [ACME])):
+            put = await ask(sandbox, "PUT", "features/PRJ1-1", {"customers": [sent]})
+            assert customers(put["feature"]) == answered
+            assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [sent]
+            got = await ask(sandbox, "GET", "features/PRJ1-1")
+            assert customers(got["feature"]) == [sent]
+
+
+async def test_reads_after_a_put_may_show_the_old_links_so_many_times() -> None:
+    """With stale_reads=3 the PUT's own answer and the fourth read are right; other reads do not count."""
+    query = "fields=reference_num,custom_object_links"
+    async with Sandbox(stale_reads=3) as sandbox:
+        put = await ask(sandbox, "PUT", "features/PRJ1-1", {"customers": [ACME]})
+        assert customers(put["feature"]) == [ACME]
+        seen = []
+        for path in ("features/PRJ1-1", f"features?{query}", "features?fields=id", f"features/PRJ1-1?{query}"):
+            answer = await ask(sandbox, "GET", path)
+            await ask(sandbox, "GET", "features/PRJ1-2")
+            items = answer.get("features") or [answer["feature"]]
+            seen += [customers(item) for item in items if item.get("reference_num") == "PRJ1-1"]
+        assert seen == [[], [], []]
+        for _ in range(2):
+            assert customers((await ask(sandbox, "GET", "features/PRJ1-1"))["feature"]) == [ACME]

@@ -256,6 +256,7 @@ def test_an_outside_writer_is_held_to_the_account() -> None:
         {"unknown_record": "maybe"},
         {"linked": 1.5},
         {"releases": -1},
+        {"stale_reads": -1},
         {"list_order": "name"},
         {"list_totals": "odd"},
         {"refused_with": 500},
