@@ -50,7 +50,10 @@ def links_of(
         if definition is not None and (_prefix(account, resource), key) in options.off_layout:
             continue
         if definition is not None:
-            links[key] = _records(account, definition, ids, options)
+            if options.blank_clears and not ids:
+                continue
+            is_clear = options.blank_clears and ids == [""]
+            links[key] = () if is_clear else _records(account, definition, ids, options)
         elif options.unknown_field == "error":
             raise Refused(422, f"{key} is no link field of a {resource.kind}")
     return links

@@ -75,6 +75,9 @@ class SandboxOptions:
     stale_reads: int = 0
     """After a PUT on a target, so many answers that show its links show the old ones: single GETs and lists alike."""
 
+    blank_clears: bool = False
+    """`[""]` clears a field and `[]` changes nothing, as one client found. Otherwise `[]` clears, `[""]` is refused."""
+
     unknown_record: Literal["error", "ignore"] = "error"
     """A PUT with a record id that is not in the field's table: answer 422, or drop the id silently."""
 

@@ -135,3 +135,15 @@ async def test_reads_after_a_put_may_show_the_old_links_so_many_times() -> None:
         assert seen == [[], [], []]
         for _ in range(2):
             assert customers((await ask(sandbox, "GET", "features/PRJ1-1"))["feature"]) == [ACME]
+
+
+async def test_a_field_may_be_cleared_by_a_blank_id_alone() -> None:
+    """With blank_clears `[]` is answered 200 and changes nothing, also beside another field; `[""]` clears."""
+    async with Sandbox(blank_clears=True) as sandbox:
+        await ask(sandbox, "PUT", "features/PRJ1-1", {"customers": [ACME]})
+        put = await ask(sandbox, "PUT", "features/PRJ1-1", {"customers": [], "contracts": [CONTRACTS[0]]})
+        assert customers(put["feature"]) == [ACME]
+        assert sandbox.account.links(Kind.FEATURE, "PRJ1-1") == {"customers": [ACME], "contracts": [CONTRACTS[0]]}
+        put = await ask(sandbox, "PUT", "features/PRJ1-1", {"customers": [""]})
+        assert customers(put["feature"]) == []
+        assert sandbox.account.links(Kind.FEATURE, "PRJ1-1") == {"contracts": [CONTRACTS[0]]}
