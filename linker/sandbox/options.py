@@ -108,6 +108,9 @@ class SandboxOptions:
     ignore_fields: bool = False
     """Ignore `fields=`: lists show their short form, single resources all fields."""
 
+    largest_page: int | None = None
+    """Lists that are asked for more items a page are answered 504, as on a large account. None: no list is."""
+
     list_order: Literal["id", "newest_first", "last_changed_first"] = "id"
     """How lists are ordered. Aha! does not document it. By last change, each PUT moves its target to the first page."""
 
@@ -130,6 +133,8 @@ class SandboxOptions:
         for name in ("latency_ms", "jitter_ms", "records", "features", "releases", "linked", "stale_reads"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} is below 0")
+        if self.largest_page is not None and self.largest_page < 1:
+            raise UsageError(f"largest_page {self.largest_page} is below 1")
         if self.linked > 1:
             raise UsageError(f"linked {self.linked} is more than all, 1")
         for name, choices in (

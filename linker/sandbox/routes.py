@@ -168,6 +168,8 @@ class Routes:
     def _list(self, kind: Kind, found: Sequence[Resource], parameters: Mapping[str, str]) -> Answer:
         page = _whole_number(parameters.get("page"), 1)
         per_page = min(_whole_number(parameters.get("per_page"), _PER_PAGE), _MOST_PER_PAGE)
+        if self._options.largest_page is not None and per_page > self._options.largest_page:
+            return refusal(504, "Gateway Time-out")
         fields = self._fields(parameters)
         found = self._ordered(found)
         items = [self._shapes.item(resource, fields) for resource in found[(page - 1) * per_page : page * per_page]]

@@ -50,6 +50,29 @@ async def test_a_page_has_30_items_unless_told_and_200_at_most(query: str, lengt
     assert len(answer["features"]) == length
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("features", 200),
+        ("features?per_page=50", 200),
+        ("features?per_page=51", 504),
+        ("products/PRJ1/features?per_page=1000&fields=id", 504),
+        ("features/PRJ1-1/requirements?per_page=200", 504),
+        ("products/PRJ1/custom_objects/customers/records?per_page=51", 504),
+        ("features/PRJ1-1?per_page=51", 200),
+    ],
+)
+async def test_a_page_that_is_too_large_for_the_account_times_out(path: str, status: int) -> None:
+    """With largest_page=50 a list that is asked for more is answered 504 with a proxy's page, and nothing else is."""
+    async with (
+        Sandbox(largest_page=50) as sandbox,
+        aiohttp.ClientSession(sandbox.url, headers=sandbox.headers) as session,
+        session.get(f"/api/v1/{path}") as response,
+    ):
+        content_type = "text/html" if status == 504 else "application/json"
+        assert (response.status, response.content_type) == (status, content_type)
+
+
 async def test_items_carry_links_only_where_asked_for() -> None:
     """The short form has none; with fields= an item has just the fields named, in their order."""
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url, headers=sandbox.headers) as session:
