@@ -67,7 +67,8 @@ def fields_of(content_type: str, body: bytes, title_key: str) -> tuple[str, dict
     name = fields.get(title_key)
     if not isinstance(name, str) or not name.strip():
         raise Refused(422, f"custom_fields.{title_key} is missing or empty")
-    return name, {key: value for key, value in fields.items() if key != title_key and isinstance(value, str)}
+    no_values = (title_key, "name")  # a table whose title has another key has no field "name"
+    return name, {key: value for key, value in fields.items() if key not in no_values and isinstance(value, str)}
 
 
 def _prefix(account: Account, resource: Resource) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -69,6 +70,9 @@ class SandboxOptions:
     ids: Literal["strings", "numbers"] = "strings"
     """How `record_ids` are shown: as live accounts show them (strings), or as the API document prints them."""
 
+    title_key: str = "name"
+    """The key of the title field of every custom table, labelled "Name". Live ones are `customer_2_name` or `event`."""
+
     stale_puts: bool = False
     """The answer to a PUT shows the links as they were before it, as the vendor's "update a record" example does."""
 
@@ -133,6 +137,8 @@ class SandboxOptions:
         for name in ("latency_ms", "jitter_ms", "records", "features", "releases", "linked", "stale_reads"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} is below 0")
+        if not re.fullmatch("[a-z0-9_]+", self.title_key):
+            raise UsageError(f"title_key {self.title_key!r} may hold only a-z, 0-9 and _")
         if self.largest_page is not None and self.largest_page < 1:
             raise UsageError(f"largest_page {self.largest_page} is below 1")
         if self.linked > 1:

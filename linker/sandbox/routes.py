@@ -202,11 +202,10 @@ class Routes:
                 if product is None or unquote(table) not in self._account.tables:
                     return _NO_RECORD
                 try:
-                    record = self._account.create_record(
-                        product, unquote(table), *fields_of(content_type, body, self._options.title_key)
-                    )
+                    name, values = fields_of(content_type, body, self._options.title_key)
                 except Refused as refused:
                     return refusal(refused.status, refused.message)
+                record = self._account.create_record(product, unquote(table), name, values)
                 self._stats.created[record.table] += 1
                 return Answer(200, orjson.dumps({record.kind.value: self._shapes.whole(record)}))
         return _NO_ROUTE

@@ -147,7 +147,6 @@ _DEFINITIONS: Final = (
         711072303,
         table="submitters",
     ),
-    Definition("CustomObjectRecord", "name", "Name", 262515157, f"{_TYPE}TextField"),
     Definition("CustomObjectRecord", "website", "Website", 883926222, f"{_TYPE}UrlField"),
     Definition("CustomObjectRecord", "salesforce_id", "Salesforce ID", 883926301, f"{_TYPE}TextField"),
     Definition("Feature", "custom_table", "Custom Table", 182007396, LINK_ONE),
@@ -184,7 +183,13 @@ _ENDINGS: Final = ("Inc", "Ltd", "GmbH", "Corp", "LLC", "AG", "SA", "Group", "& 
 
 
 def seeded_account(
-    records: int = 0, features: int = 0, seed: int = 0, *, releases: int = 0, linked: float = 0.0
+    records: int = 0,
+    features: int = 0,
+    seed: int = 0,
+    *,
+    releases: int = 0,
+    linked: float = 0.0,
+    title_key: str = "name",
 ) -> Account:
     """Make the API document's account, with more resources in it. The same arguments make the same account.
 
@@ -193,10 +198,12 @@ def seeded_account(
         features: how many features to add to PRJ1.
         releases: how many releases to add to PRJ1, PRJ2 and PRJ3 in turn.
         linked: share of the added features and releases that link to a customer, from 0 to 1.
+        title_key: key of the field that holds a record's name.
     """
     account = Account()
     account.tables.update(_TABLES)
-    for definition in _DEFINITIONS:
+    title = Definition("CustomObjectRecord", title_key, "Name", 262515157, f"{_TYPE}TextField")
+    for definition in (*_DEFINITIONS, title):
         account.define(definition)
     for reference, id, name in _PRODUCTS:
         account.add(Resource(Kind.PRODUCT, id, reference, name, product=id))

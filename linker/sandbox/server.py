@@ -61,6 +61,7 @@ class Sandbox:
             seed,
             releases=self.options.releases,
             linked=self.options.linked,
+            title_key=self.options.title_key,
         )
         self.faults = Faults(self.options.faults, seed)
         self.script = Script(self.account)

@@ -112,6 +112,7 @@ class Shapes:
         self._account = account
         self._lag = lag
         self._empty_links = options.empty_links
+        self._title_key = options.title_key
         self._id: Callable[[int], str | int] = str if options.ids == "strings" else int
         self._whole: dict[Kind, dict[str, Show]] = {}
         for kind in Kind:
@@ -250,7 +251,7 @@ class Shapes:
                 {
                     "id": 262515157 + number,
                     "key": key,
-                    "name": key.replace("_", " ").capitalize() if number else "Name",
+                    "name": "Name" if key == self._title_key else key.replace("_", " ").capitalize(),
                     "updatedAt": "2019-01-01T00:00:00Z",
                     "value": value,
                     "type": "string",

@@ -260,6 +260,7 @@ def test_an_outside_writer_is_held_to_the_account() -> None:
         {"largest_page": 0},
         {"empty_links": "none"},
         {"ids": "floats"},
+        {"title_key": "a b"},
         {"list_order": "name"},
         {"list_totals": "odd"},
         {"refused_with": 500},
