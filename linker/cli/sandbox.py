@@ -8,7 +8,9 @@ import signal
 import click
 
 from linker.cli.drive import run_in_loop
+from linker.model.target import Kind
 from linker.sandbox import Fault, Limit, Sandbox, SandboxOptions
+from linker.sandbox.options import EMPTY_LINKS
 
 
 @click.command(
@@ -19,6 +21,7 @@ Examples:
   linker sandbox --port 8765
   linker sandbox --features 5000 --latency 200
   linker sandbox --limit 300/60s --window fixed --fail 503:0.01 --fail reset:0.001
+  linker sandbox --empty-links null --hide product --hide goal --stale-puts
 """,
 )
 @click.option("--port", metavar="PORT", type=int, default=8765, show_default=True, help="0 takes any free one.")
@@ -35,6 +38,39 @@ Examples:
 @click.option("--records", metavar="N", type=int, default=0, help="More customers.")
 @click.option("--features", metavar="N", type=int, default=0, help="More features, from PRJ1-6 on.")
 @click.option("--seed", metavar="N", type=int, default=0, help="Of all that is drawn: ids, names, faults.")
+@click.option(
+    "--empty-links",
+    type=click.Choice(EMPTY_LINKS),
+    default=SandboxOptions.empty_links,
+    show_default=True,
+    help="Choose how a target shows that it has no links.",
+)
+@click.option(
+    "--ids",
+    type=click.Choice(["strings", "numbers"]),
+    default=SandboxOptions.ids,
+    show_default=True,
+    help="Choose how ids of linked records are shown.",
+)
+@click.option(
+    "--hide",
+    metavar="KIND",
+    multiple=True,
+    default=sorted(SandboxOptions.hidden),
+    show_default=True,
+    help="Never show links of this kind; repeatable, or 'none'.",
+)
+@click.option("--stale-puts", is_flag=True, help="Answer a PUT with the links from before it.")
+@click.option("--stale-reads", metavar="N", type=int, default=0, help="Show old links N times after each PUT.")
+@click.option("--blank-clears", is_flag=True, help='Clear a field by [""] alone; [] changes nothing.')
+@click.option("--largest-page", metavar="N", type=int, help="Answer 504 to list pages of more than N items.")
+@click.option(
+    "--title-key",
+    metavar="KEY",
+    default=SandboxOptions.title_key,
+    show_default=True,
+    help="Keep the names of records under this key.",
+)
 def command(
     port: int,
     token: str,
@@ -46,6 +82,14 @@ def command(
     records: int,
     features: int,
     seed: int,
+    empty_links: str,
+    ids: str,
+    hide: tuple[str, ...],
+    stale_puts: bool,
+    stale_reads: int,
+    blank_clears: bool,
+    largest_page: int | None,
+    title_key: str,
 ) -> int:
     """Serve an Aha!-shaped account on this machine until Ctrl-C.
 
@@ -63,6 +107,14 @@ def command(
         records=records,
         features=features,
         seed=seed,
+        empty_links=empty_links,  # type: ignore[arg-type]
+        ids=ids,  # type: ignore[arg-type]
+        hidden=frozenset() if hide == ("none",) else frozenset(map(Kind.parse, hide)),
+        stale_puts=stale_puts,
+        stale_reads=stale_reads,
+        blank_clears=blank_clears,
+        largest_page=largest_page,
+        title_key=title_key,
     )
     run_in_loop(_serve(options))
     return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from linker.errors import UsageError
 from linker.model.target import Kind
 from linker.sandbox.faults import Fault
 from linker.sandbox.limits import WINDOWS, Limit
+
+EMPTY_LINKS: Final = ("missing", "null", "empty", "fields")
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class SandboxOptions:
             raise UsageError(f"linked {self.linked} is more than all, 1")
         for name, choices in (
             ("window", tuple(WINDOWS)),
-            ("empty_links", ("missing", "null", "empty", "fields")),
+            ("empty_links", EMPTY_LINKS),
             ("ids", ("strings", "numbers")),
             ("unknown_record", ("error", "ignore")),
             ("unknown_field", ("error", "ignore")),
