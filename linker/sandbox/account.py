@@ -141,6 +141,7 @@ class Account:
         record = Resource(
             Kind.CUSTOM_OBJECT_RECORD, self._next_record, "", name, product.id, table=table, values=values or {}
         )
+        record.updated_at = time.time()
         self._next_record += 1
         self.add(record)
         return record

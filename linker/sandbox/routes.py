@@ -13,6 +13,7 @@ import orjson
 from linker.model.target import Kind
 from linker.sandbox.account import Account, Definition, Resource
 from linker.sandbox.bodies import Refused, attributes_of, fields_of, links_of
+from linker.sandbox.filters import filtered
 from linker.sandbox.lag import Lag
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
@@ -161,7 +162,7 @@ class Routes:
 
     def _list_within(self, owner: Kind, id: str, kind: Kind, parameters: Mapping[str, str], table: str = "") -> Answer:
         within = self._account.find(owner, unquote(id))
-        if within is None or (table and table not in self._account.tables):
+        if within is None or (kind is Kind.CUSTOM_OBJECT_RECORD and table not in self._account.tables):
             return _NO_RECORD
         return self._list(kind, self._account.listed(kind, within, table), parameters)
 
@@ -170,8 +171,11 @@ class Routes:
         per_page = min(_whole_number(parameters.get("per_page"), _PER_PAGE), _MOST_PER_PAGE)
         if self._options.largest_page is not None and per_page > self._options.largest_page:
             return refusal(504, "Gateway Time-out")
+        try:
+            found = self._ordered(filtered(kind, found, parameters))
+        except Refused as refused:
+            return refusal(refused.status, refused.message)
         fields = self._fields(parameters)
-        found = self._ordered(found)
         items = [self._shapes.item(resource, fields) for resource in found[(page - 1) * per_page : page * per_page]]
         if kind in self._options.lists_without_links:
             for item in items:

@@ -143,6 +143,8 @@ class Shapes:
     def _picked(self, kind: Kind, fields: str) -> dict[str, Show]:
         shape = self._whole[kind]
         keys = dict.fromkeys(key.strip() for key in fields.split(","))
+        if "*" in keys:
+            return shape
         return {key: shape[key] for key in keys if key in shape}
 
     def _shape(self, kind: Kind) -> dict[str, Show]:
