@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 import socket
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from linker.errors import UsageError
 from linker.sandbox.account import Account
@@ -30,6 +32,8 @@ _HOST: Final = "127.0.0.1"
 _LARGEST_BODY: Final = 64 * 2**20
 _SHUTDOWN_S: Final = 0.1  # connections that are still open then are closed
 _UNAUTHORIZED: Final = refusal(401, "unauthorized")
+_LOGGER: Final = logging.getLogger(__name__)
+_LOGGER.addFilter(lambda record: not _is_of_the_client(record))
 _REFUSED: Final = refusal(429, "Rate limit exceeded. Try again later.")
 
 
@@ -99,7 +103,7 @@ class Sandbox:
         Raises:
             UsageError: the port is not available.
         """
-        server = web.Server(self._handle, access_log=None, request_factory=_request)
+        server = web.Server(self._handle, access_log=None, logger=_LOGGER, request_factory=_request)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
@@ -144,7 +148,10 @@ class Sandbox:
             else:
                 fault = self.faults.draw(f"{method} {path}?{query}")
         with self.stats.at_work(self._routes.target(path) if method == "PUT" and answer is None else None):
-            body = await request.read() if request.body_exists else b""
+            try:
+                body = await request.read() if request.body_exists else b""
+            except web.RequestPayloadError:
+                body, answer = b"", answer or refusal(400, "the body cannot be decoded")
             if self.options.latency_ms or self.options.jitter_ms:
                 await asyncio.sleep(self._latency_s())
             if answer is None:
@@ -197,6 +204,12 @@ class Sandbox:
                 headers["Retry-After"] = str(wait_s)
                 self._not_before = max(self._not_before, now + wait_s)
         return headers
+
+
+def _is_of_the_client(record: logging.LogRecord) -> bool:
+    """Whether a log record is about malformed HTTP or a client that left. aiohttp answers the former with 400."""
+    error = record.exc_info[1] if record.exc_info else None
+    return isinstance(error, (HttpProcessingError, web.RequestPayloadError, ConnectionError))
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
