@@ -93,11 +93,11 @@ class SandboxOptions:
     definitions: Literal["shown", "with_tables", "forbidden"] = "shown"
     """How field definitions are answered: as documented, with the table that a field links to, or with 403."""
 
-    title_key: str = "name"
-    """Key of the field that holds the names of records, labelled "Name" whatever its key."""
+    layouts: Literal["shown", "forbidden"] = "forbidden"
+    """How the list of all layouts is answered: shown, as to administrators of customizations, or with 403."""
 
     off_layout: frozenset[tuple[str, str]] = frozenset()
-    """Products whose layout lacks a field, such as `("PRJ2", "customers")`: a PUT drops it silently."""
+    """Products whose layouts lack a field, such as `("PRJ2", "customers")`: a PUT drops it silently."""
 
     refused_records: frozenset[str] = frozenset()
     """Ids of records that exist, but that a PUT may not link to."""
@@ -152,6 +152,7 @@ class SandboxOptions:
             ("unknown_record", ("error", "ignore")),
             ("unknown_field", ("error", "ignore")),
             ("definitions", ("shown", "with_tables", "forbidden")),
+            ("layouts", ("shown", "forbidden")),
             ("refused_with", (400, 422)),
             ("list_order", ("id", "newest_first", "last_changed_first")),
             ("list_totals", ("right", "too_small", "too_large", "missing")),

@@ -15,6 +15,7 @@ from linker.sandbox.account import Account, Definition, Resource
 from linker.sandbox.bodies import Refused, attributes_of, fields_of, links_of
 from linker.sandbox.filters import filtered
 from linker.sandbox.lag import Lag
+from linker.sandbox.layouts import Layouts
 from linker.sandbox.options import SandboxOptions
 from linker.sandbox.shapes import Shapes
 from linker.sandbox.stats import Stats
@@ -66,6 +67,7 @@ def _page(title: str) -> bytes:
 
 
 LOGIN_PAGE: Final = Answer(200, _page("Log in"), HTML)
+_FORBIDDEN: Final = refusal(403, "You do not have access to this resource.")
 _NO_RECORD: Final = refusal(404, "Record not found.")
 _NO_ROUTE: Final = Answer(404, _page("The page you were looking for does not exist"), HTML)
 
@@ -92,7 +94,8 @@ class Routes:
         self._account = account
         self._options = options
         self._lag = Lag(options)
-        self._shapes = Shapes(account, options, self._lag)
+        self._layouts = Layouts(account, options)
+        self._shapes = Shapes(account, options, self._lag, self._layouts)
 
     def target(self, path: str) -> Resource | None:
         """The resource that a path names; None if it names none or a list."""
@@ -149,7 +152,11 @@ class Routes:
             case ["me"]:
                 return Answer(200, orjson.dumps({"user": self._me()}))
             case ["custom_field_definitions"] if self._options.definitions == "forbidden":
-                return refusal(403, "You do not have access to this resource.")
+                return _FORBIDDEN
+            case ["screen_definitions"] if self._options.layouts == "forbidden":
+                return _FORBIDDEN
+            case ["screen_definitions"]:
+                return Answer(200, orjson.dumps({"screen_definitions": self._layouts.all()}))
             case ["custom_field_definitions"]:
                 return Answer(200, orjson.dumps({"custom_field_definitions": self._definitions()}))
             case [_] if kind in _ACCOUNT_WIDE:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from linker.model.target import Kind
 from linker.sandbox.account import FIELDABLE_TYPES, Account, Resource
 from linker.sandbox.lag import Lag
+from linker.sandbox.layouts import Layouts
 from linker.sandbox.options import SandboxOptions
 
 Show = Callable[[Resource], Any]
@@ -107,10 +108,10 @@ def _description(resource: Resource) -> dict[str, Any]:
 class Shapes:
     """Shows resources: whole, in a list, or just the fields that a request names."""
 
-    def __init__(self, account: Account, options: SandboxOptions, lag: Lag) -> None:
-        self._title_key = options.title_key
+    def __init__(self, account: Account, options: SandboxOptions, lag: Lag, layouts: Layouts) -> None:
         self._account = account
         self._lag = lag
+        self._layouts = layouts
         self._empty_links = options.empty_links
         self._title_key = options.title_key
         self._id: Callable[[int], str | int] = str if options.ids == "strings" else int
@@ -236,7 +237,8 @@ class Shapes:
             "children": _same([]),
             "custom_fields": _same([]),
             "custom_object_links": self._links,
-            "screen_definitions": _same(self._screens()),
+            "screen_definition_ids": self._layouts.ids_of_product,
+            "screen_definitions": self._layouts.of_product,
             "has_ideas": _same(True),
             "has_epics": _same(True),
             "workspace_type": _same("product_workspace"),
@@ -264,21 +266,6 @@ class Shapes:
             "linked_records": self._linked_records,
             "created_by_user": _same(_OWNER),
         }
-
-    def _screens(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "id": 19837977 + number,
-                "screenable_type": fieldable_type,
-                "name": f"Screen Definition {number}",
-                "custom_field_definitions": [
-                    {"id": field.id, "key": field.key, "position": 1, "name": field.name, "type": field.type}
-                    for field in self._account.definitions
-                    if field.fieldable_type == fieldable_type
-                ],
-            }
-            for number, fieldable_type in enumerate(FIELDABLE_TYPES.values())
-        ]
 
     def _links(self, resource: Resource) -> list[dict[str, Any]] | None:
         links = self._lag.read(resource)

@@ -261,6 +261,7 @@ def test_an_outside_writer_is_held_to_the_account() -> None:
         {"empty_links": "none"},
         {"ids": "floats"},
         {"title_key": "a b"},
+        {"layouts": "none"},
         {"list_order": "name"},
         {"list_totals": "odd"},
         {"refused_with": 500},
