@@ -75,7 +75,10 @@ async def test_a_page_that_is_too_large_for_the_account_times_out(path: str, sta
 
 async def test_items_carry_links_only_where_asked_for() -> None:
     """The short form has none; with fields= an item has just the fields named, in their order."""
-    async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url, headers=sandbox.headers) as session:
+    async with (
+        Sandbox(empty_links="empty") as sandbox,
+        aiohttp.ClientSession(sandbox.url, headers=sandbox.headers) as session,
+    ):
         for plural in ("features", "epics", "ideas", "initiatives", "goals", "products", "idea_organizations"):
             for item in (await get(session, plural))[plural]:
                 assert "custom_object_links" not in item
