@@ -4,10 +4,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 UNIT := tests/test_package.py tests/test_named_paths.py tests/model tests/sources tests/batch tests/api tests/retry
 
-.PHONY: help demo test unit coverage bench fuzz soak lint format lock clean
+NODE := build/conformance
+PRISM_VERSION := 5.16.0
+
+.PHONY: help demo test unit coverage conformance bench fuzz soak lint format lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 demo: $(READY) ## Show a migration on the sandbox
 	$(BIN)/linker demo
@@ -22,6 +25,9 @@ coverage: $(READY) ## Run all tests and show which branches none of them takes
 	rm -rf build/coverage
 	$(BIN)/coverage run -m pytest -q -n 2; tests=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$tests
+
+conformance: $(READY) $(NODE)/prism-$(PRISM_VERSION) ## Check against the vendor's API description (needs npm)
+	PRISM=$(CURDIR)/$(NODE)/node_modules/.bin/prism $(BIN)/pytest -q -rs tests/conformance
 
 bench: $(READY) ## Compare the speed with what people write instead
 	$(BIN)/pip install --quiet --constraint constraints.txt --group bench
@@ -52,6 +58,11 @@ lock: ## Write the newest versions that pyproject.toml allows to constraints.txt
 
 clean: ## Remove the environment, caches and build files
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(NODE)/prism-$(PRISM_VERSION):
+	rm -rf $(NODE)
+	npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix $(NODE) @stoplight/prism-cli@$(PRISM_VERSION)
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -190,7 +190,7 @@ class Shapes:
                 return (
                     {mark: _same(False) for mark in marks}
                     | {day: _same(_DAY) for day in days}
-                    | {"end_date": _same(None), "theme": _description, "owner": _same(_OWNER)}
+                    | {"position": _same(None), "end_date": _same(None), "theme": _description, "owner": _same(_OWNER)}
                 )
             case Kind.FEATURE:
                 return dates | tagged | release | self._family() | {"score": _same(3), "feature_links": _same([])}
@@ -206,7 +206,8 @@ class Shapes:
             case Kind.INITIATIVE:
                 return {"effort": _same(30), "value": _same(50), "color": _same("#bada55"), "goals": _same([])}
             case _:
-                return {"effort": _same(10), "value": _same(70), "color": _same("#bada55"), "features": _same([])}
+                figures: dict[str, Show] = {"progress": _same(0), "effort": _same(10), "value": _same(70)}
+                return figures | {"color": _same("#bada55"), "features": _same([])}
 
     def _family(self) -> dict[str, Show]:
         account = self._account
