@@ -6,11 +6,14 @@ are listed by product, requirements by feature, records by product and custom ta
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from linker.api.answers import Answer, HttpAnswer, understand_page
+import msgspec
+
+from linker.api.answers import Answer, HttpAnswer, Page, understand_page
 from linker.errors import InvalidJob, Stopped, UsageError
 from linker.model.job import is_field, record_id
 from linker.model.target import Kind
@@ -18,6 +21,9 @@ from linker.text import quoted
 
 PAGE_SIZE: Final = 200
 """The most items that a page may have (the vendor's API page)."""
+
+SMALLEST_PAGE: Final = 25
+"""Pages are not halved below this size. By a public client, pages of 200 may time out on large accounts."""
 
 _MOST_PAGES: Final = 10_000
 """The most pages of one list: two million targets, half an hour at 300 requests a minute."""
@@ -141,6 +147,7 @@ class PageRequest:
 
     listing: Listing
     number: int
+    per_page: int = PAGE_SIZE
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
     put: ClassVar[None] = None
@@ -152,7 +159,23 @@ class PageRequest:
     def path(self) -> str:
         """The request's path and query. Products are named by `reference_prefix`, records by `id` alone."""
         name = "reference_prefix" if self.listing.kind is Kind.PRODUCT else "reference_num"
-        return f"{self.listing.path}?fields=custom_object_links,{name},id&per_page={PAGE_SIZE}&page={self.number}"
+        return f"{self.listing.path}?fields=custom_object_links,{name},id&per_page={self.per_page}&page={self.number}"
+
+    def halves(self) -> tuple[PageRequest, PageRequest]:
+        """The requests of two pages of half the size with the same items."""
+        first, half = 2 * self.number - 1, self.per_page // 2
+        return PageRequest(self.listing, first, half), PageRequest(self.listing, first + 1, half)
+
+    def has_more(self, answer: Answer) -> bool:
+        """Whether the list has a further page, by the answer to this one."""
+        page = answer.page or Page(())
+        return bool(page.items) and (page.pages is None or page.pages > self.number)
+
+    def joined(self, first: Answer, second: Answer | None) -> Answer:
+        """The answer to this request, from those to its halves; `second` is None if the list ends before."""
+        page, rest = first.page or Page(()), (second.page if second is not None else None) or Page(())
+        pages = None if page.pages is None else math.ceil(page.pages / 2)
+        return msgspec.structs.replace(first, page=Page(page.items + rest.items, pages))
 
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""

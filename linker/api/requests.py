@@ -5,7 +5,9 @@ Paths are those of the vendor's OpenAPI description. Ids and keys in them were c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Final, Literal, TypeAlias
 
 import msgspec
@@ -20,33 +22,66 @@ _RECORD: Final = "custom_object_record"
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
-    """A GET whose answer the caller reads: a JSON object with one object under `key`, or a list if `many`."""
+    """A GET whose answer the caller reads: a JSON object with one object under `key`, or a list if `many`.
 
-    path: str
+    `number` is the page of the list, with `per_page` items; 0 if it is not read by pages.
+    """
+
+    route: str
     key: str
     what: str
     many: bool = True
+    number: int = 0
+    per_page: int = PAGE_SIZE
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
 
     def __str__(self) -> str:
-        return f"GET {self.what}"
+        return f"GET {self.what}" + (f", page {self.number}" if self.number else "")
+
+    @property
+    def path(self) -> str:
+        """The request's path and query."""
+        if not self.number:
+            return self.route
+        joint = "&" if "?" in self.route else "?"
+        return f"{self.route}{joint}per_page={self.per_page}&page={self.number}"
+
+    def halves(self) -> tuple[ReadRequest, ReadRequest]:
+        """The requests of two pages of half the size with the same items."""
+        first, half = 2 * self.number - 1, self.per_page // 2
+        page = partial(msgspec.structs.replace, self, per_page=half)
+        return page(number=first), page(number=first + 1)
+
+    def has_more(self, answer: Answer) -> bool:
+        """Whether the list has a further page, by the answer to this one."""
+        match answer.value:
+            case {"pagination": {"total_pages": int(pages)}}:
+                return pages > self.number
+        return bool((answer.value or {}).get(self.key))
+
+    def joined(self, first: Answer, second: Answer | None) -> Answer:
+        """The answer to this request, from those to its halves; `second` is None if the list ends before."""
+        value, rest = dict(first.value or {}), (second.value if second is not None else None) or {}
+        value[self.key] = [*value.get(self.key, ()), *rest.get(self.key, ())]
+        match value.get("pagination"):
+            case {"total_pages": int(pages), **others}:
+                value["pagination"] = {**others, "total_pages": math.ceil(pages / 2)}
+        return msgspec.structs.replace(first, value=value)
 
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_object(reply, self.key, many=self.many)
 
 
-PRODUCTS: Final = ReadRequest(
-    f"/api/v1/products?fields=id,reference_prefix&per_page={PAGE_SIZE}", "products", "list of products"
-)
+PRODUCTS: Final = ReadRequest("/api/v1/products?fields=id,reference_prefix", "products", "list of products", number=1)
 ME: Final = ReadRequest("/api/v1/me", "user", "whose token it is", many=False)
 
 
 def definitions(page: int) -> ReadRequest:
     """A page of the account's custom field definitions."""
-    path = f"/api/v1/custom_field_definitions?per_page={PAGE_SIZE}&page={page}"
-    return ReadRequest(path, "custom_field_definitions", f"field definitions, page {page}")
+    what = "custom_field_definitions"
+    return ReadRequest(f"/api/v1/{what}", what, "field definitions", number=page)
 
 
 def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
@@ -55,9 +90,8 @@ def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
     Raises `Stopped` after 10,000 pages.
     """
     check_page(table, page)
-    fields = "" if whole else "fields=id,name,custom_fields&"
-    path = f"{table.path}?{fields}per_page={PAGE_SIZE}&page={page}"
-    return ReadRequest(path, f"{_RECORD}s", f"records of {table.place}, page {page}")
+    fields = "" if whole else "?fields=id,name,custom_fields"
+    return ReadRequest(f"{table.path}{fields}", f"{_RECORD}s", f"records of {table.place}", number=page)
 
 
 def record(id: str) -> ReadRequest:
@@ -82,8 +116,8 @@ def record_with_linkers(id: str) -> ReadRequest:
 
 def linked_in(listing: Listing) -> ReadRequest:
     """The first page of a list, with its targets' links."""
-    path = f"{listing.path}?fields=custom_object_links,id&per_page={PAGE_SIZE}"
-    return ReadRequest(path, listing.kind.plural, f"list of {listing}")
+    route = f"{listing.path}?fields=custom_object_links,id"
+    return ReadRequest(route, listing.kind.plural, f"list of {listing}", number=1)
 
 
 class Create(msgspec.Struct, frozen=True):

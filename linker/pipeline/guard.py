@@ -103,6 +103,10 @@ class Admission:
         self.first_unreadable = ""
         """The place of the first of them, and why it was rejected."""
 
+    def allow_all(self) -> None:
+        """Allow all removals: they were agreed to."""
+        self._guard.lift()
+
     async def admit(self, works: list[Work]) -> list[Work]:
         """Return the works that may go on: all but those whose PUT the guard or the pilot does not allow."""
         planned = [work for work in works if work.step is Step.WRITE]
@@ -156,6 +160,8 @@ def _shortens(work: Work) -> bool:
     change = work.pending.change
     current = None if change is None else change.before if change.current is None else change.current
     for name, links in work.pending.desired.fields.items():
-        if links.replace is not None and (current is None or current[name] - links.replace - links.add - links.remove):
+        if links.replace is None:
+            continue
+        if work.may_hide_links or current is None or current[name] - links.replace - links.add - links.remove:
             return True
     return False

@@ -283,6 +283,8 @@ class Pipeline:
                 f"{what}, so --mirror would clear {field} of all targets in {scope} that other rows do not name; "
                 "nothing was written. If that is meant, add --allow-empty"
             )
+        if not self._batch.targets:
+            self._admission.allow_all()  # `allow_empty` is the consent to clear the scope
         await self._preflight.check_field(scope.kind, field)
         jobs = [
             job

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection
 from functools import partial
 
-from linker.api.answers import Reply
+from linker.api.answers import Answer, Reply
 from linker.api.lists import PageRequest
 from linker.api.requests import Request
 from linker.api.visibility import Visibility
@@ -122,6 +122,13 @@ class Workers:
     async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Take a work as far as it goes. Return False if it waits for something, and comes back to the queue."""
         while work.step is not None:
+            if wait_s := work.take_wait():
+                self._backoff.wait(work, min(wait_s, self._longest_wait_s))
+                return False
+            if work.step is Step.CHECK_PAGE:
+                if not await self._look_at_page(work, owner):
+                    return True
+                continue
             try:
                 reply = await self._send(work, owner)
             except Closed:
@@ -137,15 +144,25 @@ class Workers:
                     return True
                 if isinstance(decision, GiveUp) and decision.error.type is ErrorType.UNAUTHORIZED:
                     return True
-                if work.wait_s > 0:
-                    self._backoff.wait(work, min(work.wait_s, self._longest_wait_s))
-                    return False
             elif self._breaker.is_outage and work.step is not None:
                 self._go_back(work)
                 return False
             elif work.page is not None and work.is_old(asyncio.get_running_loop().time()):
                 self._refresh.wait(work, work.page, owner)
                 return False
+        return True
+
+    async def _look_at_page(self, work: Work, owner: asyncio.TaskGroup) -> bool:
+        """Read the page that showed a work's target again. Return False if the run is being stopped."""
+        request = work.request(asyncio.get_running_loop().time())
+        assert isinstance(request, PageRequest)
+        task = owner.create_task(self._sender.fetch(request))
+        await asyncio.wait({task})
+        if task.cancelled():
+            self._leave(work)
+            return False
+        answer = task.result()
+        await self._settle(work, Accept(answer) if isinstance(answer, Answer) else answer)
         return True
 
     async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Reply | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from linker import log
 from linker.api.answers import Answer, Reply
-from linker.api.lists import PageRequest
+from linker.api.lists import PAGE_SIZE, SMALLEST_PAGE, PageRequest
 from linker.api.requests import ApiRequest, ReadRequest, Request
 from linker.errors import Error, ErrorType, OutOfDescriptors, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.ratelimit.limiter import Closed, RateLimiter
@@ -62,6 +62,7 @@ class Sender:
         self._limiter = limiter
         self._stop = stop
         self._ended: Stopped | Unreachable | None = None
+        self._page_size = PAGE_SIZE
         self.breaker = Breaker(settings, pool, self.end, self._pause)
         self._log = log.get_logger()
 
@@ -84,6 +85,21 @@ class Sender:
             asyncio.CancelledError: the run is being stopped.
             Stopped, Unreachable: the run must end, and this sender has no `stop`.
         """
+        if not isinstance(request, PageRequest | ReadRequest) or not request.number:
+            answer = await self._fetch(request, arrived, is_recent)
+            assert answer is not None  # it has no pages
+            return answer
+        if request.per_page <= self._page_size and (answer := await self._fetch(request)) is not None:
+            return answer
+        return await self._in_halves(request)
+
+    async def _fetch(
+        self,
+        request: ApiRequest,
+        arrived: Callable[[], Coroutine[Any, Any, Answer | GiveUp | None]] | None = None,
+        is_recent: Callable[[float], bool] | None = None,
+    ) -> Answer | GiveUp | None:
+        """Do what `fetch` does; return None if a page of a list takes the account too long."""
         attempt = refusal = 0
         in_doubt = False
         while True:
@@ -100,6 +116,8 @@ class Sender:
                 continue
             if isinstance(reply, TimedOut) and reply.suspended:
                 attempt -= 1
+            elif attempt > 1 and _is_too_large(request, reply):
+                return None
             match self.judge(request, reply, attempt, attempt, refusal):
                 case Accept(answer):
                     return answer
@@ -113,6 +131,20 @@ class Sender:
                     if given_up.error.type is ErrorType.UNAUTHORIZED:
                         raise asyncio.CancelledError
                     return given_up
+
+    async def _in_halves(self, request: PageRequest | ReadRequest) -> Answer | GiveUp:
+        """Read a page as two pages of half the size; the second only if the list has it."""
+        first, second = request.halves()
+        if first.per_page < self._page_size:
+            self._page_size = first.per_page
+            self._log.info(log.SMALLER_PAGES, request=str(request), per_page=first.per_page)
+        answer = await self.fetch(first)
+        if isinstance(answer, GiveUp):
+            return answer
+        if not first.has_more(answer):
+            return request.joined(answer, None)
+        rest = await self.fetch(second)
+        return rest if isinstance(rest, GiveUp) else request.joined(answer, rest)
 
     async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Reply | None:
         """Send one request once, and return the reply; None if it was not sent, or failed of an outage.
@@ -178,3 +210,12 @@ class Sender:
             self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on after {at:%Y-%m-%d %H:%M:%S} UTC"))
         else:
             self._limiter.pause(seconds)
+
+
+def _is_too_large(request: ApiRequest, reply: Reply) -> bool:
+    """Whether a page of a list takes the account too long, and may be read in halves."""
+    if not isinstance(request, PageRequest | ReadRequest) or not request.number:
+        return False
+    if request.per_page // 2 < SMALLEST_PAGE:
+        return False
+    return isinstance(reply, TimedOut) or (isinstance(reply, Answer) and reply.status == 504)

@@ -447,7 +447,7 @@ class Steps:
         ]
 
     @property
-    def _is_presumed(self) -> bool:
+    def is_presumed(self) -> bool:
         """Whether no answer has shown what the target held, and none of that endpoint has ever shown links."""
         return self._presumed_by is not None and not self._visibility.is_proved(self._kind, self._presumed_by)
 
@@ -455,7 +455,7 @@ class Steps:
         """Why it is a failure that no answer shows what was written; None if it is not one."""
         if change.before is None:  # nothing of it was known before either
             return None
-        if not self._is_presumed:
+        if not self.is_presumed:
             return f"no answer shows its links any more; read {self.pending.desired.target} to see what it holds"
         if not self.pending.desired.needs_before:  # the whole list was written, whatever it held
             return None
@@ -475,5 +475,5 @@ class Steps:
         change = change.assuming(assuming) if change is not None and assuming else change
         number, created = self.in_flight.number, self.pending.created
         return ResultContext(
-            change, http_status, number, attempts, self._elapsed_ms, created, self._defined, self._is_presumed
+            change, http_status, number, attempts, self._elapsed_ms, created, self._defined, self.is_presumed
         )

@@ -124,9 +124,19 @@ class Work:
         return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
 
     @property
+    def may_hide_links(self) -> bool:
+        """Whether the target may hold links that no answer shows."""
+        return self._steps.is_presumed and self._visibility.hides(self.pending.desired.target.kind)
+
+    @property
     def wait_s(self) -> float:
         """Seconds to wait before the current request is sent."""
         return self._steps.wait_s
+
+    def take_wait(self) -> float:
+        """Return `wait_s`, and let the request be sent from now on."""
+        wait_s, self._steps.wait_s = self._steps.wait_s, 0.0
+        return wait_s
 
     @property
     def current_request(self) -> Request | PageRequest:
