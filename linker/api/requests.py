@@ -102,6 +102,9 @@ def record(id: str) -> ReadRequest:
     )
 
 
+LAYOUTS: Final = ReadRequest("/api/v1/screen_definitions", "screen_definitions", "list of layouts")
+
+
 def layouts_of(product: str) -> ReadRequest:
     """A product with its layouts (`screen_definitions`)."""
     path = f"/api/v1/products/{product}?fields=id,screen_definitions"

@@ -11,10 +11,12 @@ from linker.cli.drive import run_in_loop
 from linker.cli.output import counted, duration
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
+from linker.records.layouts import LayoutGap
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
 
 _WIDTH = 10
+_NAMED = 3
 
 
 @click.command(
@@ -106,8 +108,19 @@ def _files(files: FileCheck) -> list[str]:
     lines = [f"{counted(files.jobs, 'job')} on {counted(files.targets, 'target')}, {rejected:,} to be rejected"]
     if files.new_records:
         lines.append(f"{counted(files.new_records, 'record')} would be created")
+    lines += map(_gap, files.gaps)
     errors = files.rejected.errors(9)
     return [*lines, *(f"  {error.type.value:<15}{error.count:>6,}   {error.example}" for error in errors)]
+
+
+def _gap(gap: LayoutGap) -> str:
+    """Format `2 of 3 layouts for features lack the field customers (Default, Mobile); links there are ignored`."""
+    names = ", ".join(gap.layouts[:_NAMED]) + (", …" if len(gap.layouts) > _NAMED else "")
+    lack = "lacks" if len(gap.layouts) == 1 else "lack"
+    return (
+        f"{len(gap.layouts):,} of {counted(gap.of, 'layout')} for {gap.kind.plural} {lack} the field {gap.field} "
+        f"({names}); the account ignores its links in workspaces with such a layout"
+    )
 
 
 def _json(check: Check) -> dict[str, object]:
@@ -130,6 +143,7 @@ def _json(check: Check) -> dict[str, object]:
             "targets": files.targets,
             "new_records": files.new_records,
             "rejected": files.rejected.rejected,
+            "layouts": msgspec.to_builtins(files.gaps),
             "errors": msgspec.to_builtins(files.rejected.errors(99)),
         },
     }

@@ -18,6 +18,7 @@ from linker.model.target import Kind
 from linker.pipeline.intake import Intake
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.fields import Definition, Fields, read_fields
+from linker.records.layouts import LayoutGap, read_gaps
 from linker.records.preflight import Preflight
 from linker.records.table import parse_table, tables_in_use
 from linker.results.result import Result
@@ -52,6 +53,8 @@ class FileCheck:
     targets: int
     new_records: int
     rejected: Summary
+    gaps: list[LayoutGap]
+    """Layouts that lack a field of the jobs, so that the account ignores its links there; empty if it does not tell."""
 
 
 @dataclass(slots=True)
@@ -172,7 +175,8 @@ async def _read_files(settings: Settings, read: Read, sources: Sequence[Source],
     for _, jobs in batch.desired_states():
         for job, error in jobs:
             rejected.add(Result.rejected(job, error))
-    return FileCheck(intake.jobs, targets, preflight.names.new, rejected)
+    gaps = await read_gaps(read, preflight.used) if settings.preflight and targets else []
+    return FileCheck(intake.jobs, targets, preflight.names.new, rejected, gaps)
 
 
 def _text(value: object) -> str | None:

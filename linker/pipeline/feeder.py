@@ -8,8 +8,10 @@ back singly and through its list. Then all go on: with lists, without lists, or 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
+from typing import Final
 
 from linker.api.lists import PageRequest
 from linker.api.visibility import Endpoint, Visibility
@@ -28,6 +30,9 @@ from linker.settings import Settings
 from linker.work.attempts import PageSeen, Step
 from linker.work.layout import workspace_of
 from linker.work.work import Work
+
+_PASSES: Final = 4
+"""Pioneers that only the answer to their PUT shows, after which GETs are taken to hide links."""
 
 
 class Feeder:
@@ -71,6 +76,7 @@ class Feeder:
         self._held: list[Snapshot] = []  # of one kind, until it is known what a missing key means
         self._concluded: set[Kind] = set()  # kinds of which no further target can tell more
         self._off_layout: set[tuple[Kind, str]] = set()
+        self._shown_by_put: Counter[Kind] = Counter()
 
     def __repr__(self) -> str:
         return f"<Feeder, {len(self._held)} held>"
@@ -150,6 +156,8 @@ class Feeder:
             target, is_written = work.pending.desired.target, work.in_flight.answer is not None
             if is_written and await self._is_off_layout(target, work.in_flight.fields):
                 self._off_layout.add((kind, workspace_of(target)))
+            elif is_written and visibility.is_proved(kind, Endpoint.WRITE) and self._shown_by_put[kind] < _PASSES:
+                self._shown_by_put[kind] += 1  # somebody may have removed the links since
             elif is_written:
                 self._concluded.add(kind)
                 if not visibility.can_be_read(kind):

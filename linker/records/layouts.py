@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from linker.api.answers import Answer
-from linker.api.requests import layouts_of
+from linker.api.requests import LAYOUTS, layouts_of
 from linker.errors import InvalidJob
 from linker.model.target import Kind, Target
 from linker.retry.sender import Read
+from linker.text import plain
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutGap:
+    """Layouts of a kind that lack a field: the account ignores its links there. `of` counts all layouts of the kind."""
+
+    kind: Kind
+    field: str
+    layouts: tuple[str, ...]
+    of: int
+
+
+async def read_gaps(read: Read, used: Collection[tuple[Kind, str]]) -> list[LayoutGap]:
+    """Return the layouts that lack one of these fields; none if the account does not tell.
+
+    The list of all layouts is for administrators of customizations alone (the vendor's documents).
+    """
+    answer = await read(LAYOUTS)
+    definitions = (answer.value or {}).get("screen_definitions") if isinstance(answer, Answer) else None
+    layouts = [(kind, plain(str(item.get("name"))), keys) for item, kind, keys in _parse(definitions)]
+    gaps: list[LayoutGap] = []
+    for kind, field in sorted(used):
+        lacking = tuple(name for of, name, keys in layouts if of is kind and field not in keys)
+        if lacking:
+            gaps.append(LayoutGap(kind, field, lacking, sum(of is kind for of, _, _ in layouts)))
+    return gaps
 
 
 class Layouts:
@@ -38,13 +67,15 @@ class Layouts:
 def parse_layouts(definitions: Any) -> dict[Kind, set[str]]:
     """Parse `[{"screenable_type", "custom_field_definitions": [{"key"}]}]` into the field keys of each kind."""
     fields: dict[Kind, set[str]] = {}
-    for definition in definitions if isinstance(definitions, list) else ():
-        match definition:
-            case {"screenable_type": str(type), "custom_field_definitions": list(shown)}:
-                try:
-                    kind = Kind.parse(type)
-                except InvalidJob:  # a page, or something else that cannot be linked
-                    continue
-                keys = (field.get("key") for field in shown if isinstance(field, dict))
-                fields.setdefault(kind, set()).update(key for key in keys if isinstance(key, str))
+    for _, kind, keys in _parse(definitions):
+        fields.setdefault(kind, set()).update(keys)
     return fields
+
+
+def _parse(definitions: Any) -> Iterator[tuple[dict[str, Any], Kind, set[str]]]:
+    for item in definitions if isinstance(definitions, list) else ():
+        match item:
+            case {"screenable_type": str(type), "custom_field_definitions": list(shown)}:
+                with suppress(InvalidJob):  # a page, or something else that cannot be linked
+                    keys = (field.get("key") for field in shown if isinstance(field, dict))
+                    yield item, Kind.parse(type), {key for key in keys if isinstance(key, str)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from linker.errors import ErrorType, UsageError
 from linker.model.job import LinkJob, Name
@@ -50,6 +50,11 @@ class Preflight:
         """Return why fields of the jobs are no link fields, by kind and field."""
         await self._read_definitions()
         return {field: fault for field in self._used if (fault := self._fault(*field)) is not None}
+
+    @property
+    def used(self) -> Set[tuple[Kind, str]]:
+        """The fields of the jobs so far, with the kinds of their targets."""
+        return self._used
 
     async def check_field(self, kind: Kind, field: str) -> None:
         """Raise `UsageError` if a field that is to be cleared is no link field."""

@@ -62,11 +62,11 @@ class SandboxOptions:
     hidden: frozenset[Kind] = frozenset({Kind.PRODUCT})
     """Kinds whose answers never show `custom_object_links`, such as the API document's product."""
 
-    empty_links: Literal["missing", "null", "empty", "fields"] = "empty"
+    empty_links: Literal["missing", "null", "empty", "fields"] = "missing"
     """How an answer shows that a target has no links. Records list all their link fields all the same.
 
-    `missing`: without the key `custom_object_links`. `null`: its value is `null`. `empty`: it is `[]`. `fields`: it
-    lists every link field of the kind, with empty `record_ids`, also beside fields that have links.
+    `missing`: without the key `custom_object_links`, as in the vendor's examples. `null`: its value is `null`. `empty`:
+    it is `[]`. `fields`: it lists every link field of the kind, with empty `record_ids`, also beside fields with links.
     """
 
     ids: Literal["strings", "numbers"] = "strings"

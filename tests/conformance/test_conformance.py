@@ -62,8 +62,9 @@ def unknown(prism: Prism) -> list[Violation]:
 
 
 def unseen(prism: Prism) -> list[str]:
-    """The known faults that did not show."""
-    return [fault["where"] for fault in KNOWN if not any(is_known(found, fault) for found in prism.violations)]
+    """The known faults of answers that did not show."""
+    faults = [fault for fault in KNOWN if fault["where"].startswith("response")]
+    return [fault["where"] for fault in faults if not any(is_known(found, fault) for found in prism.violations)]
 
 
 def jobs() -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from support.watched_sandbox import (
     watched_world,
 )
 
-from linker import Plan, Result, Status, UndoFile
+from linker import Kind, Plan, Result, Status, UndoFile
 from linker.sandbox import Sandbox
 
 EXAMPLES: Final = 1000
@@ -132,7 +132,8 @@ def test_there_and_back(
             else set()
         )
         again = world.runner.run(planned(world, told, max_age))
-        assert again.puts == again.unseen
+        assert again.differing == 0
+        assert {str(each.change.target.id) for each in again.changes} <= {UNSEEN, world.numbers[UNSEEN]}
         assert again.holds is (not any(errors) and not again.unseen)
 
     world.forget()
@@ -151,6 +152,57 @@ def test_there_and_back(
         assert expected == {part: after[part] if part[0] == UNSEEN else ids for part, ids in before.items()}
     seen = {part: ids for part, ids in before.items() if part[0] != UNSEEN}
     check_ids(world.state(), seen, touched | world.touched)
+
+
+STYLES: Final[tuple[dict[str, Any], ...]] = (
+    {"empty_links": "missing"},
+    {"empty_links": "null", "ids": "numbers"},
+    {"empty_links": "empty", "ids": "numbers"},
+    {"empty_links": "fields"},
+    {"empty_links": "missing", "stale_puts": True},
+    {"empty_links": "missing", "stale_puts": True, "stale_reads": 1},
+    {"empty_links": "missing", "blank_clears": True},
+    {"empty_links": "missing", "lists_without_links": frozenset({Kind.FEATURE})},
+    {"empty_links": "missing", "largest_page": 50},
+)
+
+
+@pytest.fixture(scope="module", params=STYLES, ids=lambda style: " ".join(map(str, style.values())))
+def styled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An account that shows links, and what has become of them, in one of many ways."""
+    with watched_world(tmp_path_factory.mktemp("styled"), **request.param) as world:
+        yield world
+
+
+@given(
+    batch=st.lists(lines(), max_size=10),
+    state=st.fixed_dictionaries(dict.fromkeys(PARTS, SETS)),
+    emptied=st.booleans(),
+)
+@settings(max_examples=EXAMPLES // 20, suppress_health_check=list(HealthCheck))
+def test_there_and_back_however_an_account_shows_links(
+    styled: World, batch: list[dict[str, Any]], state: dict[Part, frozenset[int]], emptied: bool
+) -> None:
+    """A plan changes nothing, a run leaves what the formula says, `verify` says yes to no less, an undo restores it."""
+    world = styled
+    told, meant = written_out(world, batch)
+    before = {part: {world.records[place] for place in places} for part, places in state.items()}
+    before = {part: set() for part in before} if emptied else before
+    errors, after = oracle(meant, before)
+    world.set_state(before)
+    world.forget()
+    world.runner.run(planned(world, told, 60.0))
+    assert world.state() == before
+    results = world.runner.run(ran(world, told, max_age=60.0, results=world.results))
+    assert [result.error.type if result.error else None for result in results] == errors
+    assert world.state() == after
+    for result, line in zip(results, meant, strict=True):
+        check(result, line, before, after)
+    again = world.runner.run(planned(world, told, 60.0))
+    assert again.differing == 0
+    assert again.holds is (not any(errors) and not again.unseen)
+    world.runner.run(ran(world, UndoFile(world.results), max_age=60.0))
+    assert world.state() == {part: after[part] if part[0] == UNSEEN else ids for part, ids in before.items()}
 
 
 def written_out(world: World, batch: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -97,6 +97,9 @@ def check(result: Result, line: dict[str, Any], before: dict[Any, set[str]], aft
     if line["id"] == "PRJ2":
         assert (result.status, result.before, result.after) == (Status.LINKED, None, None)
         return
+    if result.is_presumed:  # no answer has shown any links by then, and there are none
+        assert not any(before[part] or after[part] for part in parts.values())
+        return
     assert result.before == {field: by_number(before[part]) for field, part in parts.items()}
     assert result.after == {field: by_number(after[part]) for field, part in parts.items()}
     unchanged = all(before[part] == after[part] for part in parts.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +18,17 @@ PRISM: Final = os.environ.get("PRISM", "")
 """The program; empty if it is not installed. `make conformance` installs and names it."""
 
 _LISTENING: Final = re.compile(r"Prism is listening on (\S+)")
+_REQUEST: Final = re.compile(r"\[HTTP SERVER\] (\w+ /\S+) .*Request received")
 _REFUSED: Final = re.compile(r"Request terminated with error: (?P<rule>.*)$")  # by the mock alone
 _VIOLATION: Final = re.compile(r"Violation: (?P<where>\S+) (?:.*? (?=must ))?(?P<rule>.*)$")
 
 
 class Violation(NamedTuple):
-    """What a request or an answer has that the description does not allow. In `where` each index is `#`."""
+    """What a request or an answer has that the description does not allow.
+
+    `where` is a place such as `response.body.feature.id`, each index in it `#`. If a whole request is wrong, it is
+    `request METHOD PATH`.
+    """
 
     where: str
     rule: str
@@ -38,7 +43,7 @@ class Prism:
 
     def of(self, part: str) -> set[Violation]:
         """The violations of requests or of answers: `part` is `request` or `response`."""
-        return {violation for violation in self.violations if violation.where.startswith(f"{part}.")}
+        return {violation for violation in self.violations if violation.where.startswith(part)}
 
 
 @asynccontextmanager
@@ -66,14 +71,13 @@ async def prism(*arguments: str | Path) -> AsyncIterator[Prism]:
 
 
 async def _read(lines: asyncio.StreamReader, violations: set[Violation]) -> None:
+    request = ""
     async for line in lines:
-        violations.update(_violations(line.decode()))
-
-
-def _violations(line: str) -> Iterable[Violation]:
-    refused = _REFUSED.search(line.rstrip())
-    if refused is not None:
-        yield Violation("request.refused", refused["rule"])
-    found = _VIOLATION.search(line.rstrip())
-    if found is not None:
-        yield Violation(re.sub(r"\.[0-9]+(?=\.|$)", ".#", found["where"]), found["rule"])
+        text = line.decode().rstrip()
+        if (found := _REQUEST.search(text)) is not None:
+            request = found[1]
+        if (found := _REFUSED.search(text)) is not None:
+            violations.add(Violation(f"request {request}", found["rule"]))
+        if (found := _VIOLATION.search(text)) is not None:
+            where = re.sub(r"\.[0-9]+(?=\.|$)", ".#", found["where"])
+            violations.add(Violation(f"request {request}" if where == "request" else where, found["rule"]))
