@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 
 from linker.errors import ErrorType, UsageError
 from linker.model.job import LinkJob, Name
@@ -52,7 +52,7 @@ class Preflight:
         return {field: fault for field in self._used if (fault := self._fault(*field)) is not None}
 
     @property
-    def used(self) -> Set[tuple[Kind, str]]:
+    def used(self) -> Collection[tuple[Kind, str]]:
         """The fields of the jobs so far, with the kinds of their targets."""
         return self._used
 
