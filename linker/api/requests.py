@@ -35,6 +35,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
     per_page: int = PAGE_SIZE
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
+    put: ClassVar[None] = None
 
     def __str__(self) -> str:
         return f"GET {self.what}" + (f", page {self.number}" if self.number else "")

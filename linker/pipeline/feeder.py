@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -17,7 +17,7 @@ from linker.api.lists import PageRequest
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.merge import DesiredState
 from linker.model.job import Links
-from linker.model.target import Kind, Target
+from linker.model.target import Kind
 from linker.pipeline.guard import Admission
 from linker.pipeline.mirror import SCOUTS
 from linker.pipeline.reader import Snapshot, StateReader
@@ -39,7 +39,6 @@ class Feeder:
     """Feeds the work queue of one run.
 
     Args:
-        is_off_layout: whether the layout of a target's workspace lacks one of these fields, if the account tells.
         dry: plan only.
         blind: write without reading, if no job needs the current list.
         defined: the account is known to define all fields of the jobs.
@@ -55,7 +54,6 @@ class Feeder:
         writer: ResultsWriter,
         resume: Resume,
         visibility: Visibility,
-        is_off_layout: Callable[[Target, Collection[str]], Awaitable[bool]],
         *,
         dry: bool,
         blind: bool,
@@ -69,7 +67,6 @@ class Feeder:
         self._writer = writer
         self._resume = resume
         self._visibility = visibility
-        self._is_off_layout = is_off_layout
         self._dry = dry
         self._blind = blind
         self._defined = defined
@@ -131,13 +128,14 @@ class Feeder:
 
     def _choose_pioneer(self, snapshots: Sequence[Snapshot]) -> Snapshot | None:
         """The target whose links are written first: one with whole lists if there is any; None if none brings links."""
-        candidates = [snapshot for snapshot in snapshots if self._brings_links(snapshot)]
+        candidates = list(filter(self._brings_links, snapshots))
         by_whole_lists = [each for each in candidates if each.desired is not None and not each.desired.needs_before]
         if candidates and candidates[0].kind is Kind.PRODUCT:  # most likely hides its links, which an `add` would drop
             candidates = []
         return next(iter(by_whole_lists or candidates), None)
 
     def _brings_links(self, snapshot: Snapshot) -> bool:
+        """Whether a target is to hold links that its jobs name, on a layout that may have their fields."""
         desired = snapshot.desired
         if desired is None or (snapshot.kind, workspace_of(desired.target)) in self._off_layout:
             return False
@@ -153,9 +151,9 @@ class Feeder:
                 visibility.drop_lists(kind)
             return
         for work in works:
-            target, is_written = work.pending.desired.target, work.in_flight.answer is not None
-            if is_written and await self._is_off_layout(target, work.in_flight.fields):
-                self._off_layout.add((kind, workspace_of(target)))
+            is_written = work.in_flight.answer is not None
+            if work.is_off_layout:
+                self._off_layout.add((kind, workspace_of(work.pending.desired.target)))
             elif is_written and visibility.is_proved(kind, Endpoint.WRITE) and self._shown_by_put[kind] < _PASSES:
                 self._shown_by_put[kind] += 1  # somebody may have removed the links since
             elif is_written:
@@ -236,4 +234,5 @@ class Feeder:
             dry=self._dry,
             open_intent=self._resume.intent(desired),
             defined=self._defined,
+            is_off_layout=(snapshot.kind, workspace_of(desired.target)) in self._off_layout,
         )

@@ -27,7 +27,6 @@ from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import RateLimiter
 from linker.ratelimit.permit import Delay
 from linker.records.create import RecordCreator
-from linker.records.layouts import Layouts
 from linker.records.names import NameResolver
 from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
@@ -307,7 +306,6 @@ class Pipeline:
             self._writer,
             self._resume,
             self.visibility,
-            Layouts(fetch).lack,
             dry=self._dry,
             blind=self._blind,
             defined=self._layout.defined,

@@ -11,7 +11,7 @@ from functools import partial
 
 from linker.api.answers import Answer, Reply
 from linker.api.lists import PageRequest
-from linker.api.requests import Request
+from linker.api.requests import ApiRequest
 from linker.api.visibility import Visibility
 from linker.batch.merge import Job
 from linker.batch.placeholder import place_of
@@ -183,7 +183,7 @@ class Workers:
                 self._sender.end(error)
                 raise Closed from None
 
-        def choose(now: float) -> Request | PageRequest | None:
+        def choose(now: float) -> ApiRequest | None:
             if journal is not None and not work.is_noted:  # planned anew since; nothing may be awaited here
                 return None
             request = work.request(now)

@@ -19,6 +19,8 @@ class Step(Enum):
     """Read it back after its PUT."""
     CHECK_PAGE = auto()
     """Read back the page of the list that showed it before."""
+    LAYOUT = auto()
+    """Read the layouts of its workspace, because nothing shows what was written."""
 
     __hash__ = object.__hash__  # Enum's own hashes the name, in Python
 

@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from linker.api.answers import Answer, Listed
+from linker.api.layouts import parse_layouts
 from linker.api.lists import PageRequest
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
@@ -26,11 +27,13 @@ from linker.batch.merge import Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
+from linker.model.target import Kind
 from linker.results.result import Outcome, Planned
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
 from linker.work.in_flight import InFlight
+from linker.work.layout import workspace_of
 from linker.work.outcome import (
     ResultContext,
     broken_off,
@@ -83,6 +86,7 @@ class Steps:
         skip_read: begin with the PUT.
         dry: plan only.
         defined: the account is known to define all fields that the jobs name.
+        is_off_layout: the layout of the target's workspace is known to lack one of them.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Steps:
         skip_read: bool,
         dry: bool,
         defined: bool,
+        is_off_layout: bool,
     ) -> None:
         self.pending = pending
         self.in_flight = in_flight
@@ -117,6 +122,7 @@ class Steps:
         self._presumed_by: Endpoint | None = None  # showed no links before, which is taken to mean none
         self._dry = dry
         self._defined = defined
+        self.is_off_layout = is_off_layout
         self._attempts = 0  # of the request that was answered or given up last
         self._elapsed_ms = 0.0
         self._outcomes: list[Outcome] = []
@@ -169,8 +175,19 @@ class Steps:
         links = yield from self._read_back()
         if self._ignored_clears(links):
             links = yield from self._clear_with_blank(links)
+        if links is None and self._is_pioneer and not self.is_off_layout:
+            yield from self._check_layout()
         self._finish(links)
         return False
+
+    def _check_layout(self) -> Generator[Step, Event, None]:
+        """Find out whether nothing shows what was written because the workspace's layout lacks the field."""
+        if self._kind in (Kind.PRODUCT, Kind.CUSTOM_OBJECT_RECORD) or not workspace_of(self.pending.desired.target):
+            return
+        event = yield Step.LAYOUT
+        if isinstance(event, Answer) and event.value is not None:
+            on_layout = parse_layouts(event.value["product"].get("screen_definitions")).get(self._kind)
+            self.is_off_layout = on_layout is not None and not on_layout.issuperset(self.pending.desired.fields)
 
     def _read_and_plan(self) -> _More:
         event = yield Step.READ
@@ -453,6 +470,8 @@ class Steps:
 
     def _why_unseen(self, change: Change) -> str | None:
         """Why it is a failure that no answer shows what was written; None if it is not one."""
+        if self.is_off_layout:
+            return "the layout of the target's workspace lacks the field, so the account ignores it; add it there"
         if change.before is None:  # nothing of it was known before either
             return None
         if not self.is_presumed:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from linker.api.answers import Answer
 from linker.api.lists import PageRequest
-from linker.api.requests import Request
+from linker.api.requests import ReadRequest, Request, layouts_of
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Intent
 from linker.batch.merge import DesiredState, Job
@@ -16,6 +16,7 @@ from linker.results.result import Outcome
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Freshness, PageSeen, Step
 from linker.work.in_flight import InFlight
+from linker.work.layout import workspace_of
 from linker.work.pending import Pending
 from linker.work.steps import Event, Observation, Signal, Steps
 
@@ -34,6 +35,7 @@ class Work:
         dry: plan only; nothing is ever written.
         open_intent: the last PUT of an earlier run, if it is unknown whether that arrived.
         defined: the account is known to define all fields of the desired state.
+        is_off_layout: the layout of its workspace is known to lack one of them.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Work:
         dry: bool = False,
         open_intent: Intent | None = None,
         defined: bool = False,
+        is_off_layout: bool = False,
     ) -> None:
         self.pending = Pending(desired)
         self.in_flight = InFlight(open_intent, number_change)
@@ -62,6 +65,7 @@ class Work:
             skip_read=skip_read,
             dry=dry,
             defined=defined,
+            is_off_layout=is_off_layout,
         )
         self._visibility = visibility
         self._page_request = page
@@ -124,6 +128,11 @@ class Work:
         return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
 
     @property
+    def is_off_layout(self) -> bool:
+        """Whether the layout of its workspace is known to lack a field of its jobs."""
+        return self._steps.is_off_layout
+
+    @property
     def may_hide_links(self) -> bool:
         """Whether the target may hold links that no answer shows."""
         return self._steps.is_presumed and self._visibility.hides(self.pending.desired.target.kind)
@@ -139,8 +148,10 @@ class Work:
         return wait_s
 
     @property
-    def current_request(self) -> Request | PageRequest:
+    def current_request(self) -> Request | PageRequest | ReadRequest:
         """The current request; this counts no try."""
+        if self.step is Step.LAYOUT:
+            return layouts_of(workspace_of(self.pending.desired.target))
         if self.step is Step.CHECK_PAGE:
             assert self._page_request is not None
             return self._page_request
@@ -151,7 +162,7 @@ class Work:
     def _clears_with_blank(self) -> bool:
         return self._steps.clears_with_blank or bool(self._visibility.clears_with_blank)
 
-    def request(self, now: float) -> Request | PageRequest | None:
+    def request(self, now: float) -> Request | PageRequest | ReadRequest | None:
         """Count a try and return what to send at this moment, `now` in loop time.
 
         A read that is too old is made again first. None if its page is to be read again for several targets, or if

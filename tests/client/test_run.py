@@ -55,6 +55,7 @@ async def test_jobs_of_one_target_become_one_put(sandbox: Sandbox) -> None:
         {"id": ("PRJ1-1", "prj1-1")[number % 2], "links": {"customers": [id]}, "mode": "add"}
         for number, id in enumerate(customers)
     ]
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "contracts", [CONTRACT])
     async with eager(sandbox) as aha:
         results = await results_of(aha.run(jobs))
     assert sandbox.stats.methods == {"GET": 1, "PUT": 1}
@@ -104,6 +105,7 @@ async def test_the_default_mode_is_the_runs(sandbox: Sandbox) -> None:
 async def test_blind_writes_without_reading_what_need_not_be_read(sandbox: Sandbox) -> None:
     """Blind, a replace costs a PUT alone and tells no before; an add is read all the same."""
     jobs = [*features(10), {"id": "PRJ2-1", "links": {"customers": [ZANE]}, "mode": "add"}]
+    sandbox.account.set_links(Kind.FEATURE, "PRJ2-1", "contracts", [CONTRACT])
     async with eager(sandbox, blind=True) as aha:
         *replaced, added = await results_of(aha.run(jobs))
     assert sandbox.stats.methods == {"GET": 1, "PUT": 11}

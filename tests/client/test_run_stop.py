@@ -175,6 +175,7 @@ async def test_a_put_that_was_noted_and_never_left_is_not_left_open(
 ) -> None:
     """What was read is too old when the PUT may leave, and the second look fails: nothing was sent, nothing is open."""
     monkeypatch.setattr("linker.retry.sender.random.uniform", lambda *_: 3600.0)
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-50", "customers", [ACME])  # the list shows links, so missing is none
     for job in features(3)[new:]:
         sandbox.account.set_links(Kind.FEATURE, job["id"], "customers", [ACME])
     sandbox.faults.script(None, 503)  # the list's page, and the look after it

@@ -81,7 +81,7 @@ def test_what_a_guard_says(written: bool, said: str) -> None:
 @pytest.fixture
 async def full() -> AsyncIterator[Sandbox]:
     """An account in which 400 features link to Acme each; on the first page of their list stand PRJ1-1 to 200."""
-    async with Sandbox(limits=[], features=400, records=200, keep_requests=True) as sandbox:
+    async with Sandbox(limits=[], features=400, records=200, keep_requests=True, empty_links="empty") as sandbox:
         for number in range(1, 401):
             sandbox.account.set_links(Kind.FEATURE, f"PRJ1-{number}", "customers", [ACME])
         yield sandbox

@@ -50,6 +50,7 @@ async def test_jobs_on_a_field_that_is_none_are_rejected_and_the_others_go_on(sa
         {"id": "PRJ1-3", "links": {"customers": [ACME]}},
         {"id": "PRJ1-R-1", "links": {"contracts": [ACME]}},
     ]
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-3", "contracts", ["7036045937940700101"])
     async with eager(sandbox, preflight=True) as aha:
         typo, other, good, release = await results_of(aha.run(jobs))
     assert good.status is Status.LINKED
@@ -90,6 +91,7 @@ async def test_definitions_that_cannot_be_read_are_told_and_gone_without(sandbox
 
 async def test_without_preflight_nothing_is_asked(sandbox: Sandbox) -> None:
     """And a field that is none is sent in vain, and its answer compared."""
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "contracts", ["7036045937940700101"])
     async with eager(sandbox, preflight=False) as aha:
         (result,) = await results_of(aha.run([{"id": "PRJ1-1", "links": {"custmers": [ACME]}}]))
     assert result.error is not None

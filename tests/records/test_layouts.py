@@ -6,7 +6,8 @@ from support.command import Command
 from support.runs import ACME, eager, features, results_of, write_jobs
 
 from linker import Kind, Status
-from linker.records.layouts import LayoutGap, parse_layouts
+from linker.api.layouts import parse_layouts
+from linker.records.layouts import LayoutGap
 from linker.sandbox import Sandbox
 
 OFF_PRJ1 = frozenset({("PRJ1", "customers")})

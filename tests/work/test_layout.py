@@ -51,6 +51,7 @@ async def test_all_of_a_workspace_that_lacks_the_field_are_tried(blind: bool) ->
         assert template is not None
         for number in range(2, 41):
             sandbox.account.add(type(template)(Kind.FEATURE, number, f"PRJ2-{number}", "", product.id, release.id))
+        sandbox.account.set_links(Kind.FEATURE, "PRJ2-1", "contracts", ["7036045937940700101"])
         jobs = [{"id": f"PRJ2-{number}", "links": {"customers": [ACME]}} for number in range(1, 41)]
         jobs += [{"id": f"PRJ1-{number}", "links": {"customers": [ACME]}} for number in range(1, 41)]
         with capture_logs() as logs:

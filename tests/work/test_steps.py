@@ -10,7 +10,7 @@ from linker import Error, ErrorType, Kind, LinkJob, Mode, Result, Status
 from linker.api.answers import Answer, Listed
 from linker.api.answers import Page as ListPage
 from linker.api.lists import Listing, PageRequest
-from linker.api.requests import Request
+from linker.api.requests import ReadRequest, Request
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.batch import Batch
 from linker.batch.change import FieldChange
@@ -96,7 +96,7 @@ def answer(work: Work, *answers: Answer | Error) -> list[Any]:
     return results
 
 
-def asked(request: Request | PageRequest) -> tuple[str, str, Any]:
+def asked(request: Request | PageRequest | ReadRequest) -> tuple[str, str, Any]:
     """A request as the account gets it."""
     return request.method, request.path, orjson.loads(request.body) if request.body else None
 
@@ -314,9 +314,9 @@ def test_a_pioneer_that_nothing_shows_is_looked_at_three_times() -> None:
     waits = []
     results: list[Any] = []
     while work.step is not None:
-        waits.append(work.wait_s)
+        waits.append((work.step, work.wait_s))
         results = answer(work, HIDES)
-    assert waits == [0.0, 2.0, 6.0]
+    assert waits == [(Step.CHECK, 0.0), (Step.CHECK, 2.0), (Step.CHECK, 6.0), (Step.LAYOUT, 0.0)]
     [result] = results
     assert summed([result]) == ["0 failed not_applied"]
     assert (result.before, result.after, result.error.retryable) == (None, None, True)
@@ -325,9 +325,20 @@ def test_a_pioneer_that_nothing_shows_is_looked_at_three_times() -> None:
 
 def test_a_pioneer_with_a_whole_list_that_nothing_shows_is_linked_unseen() -> None:
     """It holds the list whatever it held before; its line has no before, and the changes that were asked for."""
-    [result] = answer(work_of(job(a="1"), is_pioneer=True), HIDES, HIDES, HIDES, HIDES, HIDES)
+    [result] = answer(work_of(job(a="1"), is_pioneer=True), *[HIDES] * 5, GONE)
     assert (summed([result]), result.unseen) == (["0 linked"], True)
     assert (result.before, result.changes) == (None, {"a": FieldChange(["1"], [])})
+
+
+def test_a_pioneer_whose_layout_lacks_the_field_fails_and_says_so() -> None:
+    """The account ignores the field there: it is not linked, and it proves nothing."""
+    work = work_of(job(a="1"), is_pioneer=True)
+    assert answer(work, *[HIDES] * 5) == []
+    layouts = [{"screenable_type": "Feature", "custom_field_definitions": [{"key": "b"}]}]
+    [result] = answer(work, Answer(200, value={"product": {"screen_definitions": layouts}}))
+    assert summed([result]) == ["0 failed not_applied"]
+    assert "the layout of the target's workspace lacks the field" in result.error.message
+    assert work.is_off_layout
 
 
 def test_a_pioneer_that_only_its_put_shows_has_no_before() -> None:
