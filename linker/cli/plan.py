@@ -145,12 +145,13 @@ def _lines(outcome: Outcome, run: Run) -> list[str]:
 
 
 def _show_plan(plan: Plan, settings: Settings) -> None:
-    unseen = f" ({plan.unseen:,} of them unseen)" if plan.unseen else ""
+    hidden = plan.unseen - plan.presumed.total()
+    unseen = f" ({hidden:,} of them unseen)" if hidden else ""
     click.echo(
         f"{counted(plan.targets, 'target')}: {plan.puts:,} to change{unseen}, {plan.unchanged:,} unchanged; "
         f"{counted(plan.added, 'link')} added, {plan.removed:,} removed"
     )
-    for kind, count in plan.presumed.items():
+    for kind, count in sorted(plan.presumed.items()):
         click.echo(f"no answer showed any links of {kind.plural}; this plan assumes that {_of_them(count)} none")
     if plan.new_records:
         click.echo(f"{counted(plan.new_records, 'record')} to create first, with a POST each")

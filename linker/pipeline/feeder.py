@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
-from linker.api.lists import PageRequest
+from linker.api.answers import Answer
+from linker.api.lists import Listing, PageRequest
+from linker.api.requests import Request
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.merge import DesiredState
 from linker.model.job import Links
-from linker.model.target import Kind
+from linker.model.target import Kind, Target
 from linker.pipeline.guard import Admission
 from linker.pipeline.mirror import SCOUTS
 from linker.pipeline.reader import Snapshot, StateReader
@@ -26,6 +28,7 @@ from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
 from linker.results.result import Outcome, Result
 from linker.results.writer import ResultsWriter
+from linker.retry.sender import Fetch
 from linker.settings import Settings
 from linker.work.attempts import PageSeen, Step
 from linker.work.layout import workspace_of
@@ -54,6 +57,7 @@ class Feeder:
         writer: ResultsWriter,
         resume: Resume,
         visibility: Visibility,
+        fetch: Fetch,
         *,
         dry: bool,
         blind: bool,
@@ -67,6 +71,7 @@ class Feeder:
         self._writer = writer
         self._resume = resume
         self._visibility = visibility
+        self._fetch = fetch
         self._dry = dry
         self._blind = blind
         self._defined = defined
@@ -121,10 +126,24 @@ class Feeder:
         if scouts:
             await self._workers.wait_for(await self._start(scouts, read=True))
             kind = scouts[0].kind
+            if self._dry and not self._visibility.is_answering(kind, Endpoint.READ):
+                await self._seek_proof(kind)
             if self._visibility.is_answering(kind, Endpoint.READ):
                 self._visibility.drop_lists(kind)
             self._concluded.add(kind)
         await self._start([snapshot for snapshot in snapshots if snapshot not in scouts])
+
+    async def _seek_proof(self, kind: Kind) -> None:
+        """Look for any target of a kind that holds links, since a plan writes none: then a missing list means none."""
+        listing = Listing.of(kind, "")
+        page = await self._fetch(listing.page(1)) if listing is not None else None
+        for item in page.page.items if isinstance(page, Answer) and page.page is not None else ():
+            links = self._visibility.observe(kind, Endpoint.LIST, item)
+            if links and any(links.values()) and item.id:
+                answer = await self._fetch(Request(Target(kind, item.id)))
+                if isinstance(answer, Answer):
+                    self._visibility.observe(kind, Endpoint.READ, answer.target)
+                return
 
     def _choose_pioneer(self, snapshots: Sequence[Snapshot]) -> Snapshot | None:
         """The target whose links are written first: one with whole lists if there is any; None if none brings links."""

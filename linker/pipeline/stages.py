@@ -306,6 +306,7 @@ class Pipeline:
             self._writer,
             self._resume,
             self.visibility,
+            fetch,
             dry=self._dry,
             blind=self._blind,
             defined=self._layout.defined,

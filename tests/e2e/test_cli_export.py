@@ -213,19 +213,19 @@ async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, argum
     assert sandbox.stats.requests == 0
 
 
-async def test_a_token_that_is_rejected_while_names_are_read_is_told(command: Command) -> None:
+async def test_a_page_of_names_that_the_token_may_not_read_is_told(command: Command) -> None:
     """On a later page of a table, when several are in flight: exit 3, and `ExportFailed` from Python."""
-    why = "the account takes the token no more (401: unauthorized)"
+    why = "401: unauthorized, for this request alone: the account accepts the token for others"
     async with Sandbox(limits=[], records=1000) as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
         refuse_page(sandbox, 3, refusal(401, "unauthorized"))
         async with eager(sandbox, max_wait=0.05) as aha:
             with pytest.raises(ExportFailed) as caught:
                 _ = [job async for job in aha.export("feature", names=True)]
-        assert str(caught.value).startswith(why)
+        assert why in str(caught.value)
         command.environment = {**command.environment, "AHA_URL": sandbox.url}
         options = ("--rate", "1000/1s", "--max-wait", "0.05")
         exported = await command("export", "--kind", "feature", "--names", "-o", "links.jsonl", *options)
     assert exported.code == 3
-    assert f"linker: {why}" in exported.stderr
+    assert why in exported.stderr
     assert names(command.folder) == []

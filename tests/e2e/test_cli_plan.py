@@ -69,8 +69,10 @@ async def test_one_of_anything_is_not_in_the_plural(command: Command) -> None:
     write_jobs(command.folder / "one.jsonl", [{"id": "PRJ1-1", "links": {"customers": [ACME]}}])
     planned = await command("plan", "one.jsonl")
     assert (
-        "1 target: 1 to change, 0 unchanged; 1 link added, 0 removed\na run takes 1 PUT and 2 to 3 " in planned.stdout
-    )
+        "1 target: 1 to change, 0 unchanged; 1 link added, 0 removed\n"
+        "no answer showed any links of features; this plan assumes that 1 of them holds none\n"
+        "a run takes 1 PUT and 3 to 4 reads; at "
+    ) in planned.stdout
 
 
 async def test_plan_as_json_is_one_change_a_line(links: str, command: Command, sandbox: Sandbox) -> None:

@@ -30,8 +30,8 @@ async def test_a_bar_moves_on_a_terminal_and_leaves_it_tidy(command: Command) ->
 async def test_a_wait_for_the_rate_limit_is_explained(command: Command) -> None:
     """A run right after another has to wait for the first one's requests to leave the window, and says so."""
     write_jobs(command.folder / "links.jsonl", features(9))
-    rates = ("--rate", "11/8s", "--rate", "20/1s")
-    async with Sandbox(limits=[(11, 8), (20, 1)], features=20) as sandbox:
+    rates = ("--rate", "14/8s", "--rate", "20/1s")
+    async with Sandbox(limits=[(14, 8), (20, 1)], features=20) as sandbox:
         command.environment["AHA_URL"] = sandbox.url
         assert (await command("run", "links.jsonl", *rates)).code == 0
         async with terminal(command, "verify", "links.jsonl", *rates) as screen:

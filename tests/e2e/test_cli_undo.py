@@ -260,7 +260,7 @@ async def test_nothing_is_deleted_where_the_undo_stopped_early(
     created: list[str], command: Command, sandbox: Sandbox
 ) -> None:
     """Its links may be there still."""
-    sandbox.faults.script(on="PUT *", stays=401)
+    sandbox.faults.script(on="PUT |GET /api/v1/me", stays=401)
     stopped = await command("undo", RESULTS, "--yes", "--delete-created", "--max-wait", "0")
     assert stopped.code == 3
     assert "2 records that the run created stay; to delete" in stopped.stdout

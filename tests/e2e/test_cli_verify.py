@@ -63,14 +63,14 @@ async def test_what_an_outsider_changed_is_named(links: str, command: Command, s
     assert (await command("verify", links)).stdout.endswith("no: 3 of 4 targets as asked, 1 not\n")
 
 
-async def test_what_shows_no_links_is_named_and_is_no_no(links: str, command: Command, sandbox: Sandbox) -> None:
-    """A target whose answers show no links is unseen: exit 0 where that is all there is to say, after a run too."""
+async def test_what_shows_no_links_is_named_and_is_no_yes(links: str, command: Command, sandbox: Sandbox) -> None:
+    """A target whose answers show no links is unseen: nobody can say yes, so exit 1, after a run too."""
     write_jobs(command.folder / "unseen.jsonl", [{"id": "PRJ1", "links": {"customers": [ACME]}}])
     unseen = await command("verify", "unseen.jsonl")
-    assert unseen.code == 0
+    assert unseen.code == 1
     assert unseen.stdout.splitlines() == [
         "product PRJ1: unseen, its answers show no links",
-        "yes, as far as can be seen: 0 of 1 target as asked, 1 unseen",
+        "no: 0 of 1 target as asked, 1 unseen",
     ]
     both = await command("verify", "unseen.jsonl", links)
     assert both.code == 1
@@ -86,7 +86,9 @@ async def test_what_cannot_be_verified_is_no(command: Command) -> None:
     assert verified.code == 1
     assert "x.jsonl line 1: feature PRJ1-1 rejected, invalid_job: " in verified.stdout
     assert "x.jsonl line 2: feature PRJ9-1 failed, not_found: 404: Record not found.\n" in verified.stdout
-    assert verified.stdout.splitlines()[-1] == "no: 1 of 1 target as asked; 1 job rejected, 1 failed"
+    assert verified.stdout.splitlines()[-1] == (
+        "no: 0 of 1 target as asked, 1 unseen; 1 job rejected, 1 failed; no answer showed any links of features"
+    )
 
 
 async def test_a_mirror_is_verified_with_all_its_scope(links: str, command: Command, sandbox: Sandbox) -> None:
