@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from linker import Linker, LinkJob
 from linker.cli.drive import run_in_loop
@@ -31,6 +32,8 @@ class Row:
     at_most: int
     features: int = 0
     releases: int = 0
+    linked: float = 0.5
+    """Share of the targets that hold links before."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +96,19 @@ def five(account: Account, customers: list[str]) -> list[LinkJob]:
 
 # the sandbox has eight features of its own; the releases are left to those made here
 ROWS = (
-    Row("10,000 features, 100 to change", some_to_change(Kind.FEATURE, 100), 100, 153, features=9_992),
-    Row("10,000 features, `add`, all to change", add_to_all, 10_000, 10_053, features=9_992),
-    Row("5 features out of 10,000", five, 5, 11, features=9_992),
+    Row("10,000 features, 100 to change", some_to_change(Kind.FEATURE, 100), 100, 157, features=9_992),
+    Row("10,000 features, `add`, all to change", add_to_all, 10_000, 10_057, features=9_992),
+    Row("10,000 features, `add`, the first links", add_to_all, 10_000, 10_060, features=9_992, linked=0.0),
+    Row("1,005 features, `add`, 5 % linked before", add_to_all, 1_005, 1_018, features=997, linked=0.05),
+    Row("5 features out of 10,000", five, 5, 15, features=9_992),
     Row("3,000 releases of 3 products, 30 to change", some_to_change(Kind.RELEASE, 30), 30, 48, releases=3_000),
 )
 
 
 async def measure(row: Row) -> tuple[int, Count, Count, list[str]]:
     """Run a row twice: its number of jobs, the requests of both runs, and what is wrong."""
-    async with Sandbox(limits=[], records=100, linked=0.5, features=row.features, releases=row.releases) as sandbox:
+    options: dict[str, Any] = {"linked": row.linked, "features": row.features, "releases": row.releases}
+    async with Sandbox(limits=[], records=100, **options) as sandbox:
         account = sandbox.account
         if row.releases:
             for release in list(account.listed(Kind.RELEASE))[: -row.releases]:

@@ -360,7 +360,8 @@ class Steps:
             self._outcomes.append(Planned(change, tuple(pending.jobs), self._presumed_by))
             return False
         put = self.put
-        self._leave_idle(put)
+        if not (put and self.is_presumed):  # else it is not known yet that the target holds none
+            self._leave_idle(put)
         if pending.jobs and not put:
             self._take_as_arrived(Answer(seen.http_status, Listed(links=current)))
             self._finish(current)
