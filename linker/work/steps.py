@@ -392,6 +392,8 @@ class Steps:
 
     def _look(self, search: BlameSearch, seen: Observation) -> bool:
         """The target was read again during a search: go on from what it holds now."""
+        if seen.links is None and self._presumed_by is not None:  # as before, no links are presumed
+            seen = Observation({}, seen.read_at, seen.endpoint, seen.http_status)
         if seen.links is None:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
             self._break_off(search, error, seen.http_status)

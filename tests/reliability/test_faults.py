@@ -189,7 +189,7 @@ async def test_a_time_out_that_is_rounded_up_is_the_account_s(sandbox: Sandbox, 
 
 async def test_few_jobs_that_fail_are_no_outage(sandbox: Sandbox, proxy: FaultProxy) -> None:
     """Fewer failures than an outage has, and nothing else to send: they are held, and then have failed."""
-    proxy.script(None, None, stays="503")
+    proxy.script(None, stays="503")
     async with patient(proxy, attempts=3) as aha:
         results = await results_of(aha.run([job for job in features(8) if job["id"] in ("PRJ1-1", "PRJ1-8")]))
     assert [result.status for result in results] == [Status.FAILED] * 2

@@ -130,7 +130,7 @@ async def test_a_token_that_may_not_ask_for_itself_is_answered_all_the_same(sand
 
 async def test_a_probe_passes_the_rate_limiter() -> None:
     """With poisoned targets and probes too, the account never gets more than it allows."""
-    async with Sandbox(limits=[(30, 0.5)], features=ROWS, keep_requests=True) as sandbox:
+    async with Sandbox(limits=[(30, 0.5)], features=ROWS, keep_requests=True, empty_links="empty") as sandbox:
         poison(sandbox, ROWS)
         async with eager(sandbox, rate="30/0.5s", attempts=2) as aha:
             run = aha.run(features(ROWS))

@@ -35,8 +35,8 @@ from support.watched_sandbox import (
 from linker import Kind, Plan, Result, Status, UndoFile
 from linker.sandbox import Sandbox
 
-EXAMPLES: Final = 1000
-"""In all some 3,200; tens of thousands by hand, from time to time: write them here and run this file alone."""
+EXAMPLES: Final = 600
+"""In all some 2,100; tens of thousands by hand, from time to time: write them here and run this file alone."""
 
 IDS = st.integers(0, 5)
 SETS = st.frozensets(IDS, max_size=3)
@@ -160,7 +160,6 @@ STYLES: Final[tuple[dict[str, Any], ...]] = (
     {"empty_links": "empty", "ids": "numbers"},
     {"empty_links": "fields"},
     {"empty_links": "missing", "stale_puts": True},
-    {"empty_links": "missing", "stale_puts": True, "stale_reads": 1},
     {"empty_links": "missing", "blank_clears": True},
     {"empty_links": "missing", "lists_without_links": frozenset({Kind.FEATURE})},
     {"empty_links": "missing", "largest_page": 50},
