@@ -163,7 +163,7 @@ class Workers:
             return False
         answer = task.result()
         await self._settle(work, Accept(answer) if isinstance(answer, Answer) else answer)
-        return True
+        return bool(await self._admission.admit([work]))
 
     async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Reply | None:
         """Send a work's request, and return the reply; None if it was not sent, or failed of an outage.

@@ -198,6 +198,11 @@ class Steps:
             else:
                 links = self._visibility.observe(self._kind, Endpoint.READ, event.target)
                 event = Observation(links, event.sent_at, Endpoint.READ, event.status)
+                if links is None and self._page is not None and self._visibility.is_proved(self._kind, Endpoint.LIST):
+                    page = yield Step.CHECK_PAGE  # single answers have shown no links yet, and the list has
+                    if isinstance(page, Answer):
+                        links = self._seen_by(page, Step.CHECK_PAGE)
+                        event = Observation(links, page.sent_at, Endpoint.LIST, page.status)
         if isinstance(event, GiveUp):
             self._fail(event)
         if not isinstance(event, Observation):

@@ -197,7 +197,7 @@ class Work:
     def answered(self, answer: Answer, now: float) -> list[Outcome]:
         """The current request was answered with a status from 200 to 299."""
         self.refusal = 0
-        if self.step is Step.READ:
+        if self.step in (Step.READ, Step.CHECK_PAGE):
             self.freshness.looks = max(self.freshness.looks, 1)
         return self._send(answer, now)
 
