@@ -114,7 +114,7 @@ class Steps:
         self.wait_s = 0.0
         """Seconds to wait before the request of `step` is sent."""
         self.clears_with_blank = False
-        """Whether the next PUT clears a field by `[""]`."""
+        """Whether the last PUT has cleared fields by `[""]`, or the next one is to."""
         self._visibility = visibility
         self._kind = pending.desired.target.kind
         self._page = page
@@ -322,8 +322,8 @@ class Steps:
         cleared = [name for name in self.in_flight.fields if name in change.after and not change.after[name]]
         ignored = any(change.before[name] and links.get(name, _NONE) == change.before[name] for name in cleared)
         if cleared and not ignored and self._visibility.clears_with_blank is None:
-            self._visibility.clears_with_blank = False
-        return ignored and self._visibility.clears_with_blank is None and not self.clears_with_blank
+            self._visibility.clears_with_blank = self.clears_with_blank
+        return ignored and not self.clears_with_blank and self._visibility.clears_with_blank is not False
 
     def _clear_with_blank(self, links: Links | None) -> Generator[Step, Event, Links | None]:
         """Send the PUT once more, with `[""]` for each list that it clears."""
@@ -335,8 +335,7 @@ class Steps:
         self.in_flight.attempts += self._attempts
         self.in_flight.answer = event
         links = yield from self._read_back()
-        if not self._ignored_clears(links):
-            self._visibility.clears_with_blank = True
+        self._ignored_clears(links)  # remembers whether that has worked
         return links
 
     # What an answer shows becomes a plan. Each returns whether there is something to write.

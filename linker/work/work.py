@@ -156,11 +156,7 @@ class Work:
             assert self._page_request is not None
             return self._page_request
         put = self._steps.put if self.step is Step.WRITE else None
-        return Request(self.pending.desired.target, put, clears_with_blank=self._clears_with_blank)
-
-    @property
-    def _clears_with_blank(self) -> bool:
-        return self._steps.clears_with_blank or bool(self._visibility.clears_with_blank)
+        return Request(self.pending.desired.target, put, clears_with_blank=self._steps.clears_with_blank)
 
     def request(self, now: float) -> Request | PageRequest | ReadRequest | None:
         """Count a try and return what to send at this moment, `now` in loop time.
@@ -179,6 +175,7 @@ class Work:
         self._tries.add(self.step)
         if self.step is Step.WRITE:
             self.freshness.looks = 0
+            self._steps.clears_with_blank |= bool(self._visibility.clears_with_blank)
             self.in_flight.leaves(self._steps.put)
         return self.current_request
 

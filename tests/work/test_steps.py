@@ -447,12 +447,25 @@ def test_a_clear_that_was_ignored_is_sent_once_more_as_a_blank() -> None:
     assert seen.clears_with_blank is True
     work = work_of(job(a="", b="1"), seen=seen)
     assert answer(work, shows(a="2")) == []
-    assert asked(work.current_request) == put(a=[""], b=["1"])
+    request = work.request(0.0)
+    assert request is not None
+    assert asked(request) == put(a=[""], b=["1"])
     seen = Visibility()
     assert summed(answer(work_of(job(a=""), seen=seen), shows(a="2"), shows(b="1"))) == ["0 linked"]
     assert seen.clears_with_blank is False
     [result] = answer(work_of(job(a=""), seen=seen), *[shows(a="2")] * 5)
     assert summed([result]) == ["0 failed not_applied"]
+
+
+def test_a_clear_that_was_ignored_while_another_taught_the_blank_is_sent_again() -> None:
+    """It had left as `[]` before it was known that `[""]` works."""
+    seen = Visibility()
+    work = work_of(job(a=""), seen=seen)
+    assert answer(work, *[shows(a="2")] * 2) == []
+    seen.clears_with_blank = True
+    assert answer(work, *[shows(a="2")] * 3) == []
+    assert asked(work.current_request) == put(a=[""])
+    assert summed(answer(work, shows(b="1"))) == ["0 linked"]
 
 
 # --- not applied
