@@ -7,7 +7,7 @@ UNIT := tests/test_package.py tests/test_named_paths.py tests/model tests/source
 NODE := build/conformance
 PRISM_VERSION := 5.16.0
 
-.PHONY: help demo test unit coverage conformance bench fuzz soak lint format lock clean
+.PHONY: help demo test unit coverage conformance bench fuzz roundtrip soak lint format lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -15,7 +15,7 @@ help: ## List the targets
 demo: $(READY) ## Show a migration on the sandbox
 	$(BIN)/linker demo
 
-test: $(READY) ## Run all tests (about four minutes)
+test: $(READY) ## Run all tests (about ten minutes)
 	$(BIN)/pytest -q -n 2
 
 unit: $(READY) ## Run the tests that need no server (about 25 seconds)
@@ -35,6 +35,9 @@ bench: $(READY) ## Compare the speed with what people write instead
 
 fuzz: $(READY) ## Send a million hostile inputs, for example FUZZ="--seed 2 --surface tables"
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
+
+roundtrip: $(READY) ## Run ten thousand random batches there and back (about seven minutes)
+	ROUND_TRIP_EXAMPLES=3000 $(BIN)/pytest -q -n 2 --timeout 3000 tests/reliability/test_round_trip.py
 
 soak: $(READY) ## Kill and disturb runs for ten minutes, for example SOAK="--seconds 60"
 	$(BIN)/python benchmarks/soak.py $(SOAK)
