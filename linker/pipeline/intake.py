@@ -71,8 +71,8 @@ class Intake:
         self.jobs += 1
 
     def _drop(self, place: str, rejection: Rejection) -> None:
-        if rejection.target is not None:
-            self._batch.add_dropped(rejection.target, Dropped(place, rejection.fields))
-        else:
+        for target in rejection.targets:
+            self._batch.add_dropped(target, Dropped(place, rejection.fields))
+        if rejection.may_be_anywhere:
             self.first_without_target = self.first_without_target or f"{place}: {rejection.message}"
             self.without_target += 1

@@ -187,7 +187,7 @@ def _unknown(target: Target, result: Mapping[str, Any]) -> Rejection:
     check_key(result["key"])
     return Rejection(
         "what this PUT changed is not known (blind, no answer, or the target shows no links), so it cannot be undone",
-        target=None,  # so that it blocks no other job of the target
+        targets=(),  # so that it blocks no other job of the target
         kind=target.kind,
         id=target.id,
         mode=parse_mode(result.get("mode")),

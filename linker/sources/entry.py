@@ -54,13 +54,15 @@ class Reading:
 class Rejection:
     """A line that is not a valid job, with all that could still be read from it.
 
-    `target` is set if the line's `id` and `kind` are valid, or if the `id` alone tells the kind. `fields` are the
-    fields that the line names; None if they are unknown, so that it may have meant any field. `name` is set instead of
-    `target` if the line gives its target by a name that was not looked up yet, or that no single record has.
+    `targets` are those that the line may be meant for; their lists are incomplete without it. There are none if its
+    target cannot be told, so that it may belong to any list, except if `is_footer`: the line then ends a report, and
+    belongs to none. `fields` are the fields that the line names; None if they are unknown, so that it may have meant
+    any field. `name` is set instead of `targets` if the line gives its target by a name that was not looked up yet, or
+    that no single record has.
     """
 
     message: str
-    target: Target | None = None
+    targets: tuple[Target, ...] = ()
     fields: frozenset[str] | None = None
     kind: str | None = None
     id: str | None = None
@@ -69,18 +71,24 @@ class Rejection:
     key: Any = None
     type: ErrorType = ErrorType.INVALID_JOB
     name: Name | None = None
+    is_footer: bool = False
+
+    @property
+    def may_be_anywhere(self) -> bool:
+        """Whether any list may lack the line, because its target cannot be told."""
+        return not self.targets and not self.is_footer
 
     @classmethod
     def of(cls, job: LinkJob, message: str, why: ErrorType = ErrorType.INVALID_JOB) -> Rejection:
         """The rejection of a valid job that cannot be carried out."""
         name = job.id if isinstance(job.id, Name) else None
-        target = job.target if name is None else None
+        targets = (job.target,) if name is None else ()
         fields = frozenset(job.links)
-        return cls(message, target, fields, job.kind, str(job.id), job.mode, job.links, job.key, why, name)
+        return cls(message, targets, fields, job.kind, str(job.id), job.mode, job.links, job.key, why, name)
 
     def on(self, target: Target) -> Rejection:
         """The same rejection of a line whose target is known by now."""
-        return replace(self, target=target, id=target.id, name=None)
+        return replace(self, targets=(target,), id=target.id, name=None)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -141,7 +149,7 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
     has_fields = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
     return Rejection(
         message,
-        target=parsed_target,
+        targets=(parsed_target,) if parsed_target is not None else (),
         fields=frozenset(links or ()) if has_fields else None,
         kind=target.kind if target else _text(kind) if isinstance(kind, str) else None,
         id=shown_id,

@@ -61,8 +61,8 @@ async def test_an_address_of_another_account_is_rejected_in_every_source(id: str
         assert isinstance(entry.value, Rejection)
         host = id.split("/")[2]
         assert f"address of the account {host}, but this run is for company.aha.io" in entry.value.message
-        assert entry.value.target is not None
-        assert entry.value.id == entry.value.target.id
+        assert entry.value.targets
+        assert entry.value.id == entry.value.targets[0].id
         assert entry.value.fields == frozenset({"customers"})
 
 
@@ -70,7 +70,7 @@ def test_a_line_that_is_invalid_otherwise_is_still_for_the_target_of_its_address
     """As a line with a reference number is."""
     (entry,) = read_jsonl(BytesIO(b'{"id": "%s", "lnks": {}}' % OWN.encode()), "links.jsonl", HERE)
     assert isinstance(entry.value, Rejection)
-    assert (entry.value.target, entry.value.id) == (FEATURE, "PRJ1-1")
+    assert (entry.value.targets, entry.value.id) == ((FEATURE,), "PRJ1-1")
 
 
 def test_a_password_in_an_id_is_not_in_the_result() -> None:

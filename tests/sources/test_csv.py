@@ -111,7 +111,7 @@ def test_an_empty_cell_clears_only_where_that_is_wanted() -> None:
     [entry] = rows("PRJ1-1,customers, ,k")
     assert entry.value == Rejection(
         "record_ids is empty, which would clear the field; --empty-clears lets it",
-        target=Target.parse("PRJ1-1"),
+        targets=(Target.parse("PRJ1-1"),),
         fields=frozenset({"customers"}),
         kind="feature",
         id="PRJ1-1",
@@ -134,7 +134,7 @@ def test_a_row_of_too_few_or_too_many_cells_is_rejected_and_tells_its_target(row
     [entry] = rows(row)
     assert message(entry) == f"the row has {cells} cells, the header 4"
     assert isinstance(entry.value, Rejection)
-    assert (entry.value.target, entry.value.fields) == (Target.parse("PRJ1-1"), None)
+    assert (entry.value.targets, entry.value.fields) == ((Target.parse("PRJ1-1"),), None)
 
 
 def test_a_row_without_a_known_target_is_rejected_all_the_same() -> None:

@@ -130,7 +130,7 @@ def test_an_unknown_key_is_rejected_with_all_that_the_line_still_tells() -> None
     """The rejection keeps target, mode and key, and may have had a part in any field."""
     refused = rejection(b'{"id":"prj1-1","lnks":{"customers":["1"]},"mode":"add","key":["k"]}')
     assert refused.message == "key 'lnks' is not known; did you mean 'links'?"
-    assert refused.target == Target.parse("PRJ1-1")
+    assert refused.targets == (Target.parse("PRJ1-1"),)
     assert refused.fields is None
     assert (refused.kind, refused.id, refused.mode, refused.links, refused.key) == (
         "feature",
@@ -145,13 +145,13 @@ def test_a_bad_id_in_one_field_costs_the_whole_line_and_tells_its_fields() -> No
     """A rejected line knows in which lists it would have had a part."""
     refused = rejection(b'{"id":"PRJ1-1","links":{"a":["1"],"b":["x"]}}')
     assert refused.fields == frozenset({"a", "b"})
-    assert refused.target == Target.parse("PRJ1-1")
+    assert refused.targets == (Target.parse("PRJ1-1"),)
 
 
 def test_a_misspelt_field_may_have_meant_any() -> None:
     """Where a field's name cannot be one, the line may have had a part in every list of its target."""
     refused = rejection(b'{"id":"PRJ1-1","links":{" customers":["1"]}}')
-    assert refused.target == Target.parse("PRJ1-1")
+    assert refused.targets == (Target.parse("PRJ1-1"),)
     assert refused.fields is None
 
 
@@ -159,7 +159,7 @@ def test_a_misspelt_field_may_have_meant_any() -> None:
 def test_a_bad_kind_beside_a_good_reference_number_does_not_hide_the_target(kind: str) -> None:
     """The reference number tells whose list lacks this line, and the result shows what was written."""
     refused = rejection(orjson.dumps({"id": "prj1-1", "kind": kind, "links": {"customers": ["1"]}}))
-    assert refused.target == Target.parse("PRJ1-1")
+    assert refused.targets == (Target.parse("PRJ1-1"),)
     assert (refused.kind, refused.id) == (kind, "prj1-1")
 
 
