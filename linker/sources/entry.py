@@ -23,6 +23,7 @@ from linker.model.job import (
     parse_target,
 )
 from linker.model.target import Target
+from linker.sources.salvage import legible_targets
 from linker.text import encodable
 
 
@@ -146,10 +147,11 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
         shown_id = target.id
     elif name is not None or (isinstance(id, str | int) and not isinstance(id, bool)):
         shown_id = _text(name or id)
+    targets = (parsed_target,) if parsed_target is not None else legible_targets(id, kind)
     has_fields = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
     return Rejection(
         message,
-        targets=(parsed_target,) if parsed_target is not None else (),
+        targets=targets,
         fields=frozenset(links or ()) if has_fields else None,
         kind=target.kind if target else _text(kind) if isinstance(kind, str) else None,
         id=shown_id,

@@ -10,6 +10,7 @@ from linker.model.job import Name, parse_target
 from linker.sources.columns import Header
 from linker.sources.entry import Entry, Reading, Rejection, read_entry
 from linker.sources.formula import from_text
+from linker.sources.salvage import legible_targets
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
 _BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a slip, not a product and a number
@@ -51,7 +52,7 @@ def _reject_torn(id: object, cells: Mapping[str, str], message: str) -> Rejectio
     try:
         target, _ = parse_target(id, cells.get("kind") or None)
     except InvalidJob:
-        return Rejection(message)
+        return Rejection(message, legible_targets(id, cells.get("kind")))
     if isinstance(target, Name):
         return Rejection(message, kind=cells["kind"], id=str(target), name=target)
     return Rejection(message, (target,), kind=target.kind, id=target.id)
