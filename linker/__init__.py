@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         TooManyRemovals,
         Unauthorized,
         Unreachable,
-        UnreadableRows,
         UsageError,
     )
     from linker.model.job import LinkJob, Mode, Name
@@ -85,7 +84,6 @@ __all__ = [
     "Unauthorized",
     "UndoFile",
     "Unreachable",
-    "UnreadableRows",
     "UsageError",
     "__version__",
     "link",
@@ -113,7 +111,6 @@ _WHERE: Final = {
     "TooManyRemovals": "linker.errors",
     "Unauthorized": "linker.errors",
     "Unreachable": "linker.errors",
-    "UnreadableRows": "linker.errors",
     "UsageError": "linker.errors",
     "Kind": "linker.model.target",
     "LinkJob": "linker.model.job",

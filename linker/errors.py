@@ -13,8 +13,7 @@
     │  ├─ OutOfDescriptors      this process may open no more files or connections
     │  ├─ ExportFailed          a list or target of the account could not be read
     │  └─ GuardStopped          the guard stopped the run; exit 2 if nothing was written
-    │     ├─ TooManyRemovals    it would remove more links than allowed
-    │     └─ UnreadableRows     it would remove links although some rows cannot be read
+    │     └─ TooManyRemovals    it would remove more links than allowed
     └─ RequestFailed            one try of one request got no answer; handled by linker/retry
        ├─ ConnectionFailed      refused, reset or cut short, or no such host
        ├─ TimedOut              no answer in time
@@ -113,24 +112,6 @@ class TooManyRemovals(GuardStopped):
         self.removals = removals
         self.read = read
         self.budget = budget
-
-
-class UnreadableRows(GuardStopped):
-    """Some rows do not tell their target, so each may belong to any list from which the run would remove links.
-
-    Args:
-        count: how many such rows there are.
-        first: the place of the first of them, and why it was rejected.
-    """
-
-    def __init__(self, count: int, first: str, *, written: bool) -> None:
-        rows = f"1 row cannot be read ({first})" if count == 1 else f"{count:,} rows cannot be read (first: {first})"
-        super().__init__(
-            f"{rows}, so a list from which this run would remove links may be incomplete",
-            written=written,
-            do="Correct the input, or add --allow-unreadable",
-        )
-        self.count = count
 
 
 class ErrorType(StrEnum):

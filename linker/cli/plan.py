@@ -163,7 +163,9 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
     click.echo(f"a run takes {counted(plan.puts, 'PUT')} and {reads}{at_limits}")
     if plan.unreadable and plan.removed:
         rows = counted(plan.unreadable, "row")
-        click.echo(f"{rows} cannot be read, so a run stops before it removes links, or wants --allow-unreadable")
+        click.echo(
+            f"{rows} could not be read, so a run leaves lists alone that would lose links: add --allow-unreadable"
+        )
     if plan.removed > floor(settings):
         click.echo("where more than half of the links read would be removed, a run asks first, or wants --yes")
     if plan.puts:

@@ -98,12 +98,23 @@ class Progress:
 
     async def confirm(self, removals: int, read: int) -> bool:
         """Ask on the terminal whether to remove this many links; return the answer."""
+        return await self._ask(f"{removals:,} of the {read:,} links read so far would be removed. Go on?")
+
+    async def consent(self, rows: int, removals: int) -> bool:
+        """Ask whether to remove links although rows could not be read; return the answer."""
+        could = "1 row could" if rows == 1 else f"{rows:,} rows could"
+        links = "1 link" if removals == 1 else f"{removals:,} links"
+        return await self._ask(
+            f"{could} not be read; {links} would be removed from lists that may lack {'it' if rows == 1 else 'them'}. "
+            "Remove them?"
+        )
+
+    async def _ask(self, prompt: str) -> bool:
         self._free.clear()
         try:
             await self._gone.wait()
             if self._withdrawn:
                 return False
-            prompt = f"{removals:,} of the {read:,} links read so far would be removed. Go on?"
             self._asking = asyncio.get_running_loop().create_task(ask(prompt))
             await asyncio.wait({self._asking})
             return not self._asking.cancelled() and self._asking.result()

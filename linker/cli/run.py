@@ -119,8 +119,8 @@ async def carry_out(
     """
     view = Progress(access.settings, visible=access.progress, doing=doing)
     async with Linker(token=access.token, settings=access.settings) as aha:
-        confirm = view.confirm if may_ask() else None
-        run = aha.run(sources, path, **how, confirm=confirm)
+        confirm, consent = (view.confirm, view.consent) if may_ask() else (None, None)
+        run = aha.run(sources, path, **how, confirm=confirm, consent=consent)
         code = await follow(run, view, on_outcome)
         show_summary(run.summary)
         return code or (0 if run.summary.ok else 1)

@@ -87,6 +87,7 @@ class Linker:
         resume: bool = False,
         failed_only: bool = False,
         confirm: Confirm | None = None,
+        consent: Confirm | None = None,
         **options: Any,
     ) -> Run:
         """Return a run of a batch; iterating over it carries it out.
@@ -99,6 +100,9 @@ class Linker:
             failed_only: resume only the targets with a job that failed or was rejected.
             confirm: awaited with the number of removals and of links read, if a run would remove more links than
                 `max_removals` allows; True continues. Without it, the run stops.
+            consent: awaited at the end of the run if rows could not be read, with their number and the number of links
+                that would be removed from lists that may lack them; True removes these. Without it, the jobs of such
+                lists are rejected, unless `allow_unreadable` is set.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
                 `max_removals`, `allow_empty`, `allow_unreadable`, `min_rows`, `max_age`,
                 `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
@@ -111,7 +115,6 @@ class Linker:
             InputChanged: from the iteration: a job file changed during the run.
             NoRows: from the iteration: a mirror's input has no rows, or an input has fewer than `min_rows`.
             TooManyRemovals: from the iteration: the run would remove more links than it may.
-            UnreadableRows: from the iteration: it would remove links, and some rows do not tell their target.
             Stopped: from the iteration: the run ended early; the results have what was done.
         """
         resume = resume or failed_only
@@ -124,7 +127,16 @@ class Linker:
             file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
         sources = sources_of(jobs)
         return self._register(
-            Run(settings, self._token, self._limiter, sources, file, failed_only=failed_only, confirm=confirm)
+            Run(
+                settings,
+                self._token,
+                self._limiter,
+                sources,
+                file,
+                failed_only=failed_only,
+                confirm=confirm,
+                consent=consent,
+            )
         )
 
     def dry_run(self, jobs: Jobs, **options: Any) -> Run:

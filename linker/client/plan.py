@@ -39,7 +39,7 @@ class Plan:
     new_records: int = 0
     """Records that would be created first."""
     unreadable: int = 0
-    """Rows that do not tell their target. With any, a run removes no links by `replace`, but for `allow_unreadable`."""
+    """Rows that do not tell their target. If there are any, a run removes links only with `allow_unreadable`."""
     reads: int = 0
 
     def add(self, outcome: Outcome, *, keep: bool = True) -> None:

@@ -44,6 +44,7 @@ class Run:
         dry: bool = False,
         failed_only: bool = False,
         confirm: Confirm | None = None,
+        consent: Confirm | None = None,
     ) -> None:
         self._pipeline = Pipeline(
             settings,
@@ -55,6 +56,7 @@ class Run:
             dry=dry,
             failed_only=failed_only,
             confirm=confirm,
+            consent=consent,
         )
         self._task: asyncio.Task[None] | None = None
         self._ready: deque[Outcome] = deque()

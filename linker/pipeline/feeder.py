@@ -235,8 +235,8 @@ class Feeder:
             works.append(work)
         ended = [work for work in works if work.step is None]
         await self._writer.take(outcomes, [target for work in ended for target in work.targets])
-        self._workers.targets_done += len(ended)
         admitted = [work for work in await self._admission.admit(works) if work.step is not None]
+        self._workers.targets_done += sum(work.step is None for work in works)
         for work in admitted:
             await self._queue.put(work)
         return admitted

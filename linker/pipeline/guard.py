@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from linker.errors import GuardStopped, TooManyRemovals, UnreadableRows
+from linker.errors import GuardStopped, TooManyRemovals
+from linker.pipeline.consent import Consent
 from linker.results.summary import Summary
 from linker.settings import Settings
 from linker.work.attempts import Step
@@ -83,13 +84,14 @@ class Admission:
         self,
         settings: Settings,
         guard: Guard,
+        consent: Consent,
         summary: Summary,
         confirm: Callable[[int, int], Awaitable[bool]] | None,
         stop: Callable[[GuardStopped], None],
     ) -> None:
         self._limit = settings.limit
-        self._allow_unreadable = settings.allow_unreadable
         self._guard = guard
+        self._consent = consent
         self._summary = summary
         self._confirm = confirm
         self._stop = stop
@@ -98,17 +100,14 @@ class Admission:
         self._changing = 0
         self.full = False
         """Whether the pilot (`limit`) is over: a work that is not admitted yet never will be."""
-        self.unreadable = 0
-        """Rows of the input that do not tell their target."""
-        self.first_unreadable = ""
-        """The place of the first of them, and why it was rejected."""
 
     def allow_all(self) -> None:
         """Allow all removals: they were agreed to."""
         self._guard.lift()
 
     async def admit(self, works: list[Work]) -> list[Work]:
-        """Return the works that may go on: all but those whose PUT the guard or the pilot does not allow."""
+        """Return the works that may go on: all but those whose PUT waits for consent, or is not allowed."""
+        works = await self._consent.filter(works)
         planned = [work for work in works if work.step is Step.WRITE]
         read = sum(work.pending.links_read for work in works if not work.admitted)
         new = [work for work in planned if not work.admitted]
@@ -119,21 +118,11 @@ class Admission:
                 self.full = self._summary.limited = True
                 new = new[:room]
         going = [*new, *(work for work in planned if work.admitted)]
-        if self._is_unsafe(going) or not await self._guarded(going, read):
+        if not await self._guarded(going, read):
             return []
         for work in new:
             work.admitted = True
         return [work for work in works if work.admitted or work.step is not Step.WRITE]
-
-    def _is_unsafe(self, planned: list[Work]) -> bool:
-        """Stop the run if it would shorten a list to which a row that cannot be read may belong."""
-        if not self.unreadable or self._allow_unreadable or not any(map(_shortens, planned)):
-            return False
-        if not self._stopped:
-            self._stopped = True
-            written = self._summary.puts > 0
-            self._stop(UnreadableRows(self.unreadable, self.first_unreadable, written=written))
-        return True
 
     async def _guarded(self, planned: list[Work], read: int) -> bool:
         """Count removals, and return whether they are allowed; beyond the budget, ask, or stop the run."""
@@ -153,15 +142,3 @@ class Admission:
             self._stopped = True
         self._stop(self._guard.stopped(written=self._summary.puts > 0))
         return False
-
-
-def _shortens(work: Work) -> bool:
-    """Whether a PUT removes links because a `replace` row lacks them, or may do so, because the links are unknown."""
-    change = work.pending.change
-    current = None if change is None else change.before if change.current is None else change.current
-    for name, links in work.pending.desired.fields.items():
-        if links.replace is None:
-            continue
-        if work.may_hide_links or current is None or current[name] - links.replace - links.add - links.remove:
-            return True
-    return False

@@ -75,4 +75,4 @@ class PageRefresh:
         parked, page.parked = page.parked, []
         for work in parked:
             work.freshness.looks += 1
-            self._queue.again(work)
+            self._queue.again(work)  # one that waits for consent by now is not sent

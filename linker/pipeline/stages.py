@@ -16,6 +16,7 @@ from linker.api.lists import Listing
 from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
 from linker.errors import GuardStopped, InputChanged, NoRows, Stopped, Unreachable, UsageError, ungrouped
+from linker.pipeline.consent import Consent
 from linker.pipeline.feeder import Feeder
 from linker.pipeline.guard import Admission, Guard, floor
 from linker.pipeline.intake import Intake
@@ -65,6 +66,8 @@ class Pipeline:
         dry: plan only; no PUT is ever sent.
         failed_only: do only the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
+        consent: asked with the rows that could not be read and the links that would be removed from lists that may
+            lack them; without it, these lists are left alone unless `allow_unreadable` is set.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Pipeline:
         dry: bool = False,
         failed_only: bool = False,
         confirm: Callable[[int, int], Awaitable[bool]] | None = None,
+        consent: Callable[[int, int], Awaitable[bool]] | None = None,
     ) -> None:
         self._settings = settings
         self._limiter = limiter
@@ -104,7 +108,8 @@ class Pipeline:
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         lifted = settings.yes or settings.blind or dry
         guard = Guard(settings.max_removals, floor=floor(settings), lifted=lifted)
-        self._admission = Admission(settings, guard, self.summary, confirm, self._guarded)
+        self._consent = Consent(is_given=settings.allow_unreadable or dry, ask=consent, writer=self._writer)
+        self._admission = Admission(settings, guard, self._consent, self.summary, confirm, self._guarded)
         self._layout = Layout()
         self.visibility = Visibility()
         self._workers = Workers(
@@ -112,6 +117,7 @@ class Pipeline:
             self._sender,
             self._queue,
             self._admission,
+            self._consent,
             self._writer,
             results.journal if results is not None else None,
             self._creator,
@@ -266,16 +272,17 @@ class Pipeline:
             raise NoRows(f"the input has {has}, fewer than the {least:,} of --min-rows; nothing was written")
         for name in self._intake.empty:
             self._log.warning(log.NO_ROWS, source=name)
-        if not self._dry:
-            self._admission.unreadable = self._intake.without_target
-            self._admission.first_unreadable = self._intake.first_without_target
+        self._consent.require(self._intake.without_target, self._intake.first_without_target)
 
     async def _mirror(self, scope: Listing, field: str) -> None:
         """Add a job that clears the field for each target of the scope that the sources do not name."""
         count = self._intake.without_target
-        if count:
-            lines = "1 line does" if count == 1 else f"{count:,} lines do"
-            raise UsageError(f"--mirror: {lines} not tell the target, which may be in {scope}; mend what is rejected")
+        if count and not self._settings.allow_unreadable:
+            rows = "1 row could not be read" if count == 1 else f"{count:,} rows could not be read"
+            raise UsageError(
+                f"--mirror: {rows} (first: {self._intake.first_without_target}), and may belong to a target of {scope} "
+                "that would be cleared; nothing was written. Correct the input, or add --allow-unreadable"
+            )
         if not self._settings.allow_empty and (self._intake.empty or not self._batch.targets):
             what = f"{self._intake.empty[0]} has no rows" if self._intake.empty else "no row of the input is valid"
             raise NoRows(
@@ -312,6 +319,17 @@ class Pipeline:
             defined=self._layout.defined,
         )
         await feeder.feed()
+        await self._settle_consent()
         if self._file is not None and not self._admission.full:  # now no target comes back by its other name
             self._file.journal.settle(self._resume.settled)
         self._queue.close()
+
+    async def _settle_consent(self) -> None:
+        """When all other targets are done, ask about those that would lose links although rows could not be read."""
+        if not self._consent.is_needed or self._admission.full:
+            return
+        await self._queue.idle()
+        works, rejected = await self._consent.settle()
+        self._workers.targets_done += rejected
+        for work in await self._admission.admit(works) if works else ():
+            await self._queue.put(work)

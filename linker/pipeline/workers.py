@@ -16,6 +16,7 @@ from linker.api.visibility import Visibility
 from linker.batch.merge import Job
 from linker.batch.placeholder import place_of
 from linker.errors import ErrorType, ResultsUnwritable, TimedOut
+from linker.pipeline.consent import Consent
 from linker.pipeline.guard import Admission
 from linker.pipeline.refresh import PageRefresh
 from linker.pipeline.workqueue import WorkQueue
@@ -47,6 +48,7 @@ class Workers:
         sender: Sender,
         queue: WorkQueue[Work],
         admission: Admission,
+        consent: Consent,
         writer: ResultsWriter,
         journal: Journal | None,
         creator: RecordCreator,
@@ -59,6 +61,7 @@ class Workers:
         self._breaker = sender.breaker
         self._queue = queue
         self._admission = admission
+        self._consent = consent
         self._writer = writer
         self._journal = journal
         self._creator = creator
@@ -106,7 +109,7 @@ class Workers:
     async def leave_waiting(self) -> None:
         """Give up every work that waits for anything: the run is being stopped."""
         await self._settle_suspects()
-        for work in [*self._queue.drop(), *self._backoff.drop(), *self._refresh.drop()]:
+        for work in [*self._queue.drop(), *self._backoff.drop(), *self._refresh.drop(), *self._consent.drop()]:
             self._leave(work)
 
     async def _work(self, owner: asyncio.TaskGroup) -> None:
@@ -121,7 +124,7 @@ class Workers:
 
     async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Take a work as far as it goes. Return False if it waits for something, and comes back to the queue."""
-        while work.step is not None:
+        while work.step is not None and not work.is_on_hold:
             if wait_s := work.take_wait():
                 self._backoff.wait(work, min(wait_s, self._longest_wait_s))
                 return False
@@ -184,7 +187,7 @@ class Workers:
                 raise Closed from None
 
         def choose(now: float) -> ApiRequest | None:
-            if journal is not None and not work.is_noted:  # planned anew since; nothing may be awaited here
+            if work.is_on_hold or (journal is not None and not work.is_noted):  # planned anew; await nothing here
                 return None
             request = work.request(now)
             self._count_written(work)

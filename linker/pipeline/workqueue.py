@@ -40,6 +40,7 @@ class WorkQueue(Generic[T]):
         self._room = asyncio.Event()
         self._ready = asyncio.Semaphore(0)  # one permit for each item that waits, and one that stays at the end
         self._taken = asyncio.Event()
+        self._idle = asyncio.Event()
         self._unfinished = 0
         self._closed = False
 
@@ -61,6 +62,12 @@ class WorkQueue(Generic[T]):
         while self.waiting >= fewer_than:
             self._taken.clear()
             await self._taken.wait()
+
+    async def idle(self) -> None:
+        """Wait until all items are done."""
+        while self._unfinished and not self._closed:
+            self._idle.clear()
+            await self._idle.wait()
 
     async def put(self, item: T) -> None:
         """Add a new item once there is room. If the queue is closed by then, the item is not added."""
@@ -100,12 +107,15 @@ class WorkQueue(Generic[T]):
         self._new.clear()
         self._unfinished -= len(waiting)
         self._room.set()
+        self._idle.set()
         self._ready.release()
         return waiting
 
     def _end_if_done(self) -> None:
-        if self._closed and self._unfinished == 0:
-            self._ready.release()
+        if self._unfinished == 0:
+            self._idle.set()
+            if self._closed:
+                self._ready.release()
 
     def __aiter__(self) -> WorkQueue[T]:
         return self

@@ -85,6 +85,8 @@ class Work:
         """Removals that the guard has counted."""
         self.admitted = False
         """The guard and the pilot let it be written."""
+        self.is_on_hold = False
+        """It waits for consent, so nothing is sent."""
         self.ended = False
         """Nothing more is done for it in this run."""
 

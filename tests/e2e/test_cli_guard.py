@@ -169,18 +169,20 @@ async def test_an_empty_file_is_warned_of(command: Command, sandbox: Sandbox) ->
     assert sandbox.stats.requests == 0
 
 
-async def test_rows_that_cannot_be_read_stop_the_run(clears: str, command: Command, sandbox: Sandbox) -> None:
-    """Exit 2 though `--yes` is given; the plan says so; `--allow-unreadable` goes on, and the row is rejected."""
+async def test_rows_that_cannot_be_read_protect_the_lists(clears: str, command: Command, sandbox: Sandbox) -> None:
+    """Exit 1, and no link goes though `--yes` is given; the plan says so; `--allow-unreadable` consents."""
     with (command.folder / clears).open("a") as file:
         file.write("no job\n")
-    stopped = await command("run", clears, "--yes")
-    assert (stopped.code, stopped.stdout) == (2, "")
-    assert "linker: 1 row cannot be read (clears.jsonl line 6: " in stopped.stderr
-    assert "; nothing was written. Correct the input, or add --allow-unreadable\n" in stopped.stderr
-    assert (still_linked(sandbox), names(command.folder)) == (5, [clears])
+    ran = await command("run", clears, "--yes")
+    assert ran.code == 1
+    assert "links would be removed" not in ran.stdout
+    assert (
+        "1 link would be removed from a list that an unreadable row may belong to (clears.jsonl line 6: " in ran.stdout
+    )
+    assert still_linked(sandbox) == 5
     planned = await command("plan", clears)
-    assert "1 row cannot be read, so a run stops before it removes links, or wants --allow-unreadable" in planned.stdout
-    assert (await command("run", clears, "--allow-unreadable")).code == 1
+    assert "1 row could not be read, so a run leaves lists alone that would lose links" in planned.stdout
+    assert (await command("run", clears, "--resume", "--allow-unreadable")).code == 1
     assert still_linked(sandbox) == 0
 
 
@@ -225,7 +227,7 @@ async def test_options_that_make_no_sense_exit_2(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"not a job\n", "--mirror: 1 line does not tell the target, which may be in feature:PRJ1"),
+        (b"not a job\n", "--mirror: 1 row could not be read (first: truth.jsonl line 2: "),
         (b'{"id": "PRJ1-9999", "links": {"customers": []}}\n', "--mirror: feature PRJ1-9999 cannot be read"),
     ],
 )

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.odd_lists import asked, bend_pages
+from support.odd_lists import asked, bend_pages, on_request
 from support.runs import ACME, ZANE, eager, features, lines_of, names, read_into, results_of
 
-from linker import Kind, NoRows, Result, Run, Status, TooManyRemovals, UndoFile, UnreadableRows
+from linker import Kind, NoRows, Result, Run, Status, TooManyRemovals, UndoFile
 from linker.pipeline.guard import Guard
 from linker.sandbox import Sandbox
 
@@ -322,17 +322,20 @@ UNREADABLE: list[Any] = ["no job", {"id": "nonsense!", "links": {"customers": []
 async def test_a_row_that_cannot_be_read_keeps_links_from_being_removed(
     full: Sandbox, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    """It may belong to the list: nothing is written, whatever the guard allows, unless `allow_unreadable` is given."""
+    """It may belong to the list, which stays as it is, whatever the guard allows, unless `allow_unreadable` is set."""
     path = tmp_path / "results.jsonl"
     jobs = [*features(1, ZANE), *UNREADABLE]
     async with eager(full, **options) as aha:
-        with pytest.raises(UnreadableRows) as caught:
-            await results_of(aha.run(jobs, path))
-        assert (caught.value.count, caught.value.written) == (2, False)
-        assert "2 rows cannot be read (first: <jobs> line 2: " in str(caught.value)
-        assert "nothing was written. Correct the input, or add --allow-unreadable" in str(caught.value)
-        assert (held(full), names(tmp_path), full.stats.methods["PUT"]) == (400, [], 0)
-        results = await results_of(aha.run(jobs, path, allow_unreadable=True))
+        result, *_ = await results_of(aha.run(jobs, path))
+        assert result.error is not None
+        assert (result.status, result.error.type) == ("rejected", "incomplete")
+        assert result.error.message.startswith(
+            "1 link would be removed from a list that an unreadable row may belong to"
+        )
+        assert "2 rows could not be read, first <jobs> line 2: " in result.error.message
+        assert result.error.message.endswith("Correct the input, or add --allow-unreadable")
+        assert (held(full), full.stats.methods["PUT"]) == (400, 0)
+        results = await results_of(aha.run(jobs, path, resume=True, allow_unreadable=True))
     assert sorted(result.status for result in results) == ["linked", "rejected", "rejected"]
 
 
@@ -355,29 +358,69 @@ async def test_a_row_that_cannot_be_read_does_not_keep_others_from_being_done(
     assert result.status is Status.LINKED
 
 
+async def test_a_target_that_would_lose_a_link_waits_as_a_whole(full: Sandbox) -> None:
+    """What its other rows ask for is not written either; targets that only gain are."""
+    jobs = [
+        *UNREADABLE,
+        {"id": "PRJ1-1", "links": {"customers": []}},
+        {"id": "PRJ1-1", "links": {"contracts": ["7036045937940700101"]}, "mode": "add"},
+        {"id": "PRJ1-2", "links": {"customers": [ACME, ZANE]}},
+    ]
+    async with eager(full) as aha:
+        results = {result.line: result for result in await results_of(aha.run(jobs))}
+    assert [results[line].status for line in (3, 4, 5)] == ["rejected", "rejected", "linked"]
+    assert full.account.all_links()[Kind.FEATURE, "PRJ1-1"] == {"customers": [ACME]}
+    assert full.stats.methods["PUT"] == 1
+
+
 async def test_what_was_never_read_may_be_shortened(full: Sandbox) -> None:
     """A blind run, and a product whose answers show no links: nobody can tell that nothing is lost."""
     jobs = [*UNREADABLE, {"kind": "product", "id": "PRJ1", "links": {"customers": [ACME]}}]
     async with eager(full) as aha:
         for run in (aha.run([*UNREADABLE, *features(1)], blind=True), aha.run(jobs)):
-            with pytest.raises(UnreadableRows):
-                await results_of(run)
+            *_, result = await results_of(run)
+            assert result.error is not None
+            assert result.error.type == "incomplete"
         assert full.stats.methods["PUT"] == 0
 
 
-async def test_in_mid_run_a_row_that_cannot_be_read_stops_it_early(full: Sandbox, tmp_path: Path) -> None:
-    """What was written by then has its lines, and goes on from there once the input is correct."""
-    path = tmp_path / "results.jsonl"
-    jobs = [*(job | {"mode": "add"} for job in features(200, ZANE)), *clears(201, 210)]
-    async with eager(full) as aha:
-        with pytest.raises(UnreadableRows) as caught:
-            await results_of(aha.run([*jobs, *UNREADABLE], path))
-        done = full.stats.methods["PUT"]
-        assert caught.value.written is (done > 0)
-        resumed = aha.run(jobs, path, resume=done > 0)
-        await results_of(resumed)
-    assert resumed.summary.linked + done == 210
-    assert held(full) == 390
+@pytest.mark.parametrize("answer", [True, False])
+async def test_consent_is_asked_for_once_at_the_end(full: Sandbox, answer: bool) -> None:
+    """By then everything else is done and all links that would go are counted. The answer decides about all of them."""
+    asked: list[tuple[int, int]] = []
+
+    async def consent(rows: int, removals: int) -> bool:
+        asked.append((rows, removals))
+        assert full.stats.methods["PUT"] == 190
+        return answer
+
+    jobs = [*(job | {"mode": "add"} for job in features(190, ZANE)), *clears(191, 300), *UNREADABLE]
+    async with eager(full, max_removals=110) as aha:
+        run = aha.run(jobs, consent=consent)
+        results = await results_of(run)
+    assert asked == [(2, 110)]
+    assert len(results) == 302
+    assert run.progress().targets_done == 300
+    assert held(full) == (290 if answer else 400)
+    incomplete = [result for result in results if result.error is not None and result.error.type == "incomplete"]
+    assert len(incomplete) == (0 if answer else 110)
+
+
+async def test_a_list_that_others_made_longer_meanwhile_waits_too(full: Sandbox) -> None:
+    """A target that lost nothing when it was read first, and would lose a link by the time its PUT leaves."""
+    full.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [])
+
+    def link(method: str, path: str, query: str) -> None:
+        if method == "GET" and path.endswith("/features/PRJ1-1"):
+            full.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ZANE])
+
+    on_request(full, link)
+    async with eager(full, max_age=0, preflight=False) as aha:
+        jobs = [*UNREADABLE, {"id": "PRJ1-1", "links": {"customers": [ACME]}}]
+        *_, result = await results_of(aha.run(jobs))
+    assert result.error is not None
+    assert result.error.type == "incomplete"
+    assert full.account.all_links()[Kind.FEATURE, "PRJ1-1"] == {"customers": [ZANE]}
 
 
 async def test_a_plan_counts_the_rows_that_cannot_be_read(full: Sandbox) -> None:

@@ -194,10 +194,18 @@ async def refused(sandbox: Sandbox, jobs: Any, folder: Path, scope: tuple[str, s
     return str(caught.value)
 
 
-@pytest.mark.parametrize("line", ["no job", {"id": "nonsense!", "links": {"customers": []}}, {"id": 7, "links": {}}])
+@pytest.mark.parametrize("line", ["no job", {"id": "nonsense!", "links": {"customers": []}}])
 async def test_a_line_that_does_not_tell_its_target_clears_nothing(full: Sandbox, tmp_path: Path, line: Any) -> None:
     """It may have named any of them: the run ends, nothing was written, and no results file stays."""
-    assert "1 line does not tell the target" in await refused(full, [*features(10), line], tmp_path)
+    said = await refused(full, [*features(10), line], tmp_path)
+    assert "--mirror: 1 row could not be read (first: <jobs> line 11: " in said
+    assert "Correct the input, or add --allow-unreadable" in said
+
+
+async def test_with_consent_a_line_that_does_not_tell_its_target_clears_the_others(full: Sandbox) -> None:
+    """`allow_unreadable` is the user's word that the row belongs to none of them."""
+    await mirrored(full, [*features(10), "no job"], allow_unreadable=True)
+    assert {name for name in holding(full) if name.startswith("PRJ1-")} == {f"PRJ1-{number}" for number in range(1, 11)}
 
 
 async def test_a_target_that_cannot_be_read_clears_nothing(full: Sandbox, tmp_path: Path) -> None:
