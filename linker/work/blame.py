@@ -1,10 +1,13 @@
-"""A PUT that several jobs share was refused (400, 422): find the jobs to blame, so that only they fail.
+"""A PUT that several jobs share was refused (400, 422): find the jobs to blame, and what can be written without them.
 
-The search goes field by field. Within a field it first leaves out the jobs whose ids the server's message names. If
-the message names none, it halves: it tries the jobs that bring new ids group by group, each PUT adding to what the
-target holds, until every group was taken or is a single job. Messages also contain numbers that are no ids (`2 of the
-3 are invalid`), so a message alone blames nobody: a job is to blame if a list was refused with it and taken without
-it, or if it was refused alone. The list of all other jobs is written at the end.
+The search goes field by field. Within a field it first tries the jobs whose ids the server's message names. If the
+message names none, it halves: it tries the jobs that bring new ids group by group, each PUT adding to what the target
+holds, until every group was taken or is a single job. Messages also contain numbers that are no ids (`2 of the 3 are
+invalid`), so a message alone blames nobody: a job is to blame if a list was refused with it and taken without it, or if
+it was refused alone.
+
+A list without the job to blame is incomplete, so it replaces nothing: the `replace` jobs of its fields go with it, and
+these fields get back what they held. The list of all other jobs is written at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from enum import Enum, auto
 from typing import Final, Literal, TypeAlias
 
 from linker.batch.change import Change
-from linker.batch.merge import Job, desired_links
+from linker.batch.merge import Dropped, Job, desired_links, merge_jobs
+from linker.errors import Error
 from linker.model.job import Links, Mode
 
 _ID = re.compile(r"[0-9]+")
@@ -58,6 +62,8 @@ class BlameSearch:
         self.written: set[str] = set()
         """Fields of the PUTs that were taken."""
         self.guilty: list[tuple[Job, str]] = []
+        self.incomplete: list[tuple[Job, Error]] = []
+        """The `replace` jobs whose list is incomplete without the jobs to blame."""
         self.put: Links | None = put
         self._fields = list(put)
         suspects = [job for job in self._jobs if any(self._has_part(job, field) for field in put)]
@@ -70,7 +76,7 @@ class BlameSearch:
 
     @property
     def kept(self) -> tuple[Job, ...]:
-        """The jobs that are not to blame."""
+        """The jobs that are not to blame, and whose lists are complete."""
         return tuple(self._jobs)
 
     @property
@@ -141,6 +147,8 @@ class BlameSearch:
                     asking = [job for job in self._jobs if field in job.links]
                     if not self._is_known:
                         self._blame(named or new or asking, reply)
+                    elif any(job.mode is Mode.REPLACE for job in asking) and new:
+                        yield from self._find_first(field, named, new, reply)
                     elif named:
                         aside.append((named, reply))
                     elif new or aside:
@@ -161,9 +169,28 @@ class BlameSearch:
             for jobs, _ in reversed(groups):
                 yield from self._try(field, jobs)
 
+    def _find_first(
+        self, field: str, named: Sequence[Job], new: Sequence[Job], message: str
+    ) -> Generator[Links, _Reply, None]:
+        """Find a job to blame in a list that replaces another, without ever making the target's list shorter.
+
+        Each job that the message names is tried alone, because a PUT that is refused writes nothing.
+        """
+        refused: list[tuple[Job, str]] = []
+        for job in named:
+            reply: _Reply = _AGAIN
+            while reply is _AGAIN and self._new_ids(job, field):
+                reply = yield {field: self._list(field).union(job.links[field])}
+            if isinstance(reply, str):
+                refused.append((job, reply))
+        if refused:
+            self._blame_each(refused)
+        else:
+            yield from self._split(field, new, message)
+
     def _try(self, field: str, jobs: Sequence[Job]) -> Generator[Links, _Reply, bool]:
         """Add the ids of some jobs to the field; whether the account took them all in one PUT."""
-        while new := [job for job in jobs if self._new_ids(job, field)]:
+        while new := self._bringing(jobs, field):
             reply = yield {field: self._list(field).union(*(job.links[field] for job in new))}
             if reply is None:
                 break
@@ -174,7 +201,7 @@ class BlameSearch:
 
     def _split(self, field: str, jobs: Sequence[Job], message: str) -> Generator[Links, _Reply, None]:
         """Find who is to blame among jobs that were refused together."""
-        jobs = [job for job in jobs if self._new_ids(job, field)]
+        jobs = self._bringing(jobs, field)
         if len(jobs) == 1:
             self._blame(jobs, message)
         if len(jobs) < 2:
@@ -200,6 +227,11 @@ class BlameSearch:
             return None
         waiting = (job for jobs, _ in aside for job in jobs if job.mode is not Mode.REMOVE)
         return after.union(*(self._list(field).intersection(job.links.get(field, ())) for job in waiting))
+
+    def _bringing(self, jobs: Sequence[Job], field: str) -> list[Job]:
+        """Those of these jobs that are still to be written and bring new ids to a field."""
+        remaining = {job.number for job in self._jobs}
+        return [job for job in jobs if job.number in remaining and self._new_ids(job, field)]
 
     def _in_hand(self, aside: Collection[_Group]) -> list[Job]:
         waiting = {job.number for jobs, _ in aside for job in jobs}
@@ -227,9 +259,20 @@ class BlameSearch:
         return self.current.get(field, _NONE)
 
     def _blame(self, jobs: Sequence[Job], message: str) -> None:
-        self.guilty += [(job, message) for job in jobs]
+        self._blame_each([(job, message) for job in jobs])
+
+    def _blame_each(self, guilty: Sequence[tuple[Job, str]]) -> None:
+        """Take out jobs with the message on each, and the `replace` jobs whose lists are incomplete without them."""
+        self.guilty += guilty
+        jobs = [job for job, _ in guilty]
         blamed = {job.number for job in jobs}
-        self._jobs = [job for job in self._jobs if job.number not in blamed]
+        remaining = [job for job in self._jobs if job.number not in blamed]
+        desired, incomplete = merge_jobs(
+            self._target, remaining, [Dropped(job.place, tuple(job.links)) for job in jobs]
+        )
+        self._jobs = list(desired.jobs) if desired is not None else []
+        self.incomplete += incomplete
         # fields of these jobs may hold what they brought, or may need writing now that the jobs are gone
-        touched = dict.fromkeys(field for job in jobs for field in job.links)
+        gone = (*jobs, *(job for job, _ in incomplete))
+        touched = dict.fromkeys(field for job in gone for field in job.links)
         self._fields += [field for field in touched if field not in self._fields]

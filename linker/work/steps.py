@@ -28,7 +28,7 @@ from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
 from linker.model.target import Kind
-from linker.results.result import Outcome, Planned
+from linker.results.result import Outcome, Planned, Result
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
@@ -450,13 +450,14 @@ class Steps:
         self._finish(search.current)
 
     def _tell_blamed(self, search: BlameSearch) -> None:
-        """The search is over: the jobs to blame fail, the others are what remains."""
+        """The search is over: the jobs to blame fail, their lists are not written, and the others are what remains."""
         self.search, self._observed = None, search.observed
         self.in_flight.fields = search.written
         self.pending.jobs, self.pending.change = search.kept, search.change
         context = self._context(self._refused_status, self.in_flight.attempts)
         blamed = ((job, Error(ErrorType.INVALID_VALUE, message)) for job, message in search.guilty)
         self._outcomes += [failure(job, error, context) for job, error in blamed]
+        self._outcomes += [Result.rejected(job, error) for job, error in search.incomplete]
 
     def _finish(self, links: Links | None) -> None:
         """The jobs that remain get their results: the target holds `links`, None if nothing shows them."""

@@ -1,4 +1,4 @@
-"""One bad id must not fail its neighbours: which jobs of a refused PUT are to blame; the rest stays one list."""
+"""Which jobs of a refused PUT are to blame, and what is written without them: adds, and never an incomplete list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.refusing_target import ASKED, HOLDS, IDS, Account, Asked, drive, formula, mend, undone, wish_of, work_of
 
-from linker import Mode, Status
+from linker import ErrorType, Mode, Status
 from linker.batch.change import plan
 from linker.batch.merge import DesiredState
 from linker.model.job import Links
@@ -18,7 +18,7 @@ from linker.work.blame import BlameSearch
 SEVEN: Links = {"c": frozenset({"7"})}
 
 
-def rows(count: int, *bad: int, mode: Mode = Mode.REPLACE) -> tuple[DesiredState, frozenset[str]]:
+def rows(count: int, *bad: int, mode: Mode = Mode.ADD) -> tuple[DesiredState, frozenset[str]]:
     """So many jobs of one list, an id each, and the bad ones among the ids."""
     desired = wish_of([(mode, {"c": [str(1000 + number)]}) for number in range(count)])
     assert desired is not None
@@ -36,8 +36,47 @@ def test_the_id_that_the_server_names_is_taken_out_and_the_rest_is_one_list() ->
     account = Account(SEVEN, bad, names=1)
     blame = mend(account, desired, SEVEN)
     assert [(job.number, words) for job, words in blame.guilty] == [(3, "invalid: 1003")]
-    assert account.holds == {"c": {"1000", "1001", "1002", "1004"}}
+    assert account.holds == {"c": {"1000", "1001", "1002", "1004", "7"}}
     assert len(account.puts) == 2
+
+
+@pytest.mark.parametrize("names", [1, 2])
+def test_a_list_without_an_id_that_the_account_refuses_replaces_nothing(names: int) -> None:
+    """The jobs that the server names are refused alone, which writes nothing; the others of the list are incomplete."""
+    desired, bad = rows(5, 1, 3, mode=Mode.REPLACE)
+    account = Account(SEVEN, bad, names=names)
+    blame = mend(account, desired, SEVEN)
+    assert blamed(blame) == {1, 3} if names == 2 else {1}
+    assert [job.number for job, error in blame.incomplete if error.type is ErrorType.INCOMPLETE] == [
+        number for number in range(5) if number not in blamed(blame)
+    ]
+    assert account.taken == []
+    assert account.holds == SEVEN
+
+
+@pytest.mark.parametrize("count", [2, 16, 100])
+@pytest.mark.parametrize("bad", [0, 1, -1])
+def test_halving_takes_back_what_it_tried_of_an_incomplete_list(count: int, bad: int) -> None:
+    """The server names none: links are only added until one is found, and the list is what it was in the end."""
+    desired, ids = rows(count, bad % count, mode=Mode.REPLACE)
+    account = Account(SEVEN, ids)
+    blame = mend(account, desired, SEVEN)
+    assert blamed(blame) == {bad % count}
+    assert len(blame.incomplete) == count - 1
+    assert all(put["c"] >= SEVEN["c"] for _, put in account.taken)
+    assert account.holds == SEVEN
+    assert len(account.puts) <= 3 + 2 * math.ceil(math.log2(count))
+
+
+def test_adds_go_on_without_the_list_that_is_incomplete() -> None:
+    """They add to what the target holds, as if no list had been given."""
+    desired = wish_of([(Mode.REPLACE, {"a": ["1"]}), (Mode.REPLACE, {"a": ["2"]}), (Mode.ADD, {"a": ["3"]})])
+    assert desired is not None
+    before: Links = {"a": frozenset({"8"})}
+    account = Account(before, {"2"})
+    blame = mend(account, desired, before)
+    assert (blamed(blame), [job.number for job, _ in blame.incomplete]) == ({1}, [0])
+    assert account.holds == {"a": {"3", "8"}}
 
 
 @pytest.mark.parametrize("names", [1, 3])
@@ -75,14 +114,13 @@ def test_words_that_name_the_whole_list_blame_nobody() -> None:
 @pytest.mark.parametrize(
     ("count", "bad"), [(2, [0]), (16, [5]), (100, [99]), (100, [0, 50, 51]), (64, list(range(64)))]
 )
-@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.ADD])
-def test_where_the_server_names_none_halving_finds_them(count: int, bad: list[int], mode: Mode) -> None:
+def test_where_the_server_names_none_halving_finds_them(count: int, bad: list[int]) -> None:
     """Some 2 k log2(n) PUTs for k guilty jobs of n, and the list of the others at the end."""
-    desired, ids = rows(count, *bad, mode=mode)
+    desired, ids = rows(count, *bad)
     account = Account(SEVEN, ids)
     assert blamed(mend(account, desired, SEVEN)) == set(bad)
     kept = {str(1000 + number) for number in range(count)} - ids
-    assert account.holds == {"c": kept | ({"7"} if mode is Mode.ADD or not kept else set())}
+    assert account.holds == {"c": kept | {"7"}}
     assert len(account.puts) <= 2 + 2 * len(bad) * math.ceil(math.log2(count))
 
 
@@ -178,13 +216,19 @@ def test_exactly_those_who_bring_bad_ids_fail_and_the_rest_is_as_asked(
     results = drive(account, work_of(*asked, blind=blind))
     assert sorted(result.job for result in results) == list(range(len(asked)))
     failed = {result.job for result in results if result.status is Status.FAILED}
+    incomplete = {result.job for result in results if result.status is Status.REJECTED}
     bringing = {
         job.number
         for job in desired.jobs
         if job.mode is not Mode.REMOVE and any(bad.intersection(ids) for ids in job.links.values())
     }
-    assert failed == bringing
-    assert account.holds == formula([job for job in desired.jobs if job.number not in failed], holds)
+    assert failed <= bringing <= failed | incomplete
+    assert bool(failed) >= bool(incomplete)
+    assert all(desired.jobs[number].mode is Mode.REPLACE for number in incomplete)
+    kept = [job for job in desired.jobs if job.number not in failed | incomplete]
+    assert account.holds == formula(kept, holds)
+    lost = {field for job in desired.jobs if job.number in failed for field in job.links}
+    assert not any(job.mode is Mode.REPLACE and not lost.isdisjoint(job.links) for job in kept)
     if not blind or failed:  # where a blind PUT was refused, the target was read after all
         assert undone(account.holds, results) == holds
     for result in results:
