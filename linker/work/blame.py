@@ -141,24 +141,7 @@ class BlameSearch:
                 if reply is _AGAIN:
                     continue
                 if reply is not None:
-                    in_hand = self._in_hand(aside)
-                    new = [job for job in in_hand if self._new_ids(job, field)]
-                    named = self._named(new, reply, field)
-                    asking = [job for job in self._jobs if field in job.links]
-                    if not self._is_known:
-                        self._blame(named or new or asking, reply)
-                    elif any(job.mode is Mode.REPLACE for job in asking) and new:
-                        yield from self._find_first(field, named, new, reply)
-                    elif named:
-                        aside.append((named, reply))
-                    elif new or aside:
-                        groups, aside = aside, []
-                        yield from self._split(field, new, reply)
-                        for jobs, _ in groups:
-                            yield from self._try(field, jobs)
-                    elif asking:
-                        self._blame(asking, reply)
-                    else:  # what the target held before is not taken back
+                    if not (yield from self._refused_list(field, aside, reply)):
                         return
                     continue
             if not aside:
@@ -168,6 +151,30 @@ class BlameSearch:
             yield from self._split(field, last, message)
             for jobs, _ in reversed(groups):
                 yield from self._try(field, jobs)
+
+    def _refused_list(self, field: str, aside: list[_Group], message: str) -> Generator[Links, _Reply, bool]:
+        """The list of a field was refused: blame jobs or put some aside. False if no job can be blamed for it."""
+        in_hand = self._in_hand(aside)
+        new = [job for job in in_hand if self._new_ids(job, field)]
+        named = self._named(new, message, field)
+        asking = [job for job in self._jobs if field in job.links]
+        if not self._is_known:
+            self._blame(named or new or asking, message)
+        elif new and any(job.mode is Mode.REPLACE for job in asking):
+            yield from self._find_first(field, named, new, message)
+        elif named:
+            aside.append((named, message))
+        elif new or aside:
+            groups = aside[:]
+            aside.clear()
+            yield from self._split(field, new, message)
+            for jobs, _ in groups:
+                yield from self._try(field, jobs)
+        elif asking:
+            self._blame(asking, message)
+        else:  # what the target held before is not taken back
+            return False
+        return True
 
     def _find_first(
         self, field: str, named: Sequence[Job], new: Sequence[Job], message: str

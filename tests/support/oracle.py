@@ -10,7 +10,7 @@ from typing import Any
 
 from linker import Kind, Result, Status
 
-__all__ = ["FIELDS", "TARGETS", "after_of", "check", "oracle"]
+__all__ = ["FIELDS", "TARGETS", "after_of", "check", "oracle", "take_along"]
 
 TARGETS: dict[str, Kind] = {
     "PRJ1-1": Kind.FEATURE,
