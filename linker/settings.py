@@ -105,6 +105,9 @@ class Settings:
     create_missing: bool = field(default=False, metadata=_OF_RUN)
     """Create a record for each name missing from its table. Off, because a typing error would become a record."""
 
+    create_all: bool = field(default=False, metadata=_OF_RUN)
+    """Create records for whatever names, also for `#N/A`, `NULL`, totals and ids; implies `create_missing`. Off."""
+
     preflight: bool = field(default=True, metadata=_OF_RUN)
     """Read the field definitions first and reject jobs on fields that do not link to records. On: saves requests."""
 
@@ -201,6 +204,7 @@ class Settings:
         given = (given,) if isinstance(given, Rate | str) else given
         rates = tuple(Rate.parse(rate) if isinstance(rate, str) else rate for rate in given)
         object.__setattr__(self, "rate", rates)
+        object.__setattr__(self, "create_missing", self.create_missing or self.create_all)
         object.__setattr__(self, "table", _tables(self.table))
         object.__setattr__(self, "name_field", _name_fields(self.name_field))
         if self.match is not None and not is_field(self.match):

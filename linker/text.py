@@ -12,6 +12,11 @@ import unicodedata
 from typing import Final
 
 _LONGEST: Final = 300
+_INVISIBLE: Final = re.compile(  # the category Cf, but for the marks of Arabic, Syriac and Kaithi that are seen
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+_JOINERS: Final = "\u200c\u200d"
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
@@ -60,11 +65,48 @@ def _escaped(match: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
-def unified(text: str) -> str:
-    """The text in Unicode form NFKC, stripped, with single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
+def without_invisible(text: str, *, keep_joiners: bool = False) -> str:
+    """The text without characters that take no space, such as zero-width spaces, soft hyphens and byte order marks.
+
+    Args:
+        keep_joiners: keep U+200C and U+200D, which Persian and Indic words and emoji are spelled with.
+    """
+    if text.isascii():
+        return text
+    if keep_joiners:
+        return _INVISIBLE.sub(lambda match: match[0] if match[0] in _JOINERS else "", text)
+    return _INVISIBLE.sub("", text)
+
+
+def spaced(text: str) -> str:
+    """The text in Unicode form NFC without invisible characters, stripped, with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", without_invisible(text)).split())
+
+
+def same_name(text: str) -> str:
+    """What two names have in common if they differ in case, white space and Unicode form (NFC) alone.
+
+    Case is folded one character by another (Unicode's simple folding), so `Weiss` is not `Weiß`, and not by
+    compatibility (NFKC), so `H2` is not `H²`.
+    """
+    text = spaced(text)
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFD", text)  # first: U+0345 becomes a letter (Unicode Standard, D145)
+    return spaced("".join(map(_fold, decomposed)))
+
+
+def _fold(char: str) -> str:
+    for folded_char in (char.casefold(), char.lower()):
+        if len(folded_char) == 1:
+            return folded_char
+    return char
 
 
 def folded(text: str) -> str:
-    """The same as `unified`, without case: two texts that people take for equal are equal."""
-    return unicodedata.normalize("NFKC", unified(text).casefold())
+    """The text as people take it for equal, more or less: without case, width, accents' form and invisible characters.
+
+    For headings and suggestions. Records are told apart by `same_name`.
+    """
+    once = " ".join(unicodedata.normalize("NFKC", without_invisible(text)).split())
+    return unicodedata.normalize("NFKC", once.casefold())

@@ -15,8 +15,9 @@ import orjson
 
 from linker.api.answers import Answer, HttpAnswer, understand_deletion, understand_object, understand_target
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
-from linker.model.job import Links, record_id, sorted_ids
-from linker.model.target import DIGITS, Kind, Target
+from linker.model.ids import DIGITS, record_id, sorted_ids
+from linker.model.job import Links
+from linker.model.target import Kind, Target
 
 _RECORD: Final = "custom_object_record"
 

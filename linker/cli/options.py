@@ -116,7 +116,10 @@ batch = _all(
     setting("preflight", help="Look at the account's field definitions first. Default: on."),
 )
 
-create = setting("create_missing", help="Create the records whose names their table does not have, first.")
+create = _all(
+    setting("create_missing", help="Create the records whose names their table does not have, first."),
+    setting("create_all", help="Create them even if a name looks like an error or an id."),
+)
 
 mail = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")
 

@@ -17,7 +17,7 @@ from linker.model.job import LinkJob, sorted_ids
 from linker.model.target import Target
 from linker.pipeline.mirror import SCOUTS, leaves_out_links
 from linker.ratelimit.limiter import RateLimiter
-from linker.records.names import NameLookup
+from linker.records.lookup import NameLookup
 from linker.records.title import TitleFields
 from linker.retry.pages import pages
 from linker.retry.sender import Fetch, Sender

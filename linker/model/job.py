@@ -8,19 +8,40 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeGuard, cast
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import msgspec
-import orjson
 
 from linker.errors import InvalidJob
 from linker.model.address import host_of, located
-from linker.model.target import DIGITS, SPREADSHEET, Kind, Target, digits, float_hint
-from linker.text import quoted
+from linker.model.ids import record_id, sorted_ids, spoiled, undressed_id, whole_number
+from linker.model.key import check_key, plain_key
+from linker.model.name import NAME_LIMIT, TITLE, Name
+from linker.model.target import Kind, Target
+from linker.text import quoted, without_invisible
+
+__all__ = [
+    "NAME_LIMIT",
+    "TITLE",
+    "LinkJob",
+    "Links",
+    "Mode",
+    "Name",
+    "check_key",
+    "is_field",
+    "is_record",
+    "matched",
+    "parse_links",
+    "parse_mode",
+    "parse_target",
+    "record_id",
+    "sorted_ids",
+]
 
 Links: TypeAlias = Mapping[str, frozenset[str]]
 """Field key → ids of the records that are linked."""
@@ -34,81 +55,7 @@ class Mode(StrEnum):
     REMOVE = "remove"
 
 
-def record_id(value: object) -> str:
-    """The id of a record as a string of digits without leading zeros, from a string or an integer of any length.
-
-    Raises:
-        InvalidJob: it is not a whole number, or a spreadsheet has rounded it.
-    """
-    if isinstance(value, str):
-        text = value.strip()
-        if DIGITS.fullmatch(text):
-            return text.lstrip("0") or "0"
-        if SPREADSHEET.fullmatch(text):
-            raise InvalidJob(f"record id {quoted(text)} has lost its last digits in a spreadsheet; export it as text")
-    elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return digits(value)
-    hint = '; if it is a name, say --match name, or {"name": …}' if isinstance(value, str) and value.strip() else ""
-    raise InvalidJob(f"record id {quoted(value)} is no string of digits{float_hint(value)}{hint}")
-
-
-def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
-    """Record ids sorted as numbers, without repeats."""
-    return sorted(set(ids), key=lambda id: (len(id), id))
-
-
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
-NAME_LIMIT: Final = 1000
-"""The most characters that a record's name may have."""
-
-TITLE: Final = "name"
-"""As the field of a `Name`: the title field of the table, whatever its key."""
-
-
-class Name(msgspec.Struct, frozen=True, order=True):
-    """A record given by the value of a field of its table, such as `name` or a CRM's id, instead of by its id.
-
-    The field `name` means the title field of the table, whatever its key. In a job file a name is an object with one
-    key: `{"name": "Acme Corp"}`, `{"salesforce_id": "0015g00000Q7pXkAAJ"}`.
-    """
-
-    field: str
-    value: str
-
-    def __str__(self) -> str:
-        return self.value
-
-    @property
-    def written(self) -> dict[str, str]:
-        """The name in the form that a job file has."""
-        return {self.field: self.value}
-
-    @classmethod
-    def parse(cls, value: object) -> Name:
-        """The name that an object of a job file gives, stripped.
-
-        Raises:
-            InvalidJob: it gives none, or the value is empty, or neither text nor a whole number.
-        """
-        if not isinstance(value, Mapping) or len(value) != 1:
-            raise InvalidJob(f'a record is an id or {{"name": …}}, not {quoted(value)}')
-        ((field, value),) = value.items()
-        if not is_field(field):
-            raise InvalidJob(f"{quoted(field)} is no field of a custom table: letters, digits, '-' and '_' only")
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = digits(value)
-        if not isinstance(value, str):
-            raise InvalidJob(f"a record's {field} is text, not {quoted(value)}{float_hint(value)}")
-        text = value.strip()
-        if not text:
-            raise InvalidJob(f"a record's {field} is empty")
-        if len(text) > NAME_LIMIT:
-            raise InvalidJob(f"a record's {field} is over {NAME_LIMIT:,} characters long")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InvalidJob(f"a record's {field} is no text: it holds half a character") from None
-        return cls(field, text)
 
 
 class JobLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -129,13 +76,15 @@ class LinkJob:
         id: reference number or numeric id of the target, or the address of its page in Aha!
             (`https://company.aha.io/features/PRJ1-1`), in any form that a job file may have. A target that is a record
             of a custom table may be a `Name` or `{"name": "Acme Corp"}`; a run replaces it by the record's id.
-        links: field → records. Ids are strings or integers and become strings of digits, sorted as numbers, without
-            repeats. A record without a known id is a `Name` or `{"name": "Acme Corp"}`; names follow the ids. `[]`
-            clears the field.
+        links: field → list, tuple, set or array of records. Ids are strings or integers of any type (numpy's too) and
+            become strings of digits, sorted as numbers, without repeats. A record without a known id is a `Name` or
+            `{"name": "Acme Corp"}`; names follow the ids. `[]` clears the field.
         kind: the target's kind, if the id does not imply it.
         mode: None leaves it to the run.
-        key: any JSON value that the user wants to see in the result.
+        key: any JSON value that the user wants to see in the result; dates, UUIDs and decimals become text.
         host: the host of the address that `id` was given as; a run rejects the job if its account is at another host.
+        columns: the columns of a table that the records were read from, as the table calls them. If there are two, both
+            the ids and the names of each field stand for all of its records, so that they must agree.
 
     Raises:
         InvalidJob: the job cannot be sent; the message says what is wrong and where.
@@ -151,6 +100,7 @@ class LinkJob:
     mode: Mode | str | None = None
     key: Any = None
     host: str | None = dataclasses.field(default=None, kw_only=True, compare=False, repr=False)
+    columns: tuple[str, ...] = dataclasses.field(default=(), kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         target, host = parse_target(self.id, self.kind)
@@ -160,7 +110,7 @@ class LinkJob:
         set_(self, "kind", Kind.CUSTOM_OBJECT_RECORD if isinstance(target, Name) else target.kind)
         set_(self, "mode", parse_mode(self.mode))
         set_(self, "links", parse_links(self.links))
-        check_key(self.key)
+        set_(self, "key", plain_key(self.key))
 
     @property
     def target(self) -> Target:
@@ -194,11 +144,12 @@ class LinkJob:
         return job
 
     @classmethod
-    def parse(cls, line: object, match: str | None = None) -> LinkJob:
+    def parse(cls, line: object, match: str | None = None, columns: tuple[str, ...] = ()) -> LinkJob:
         """The job of a decoded line of a job file, or of a dict with the same keys.
 
         Args:
             match: the field of the custom table by which records are looked up; None if they are ids.
+            columns: the columns of a table that the records were read from.
 
         Raises:
             InvalidJob: it is not a valid job.
@@ -213,7 +164,7 @@ class LinkJob:
         except UnicodeEncodeError:
             raise InvalidJob("a key of the job is no text: it holds half a character") from None
         links = job.links if match is None else matched(job.links, match)
-        return cls(id=job.id, links=links, kind=job.kind, mode=job.mode, key=job.key)
+        return cls(id=job.id, links=links, kind=job.kind, mode=job.mode, key=job.key, columns=columns)
 
 
 def parse_target(id: object, kind: Kind | str | None = None) -> tuple[Target | Name, str | None]:
@@ -226,7 +177,7 @@ def parse_target(id: object, kind: Kind | str | None = None) -> tuple[Target | N
         try:
             return located(id, kind)  # type: ignore[arg-type]  # it refuses other types
         except InvalidJob as error:
-            if not (isinstance(id, str) and is_record(kind)) or not id.strip() or SPREADSHEET.fullmatch(id.strip()):
+            if not (isinstance(id, str) and is_record(kind)) or not id.strip() or spoiled(undressed_id(id)):
                 raise
             hint = 'if it is a name, write {"name": …}, or add --match name and --table record=PRODUCT/TABLE'
             raise InvalidJob(f"{error}; {hint}") from None
@@ -251,8 +202,8 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
     if mode is None or isinstance(mode, Mode):
         return mode
     try:
-        return Mode(mode.strip().lower())
-    except (ValueError, AttributeError):
+        return Mode(without_invisible(mode).strip().lower())
+    except (ValueError, AttributeError, TypeError):
         raise InvalidJob(f"mode {quoted(mode)} is not known; the modes are {', '.join(Mode)}") from None
 
 
@@ -261,9 +212,21 @@ def matched(links: Any, field: str) -> Any:
     if not isinstance(links, Mapping):
         return links
     return {
-        name: [{field: id} if isinstance(id, str | int) else id for id in ids] if isinstance(ids, list | tuple) else ids
+        name: [{field: id} if isinstance(id, str) or whole_number(id) is not None else id for id in given]
+        if (given := _listed(ids)) is not None
+        else ids
         for name, ids in links.items()
     }
+
+
+def _listed(records: object) -> Iterable[Any] | None:
+    """The records of a list, tuple, set or array; None for anything else, such as a lone id or a generator."""
+    if isinstance(records, str | bytes | bytearray | memoryview | Mapping):
+        return None
+    if isinstance(records, Sequence | AbstractSet):
+        return records
+    listed = records.tolist() if hasattr(records, "tolist") else None  # an array of numpy, a column of pandas
+    return listed if isinstance(listed, list) else None
 
 
 def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Name, ...]]:
@@ -276,10 +239,10 @@ def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Nam
     for field, ids in links.items():
         if not is_field(field):
             raise InvalidJob(f"field {quoted(field)} may hold only letters, digits, '-' and '_' (200 at most)")
-        if isinstance(ids, str) or not isinstance(ids, Sequence):
+        if (given := _listed(ids)) is None:
             raise InvalidJob(f"links.{field} must be a list of record ids, not {quoted(ids)}")
         try:
-            records = [id if isinstance(id, Name) else _record(id) for id in ids]
+            records = [id if isinstance(id, Name) else _record(id) for id in given]
         except InvalidJob as error:
             raise InvalidJob(f"links.{field}: {error}") from None
         record_ids = sorted_ids([record for record in records if isinstance(record, str)])
@@ -298,14 +261,6 @@ def _record(value: object) -> str | Name:
 def is_field(name: object) -> TypeGuard[str]:
     """Whether this can be the key of a field."""
     return isinstance(name, str) and _FIELD.fullmatch(name) is not None
-
-
-def check_key(key: object) -> None:
-    """Raise `InvalidJob` if a result, which nests the key, could not be written as JSON."""
-    try:
-        orjson.dumps([[key]])
-    except TypeError as error:
-        raise InvalidJob(f"key cannot be written as JSON: {error}") from None
 
 
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from linker.errors import InvalidJob
-from linker.text import quoted
+from linker.model.ids import DIGITS, digits, float_hint, spoiled, undressed_id, whole_number
+from linker.text import quoted, without_invisible
 
 
 class Kind(StrEnum):
@@ -38,29 +39,46 @@ class Kind(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Kind:
-        """The kind that a user means by `feature`, `Features` or Aha!'s own `MasterFeature`.
+        """The kind that a user means by `feature`, `Features`, or Aha!'s own `MasterFeature` and `Master feature`.
 
         Raises:
-            InvalidJob: there is no such kind; the message names the nearest.
+            InvalidJob: there is no such kind; the message names the nearest name of one, if it may be a misspelling.
         """
-        folded = str(text).strip().lower().replace("-", "_").removeprefix("ideas::")
+        words = without_invisible(str(text)).strip().lower().removeprefix("ideas::")
+        folded = _BETWEEN_WORDS.sub("_", words)
         try:
             return _KIND_NAMES[folded.removesuffix("s")]
         except KeyError:
-            near = difflib.get_close_matches(folded, [kind.value for kind in cls], n=1)
+            # as many words: a "sub feature" is none of Aha!'s features, but something else
+            names = [name for name in _KIND_NAMES if name.count("_") == folded.count("_")]
+            near = difflib.get_close_matches(folded, names, n=1, cutoff=0.75)
             hint = f"did you mean {near[0]!r}?" if near else f"the kinds are {', '.join(cls)}"
             raise InvalidJob(f"kind {quoted(text)} is not known; {hint}") from None
 
 
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
+
 _KIND_NAMES: Final[Mapping[str, Kind]] = {kind.value: kind for kind in Kind} | {
     "customobjectrecord": Kind.CUSTOM_OBJECT_RECORD,
-    "master_feature": Kind.EPIC,
+    "custom_table_record": Kind.CUSTOM_OBJECT_RECORD,
+    "customtablerecord": Kind.CUSTOM_OBJECT_RECORD,
+    "master_feature": Kind.EPIC,  # the former name of epics
     "masterfeature": Kind.EPIC,
+    "master_release": Kind.RELEASE,  # its reference number has the letters MR
+    "masterrelease": Kind.RELEASE,
+    "rollup_release": Kind.RELEASE,
+    "rolluprelease": Kind.RELEASE,
+    "roll_up_release": Kind.RELEASE,
     # Aha!'s own class is not published: these are the forms that its other classes suggest
     "ideaorganization": Kind.IDEA_ORGANIZATION,
+    "ideaorganisation": Kind.IDEA_ORGANIZATION,
+    "idea_organisation": Kind.IDEA_ORGANIZATION,
+    "ideas_organization": Kind.IDEA_ORGANIZATION,
+    "ideas_organisation": Kind.IDEA_ORGANIZATION,
     "organization": Kind.IDEA_ORGANIZATION,
     "organisation": Kind.IDEA_ORGANIZATION,
     "project": Kind.PRODUCT,
+    "workspace": Kind.PRODUCT,  # Aha!'s present word for products
     "strategic_imperative": Kind.GOAL,
     "strategicimperative": Kind.GOAL,
 }
@@ -78,9 +96,7 @@ _LETTERS: Final[Mapping[str, Kind]] = {
 _UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
-DIGITS = re.compile(r"[0-9]+")
 _REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
-SPREADSHEET = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 
 
 def _kind_of(reference: str) -> Kind | None:
@@ -147,31 +163,19 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 def _target_id(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, str):
+        text = value.strip()
+    elif (number := whole_number(value)) is not None:
+        text = digits(number)
+    else:
         raise InvalidJob(f"id must be a string or an integer, not {quoted(value)}{float_hint(value)}")
-    text = digits(value) if isinstance(value, int) else value.strip()
+    if not _ID.fullmatch(text):
+        text = undressed_id(text)
     if not text:
         raise InvalidJob("id is empty")
-    if SPREADSHEET.fullmatch(text):
-        raise InvalidJob(f"id {quoted(text)} has lost its last digits in a spreadsheet; export it as text")
+    if fault := spoiled(text):
+        raise InvalidJob(f"id {fault}")
     if not _ID.fullmatch(text):
         rule = "may hold only letters, digits, '-' and '_' (200 at most) and begins with no '-'"
         raise InvalidJob(f"id {quoted(text)} {rule}")
     return text
-
-
-def digits(value: int) -> str:
-    """The digits of a number. Raises `InvalidJob` if it has over 4,000."""
-    try:
-        return str(value)
-    except ValueError:  # over the interpreter's limit of digits
-        raise InvalidJob("an id of over 4,000 digits is written as a string") from None
-
-
-def float_hint(value: object) -> str:
-    """How to correct a number with a decimal point, as the end of a message; empty for other values."""
-    if not isinstance(value, float):
-        return ""
-    if value == value and abs(value) >= 2**53:  # from there on, a float drops digits (IEEE 754)
-        return "; the number has lost its last digits (in a spreadsheet, or above 2^64): write it as a string"
-    return "; write it as a string"

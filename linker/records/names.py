@@ -6,75 +6,128 @@ meant. With `create_missing`, the name stands in the place of the id until its r
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-from linker.api.lists import Listing
 from linker.batch.placeholder import place_of
-from linker.errors import ExportFailed, InvalidJob, LinkerError, UsageError
-from linker.model.job import TITLE, LinkJob, Name, sorted_ids
+from linker.errors import InvalidJob, UsageError
+from linker.model.ids import sorted_ids, undressed_name
+from linker.model.job import LinkJob
+from linker.model.name import TITLE, Name
 from linker.model.target import Kind, Target
-from linker.records.fields import Fields
+from linker.records.cells import read_cell
 from linker.records.index import RecordIndex, key_of
-from linker.records.table import Table, parse_table, read_table, table_of_record, table_of_targets, tables_in_use
-from linker.records.title import TitleFields, no_title
+from linker.records.suggestions import Suggestions, offered
+from linker.records.suspects import meant, why_no_name
+from linker.records.table import (
+    Table,
+    name_of,
+    table_of_targets,
+)
+from linker.records.tables import TablesInUse
 from linker.retry.sender import Read
 from linker.settings import Settings
+from linker.text import quoted, without_invisible
+
+_PLACES: Final = 3
+"""The most rows that are remembered for a record that is to be created, and the most records that a message shows."""
+
+_MOST_IDS: Final = 20
+_MOST_SHOWN: Final = 200
 
 
 class UnknownRecord(InvalidJob):
-    """No record has that name, or several have it."""
+    """No record has that name, or several have it: their ids are the `candidates`."""
+
+    def __init__(self, message: str, candidates: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
-class NameResolver:
+class Disagreement(InvalidJob):
+    """The ids and the names in one row are not the same records."""
+
+
+@dataclass(slots=True)
+class NewRecord:
+    """A record that is to be created: its name and table, the first rows that name it, and how many do."""
+
+    name: str
+    table: str
+    places: list[str] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, place: str) -> None:
+        """Count a row that names the record."""
+        if place not in self.places:
+            self.rows += 1
+            if len(self.places) < _PLACES:
+                self.places.append(place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is known of the row in which a name stands, besides the name."""
+
+    place: str
+    columns: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+    """The ids that the row gives for the same records; names must agree with them, so none is created."""
+
+
+class NameResolver(TablesInUse):
     """Resolves the names in the jobs of one run."""
 
     def __init__(self, settings: Settings, read: Read) -> None:
-        self._settings = settings
-        self._read = read
-        self.fields: Fields | None = None
-        """The account's field definitions, None if they were not read."""
-        self.titles = TitleFields(settings.name_field)
-        self._tables: dict[tuple[Kind, str], Table] = {}
-        self._origins: dict[Table, str] = {}  # why a table is taken for that of a field, for error messages
-        self._records: dict[tuple[Table, str], RecordIndex] = {}
-        self._new: dict[tuple[Table, str], str] = {}  # by the folded name
-        self._near: dict[tuple[Table, Name], str] = {}
+        super().__init__(settings, read)
+        self._new: dict[tuple[Table, str], NewRecord] = {}  # by the folded name
+        self._suggestions = Suggestions()
         self._names_of_targets: dict[Target, set[str]] = {}
 
     def __repr__(self) -> str:
-        return f"<NameResolver of {sum(map(len, self._records.values())):,} records, {len(self._new)} to be created>"
+        return f"<NameResolver of {self.read:,} records, {len(self._new)} to be created>"
 
     @property
     def new(self) -> int:
         """How many records are to be created."""
         return len(self._new)
 
-    def check(self) -> None:
-        """Raise `UsageError` if a `table` of the settings is not of the form FIELD=PRODUCT/TABLE."""
-        for text in self._settings.table:
-            parse_table(text)
+    @property
+    def new_records(self) -> Sequence[NewRecord]:
+        """The records that are to be created, in the order of the input."""
+        return list(self._new.values())
 
-    async def resolve(self, job: LinkJob) -> LinkJob:
+    async def resolve(self, job: LinkJob, place: str = "") -> LinkJob:
         """Return the same job with ids instead of names.
 
+        Args:
+            place: the source and line of the job.
+
         Raises:
-            UnknownRecord: no record has a name, or several have it.
+            UnknownRecord: no record has a name, or several have it, or its cell can be read in two ways.
+            Disagreement: the row gives ids and names, and these are not the same records.
             UsageError: it is not known which table a field links to, or that table does not exist.
             Stopped: the table cannot be read.
         """
         kind = job.target.kind  # the target is known before its links: a rejected job holds back others of its target
         links: dict[str, Sequence[str]] = {}
-        for field, records in job.links.items():
-            ids = [record if isinstance(record, str) else await self._id(kind, field, record) for record in records]
-            links[field] = sorted_ids(ids)
+        for field_, records in job.links.items():
+            ids = frozenset(record for record in records if isinstance(record, str))
+            names = [record for record in records if isinstance(record, Name)]
+            both = len(job.columns) > 1 and bool(ids) and bool(names)
+            row = _Row(place, job.columns, ids if both else frozenset())
+            found = {id for name in names for id in await self._ids(kind, field_, name, row)}
+            if both and found != ids:
+                raise Disagreement(self._disagreement(kind, field_, ids, found, job.columns))
+            links[field_] = sorted_ids(ids | found)
         return job.resolved(links)
 
-    async def target(self, name: Name) -> Target:
-        """Return the target that is the record of a custom table with this name.
+    async def targets(self, name: Name) -> list[Target]:
+        """Return the targets that are the records of a custom table with this name, or with those in this cell.
 
         Raises:
-            UnknownRecord: no record has the name, or several have it.
+            UnknownRecord: no record has a name, or several have it.
             UsageError: it is not known which table that is, or that table does not exist.
             Stopped: the table cannot be read.
         """
@@ -85,177 +138,110 @@ class NameResolver:
                 "Add --table record=PRODUCT/TABLE, for example --table record=PRJ1/customers"
             )
         self._origins.setdefault(table, "as --table says")
-        table, records = await self._records_in(table, name.field)
-        id = _only(records.ids(name.value), name, "id")
-        if id is None:
-            raise UnknownRecord(f"id: no record has the {_text(name)}{await self._nearest(table, records, name)}")
-        target = Target(Kind.CUSTOM_OBJECT_RECORD, id)
-        self._names_of_targets.setdefault(target, set()).add(str(name))
-        return target
+        table, records = await self.records(table, name.field)
+        targets: list[Target] = []
+        for each in _names_in(name, records, "id"):
+            id = _only(records.ids(each.value), each, "id")
+            if id is None:
+                near = await self._suggestions.near(table, records, each)
+                raise UnknownRecord(f"id: no record has the {_text(each)}{near}")
+            targets.append(Target(Kind.CUSTOM_OBJECT_RECORD, id))
+            self._names_of_targets.setdefault(targets[-1], set()).update((str(name), str(each)))
+        return targets
 
     def names_of_target(self, target: Target) -> Collection[str]:
         """Return the names by which jobs have given a target."""
         return self._names_of_targets.get(target, ())
 
-    def value(self, kind: Kind, field: str, id: str) -> str | None:
-        """Return a record's name; None if the run has not read its table."""
-        table = self._tables.get((kind, field))
-        by = self._settings.match or TITLE
-        records = self._records.get((table, by)) if table is not None else None
-        return records.value(id) if records is not None else None
+    async def _ids(self, kind: Kind, field_: str, name: Name, row: _Row) -> list[str]:
+        table, records = await self.records(await self.table(kind, field_), name.field)
+        where = f"links.{field_}"
+        may_create = self._settings.create_missing and not row.given
+        names = _names_in(name, records, where, may_guess=not may_create or self._settings.create_all)
+        return [await self._id(table, records, where, each, row) for each in names]
 
-    async def table(self, kind: Kind, field: str) -> Table:
-        """Return the table that a field of a kind links to.
-
-        The settings say so; else the field's definition, if it does; else a record that the field holds somewhere.
-
-        Raises:
-            UsageError: none of these says so.
-        """
-        table = self._tables.get((kind, field))
-        if table is None:
-            table, origin = await self._find(kind, field)
-            self._tables[kind, field] = table
-            self._origins.setdefault(table, origin)
-        return table
-
-    def title(self, table: Table) -> str:
-        """Return the key of the title field of new records.
-
-        Raises:
-            UsageError: it is not known, because the table is empty and neither settings nor definitions tell it.
-        """
-        first = table[0]
-        key = self.titles.get(first) or (self.fields.only_title() if self.fields is not None else None)
-        if key is None:
-            raise no_title(first, "The table has no records yet")
-        self.titles.learn(first, key)
-        return key
-
-    async def _find(self, kind: Kind, field: str) -> tuple[Table, str]:
-        given = tuple(listing for name, listing in map(parse_table, self._settings.table) if name == field)
-        if given:
-            return given, "as --table says"
-        definition = self.fields.get(kind, field) if self.fields is not None else None
-        if definition is not None and definition.table is not None:
-            return (definition.table,), "as the field's definition says"
-        used = await tables_in_use(self._read, kind, {field})
-        if field in used:
-            return (used[field],), f"the table of what {field} of other {kind.plural} holds"
-        raise UsageError(
-            f"which table the names on {field} of {kind.plural} are of is not known, for no answer tells it; "
-            f"say --table {field}=PRODUCT/TABLE, for example --table {field}=PRJ1/customers"
-        )
-
-    async def _id(self, kind: Kind, field: str, name: Name) -> str:
-        table, records = await self._records_in(await self.table(kind, field), name.field)
-        id = _only(records.ids(name.value), name, f"links.{field}")
+    async def _id(self, table: Table, records: RecordIndex, where: str, name: Name, row: _Row) -> str:
+        found = records.ids(name.value)
+        named = [id for id in found if id in row.given]
+        id = named[0] if len(named) == 1 else _only(found, name, where)
+        if not self._settings.create_missing or len(records):
+            self._suggestions.count(name_of(table), name, row.columns, is_known=id is not None)
         if id is not None:
             return id
-        if self._settings.create_missing and not records.whole:
+        if not self._settings.create_missing or row.given:
+            near = await self._suggestions.near(table, records, name)
+            raise UnknownRecord(f"{where}: no record has the {_text(name)}{near}")
+        if not records.whole:
             why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
-            raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{why}")
-        if self._settings.create_missing and name.field == TITLE:
-            self.title(table)
-            return self._new.setdefault((table, key_of(name.value, name.field)), place_of(name.value))
-        raise UnknownRecord(f"links.{field}: no record has the {_text(name)}{await self._hint(table, records, name)}")
+            raise UnknownRecord(f"{where}: no record has the {_text(name)}{why}")
+        if name.field != TITLE:
+            why = f"; one that is created needs a name, and its {name.field} alone is known"
+            raise UnknownRecord(f"{where}: no record has the {_text(name)}{why}")
+        looks = "" if self._settings.create_all else why_no_name(name.value)
+        if looks:
+            near = await self._meant(table, records, name)
+            raise UnknownRecord(
+                f"{where}: no record has the {_text(name)}, and linker does not create one, because it looks like "
+                f"{looks}{near}{'' if near.endswith('?') else '.'} Correct the row, or add --create-all"
+            )
+        self.title(table)
+        title = " ".join(without_invisible(undressed_name(name.value), keep_joiners=True).split())
+        new = self._new.setdefault((table, key_of(title, TITLE)), NewRecord(title, name_of(table)))
+        new.add(row.place)
+        return place_of(new.name)
 
-    async def _records_in(self, table: Table, by: str) -> tuple[Table, RecordIndex]:
-        """Return a table and its records, which are read when they are first needed.
+    async def _meant(self, table: Table, records: RecordIndex, name: Name) -> str:
+        """Return the records that a text may stand for that is probably not a name."""
+        places = [(each, id) for each in meant(name.value) for id in records.ids(each)]
+        if places:
+            return offered([(records.value(id) or each, id) for each, id in places[:_PLACES]])
+        return await self._suggestions.near(table, records, name)
 
-        Two names of one table (a product's prefix and its number) count as one, so that no record is created twice.
-        """
-        records = self._records.get((table, by))
-        if records is None:
-            records = await read_table(self._read, table, by, why=self._origins[table], titles=self.titles)
-            for other in [other for other, other_by in self._records if other_by == by]:
-                if self._records[other, by].is_same(records):
-                    self._tables = {key: other if value == table else value for key, value in self._tables.items()}
-                    return other, self._records[other, by]
-            self._records[table, by] = records
-        return table, records
+    def _disagreement(
+        self, kind: Kind, field_: str, ids: Collection[str], found: Collection[str], columns: tuple[str, ...]
+    ) -> str:
+        def called(each: Collection[str]) -> str:
+            names = (self.value(kind, field_, id) for id in sorted_ids(frozenset(each))[:_PLACES])
+            shown = zip(sorted_ids(frozenset(each)), names, strict=False)
+            text = ", ".join(f"{id} ({quoted(name)})" if name else id for id, name in shown)
+            return text + (f" and {len(each) - _PLACES:,} more" if len(each) > _PLACES else "")
 
-    async def _hint(self, table: Table, records: RecordIndex, name: Name) -> str:
-        """Return what may have been meant, or why the record is not created."""
-        if self._settings.create_missing:
-            return f"; one that is created needs a name, and its {name.field} alone is known"
-        return await self._nearest(table, records, name)
+        return (
+            f"links.{field_}: {columns[0]} and {columns[1]} give different records: {columns[0]} {called(ids)}, "
+            f"{columns[1]} {called(found)}. Correct one of the two cells, or empty it"
+        )
 
-    async def _nearest(self, table: Table, records: RecordIndex, name: Name) -> str:
-        """Return what may have been meant. It is searched once a name, in a thread, because a long table takes time."""
-        hint = self._near.get((table, name))
-        if hint is None:
-            near = await asyncio.to_thread(records.nearest, name.value)
-            hint = self._near[table, name] = "".join(_offers(near))
-        return hint
+
+def _names_in(name: Name, records: RecordIndex, where: str, *, may_guess: bool = True) -> Sequence[Name]:
+    """Return the names in a cell; of a name that is no cell, itself.
+
+    Args:
+        may_guess: take a cell for a list although no record has the name of the cell or of a part.
+
+    Raises:
+        UnknownRecord: the cell can be read in two ways.
+    """
+    if not name.is_cell:
+        return [name]
+    reading = read_cell(name, records)
+    if reading.ambiguity:
+        raise UnknownRecord(f"{where}: {reading.ambiguity}", reading.ids)
+    if reading.is_guess and not may_guess:
+        raise UnknownRecord(
+            f"{where}: no record has the {_text(name)} or the name of one of its parts, so linker cannot tell whether "
+            "it is one name or several. Write each name on a row of its own, or add --create-all to create a record "
+            "for each part"
+        )
+    return reading.names
 
 
 def _only(ids: Sequence[str], name: Name, where: str) -> str | None:
     """Return the only one of these ids, None if there is none. Raises `UnknownRecord` if there are several."""
     if len(ids) > 1:
-        several = ", ".join(sorted_ids(ids))
-        raise UnknownRecord(f"{where}: {len(ids)} records have the {_text(name)}: {several}; say which by id")
+        several = ", ".join(sorted_ids(ids)[:_MOST_IDS]) + (", …" if len(ids) > _MOST_IDS else "")
+        raise UnknownRecord(f"{where}: {len(ids)} records have the {_text(name)}: {several}; say which by id", ids)
     return ids[0] if ids else None
 
 
-def _offers(near: Sequence[tuple[str, str]]) -> Iterator[str]:
-    if near:
-        yield "; did you mean "
-        yield " or ".join(f"{value!r} ({id})" for value, id in near)
-        yield "?"
-
-
 def _text(name: Name) -> str:
-    return f"{name.field} {name.value!r}"
-
-
-class NameLookup:
-    """Looks up the names of records by their ids. Each table is found by one of its records, and read once.
-
-    Args:
-        will_do: whether a name can be written to the place where it is needed.
-        titles: the title fields that are known.
-    """
-
-    def __init__(self, read: Read, will_do: Callable[[str], bool], titles: TitleFields) -> None:
-        self._read = read
-        self._titles = titles
-        self._will_do = will_do
-        self._tables: dict[Listing | None, RecordIndex] = {}
-        self._ids: set[str] = set()
-
-    def __repr__(self) -> str:
-        return f"<NameLookup by {len(self._tables)} tables>"
-
-    @property
-    def unnamed(self) -> int:
-        """How many records have no name to use: they share it, it will not do, or they cannot be seen."""
-        return len(self._ids)
-
-    async def named(self, job: LinkJob) -> LinkJob:
-        """Return the same job with names. Raises `ExportFailed` if a table cannot be read to its end."""
-        links = {field: [await self._name(str(id)) for id in ids] for field, ids in job.links.items()}
-        return LinkJob(job.id, links, kind=job.kind, mode=job.mode, key=job.key)
-
-    async def _name(self, id: str) -> str | Name:
-        if id in self._ids:
-            return id
-        records = next((table for table in self._tables.values() if id in table), None)
-        if records is None:
-            records = await self._load(id)
-        name = records.value(id)
-        if name and records.ids(name) == [id] and self._will_do(name):
-            return Name(TITLE, name)
-        self._ids.add(id)
-        return id
-
-    async def _load(self, id: str) -> RecordIndex:
-        table = await table_of_record(self._read, id)
-        if table is None or table in self._tables:
-            return RecordIndex(TITLE)
-        why = f"in which record {id} is"
-        try:
-            self._tables[table] = await read_table(self._read, (table,), TITLE, why=why, titles=self._titles)
-        except LinkerError as error:
-            raise ExportFailed(f"{error}; what was exported is not all there is") from None
-        return self._tables[table]
+    return f"{name.field} {name.value!r}" if len(name.value) < _MOST_SHOWN else f"{name.field} {quoted(name.value)}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from linker.errors import ErrorType, UsageError
 from linker.model.job import LinkJob, Name
-from linker.model.target import Kind
+from linker.model.target import Kind, Target
 from linker.records.fields import Fields, read_fields
-from linker.records.names import NameResolver, UnknownRecord
+from linker.records.names import Disagreement, NameResolver, UnknownRecord
 from linker.retry.sender import Read
 from linker.settings import Settings
 from linker.sources import Entry, Rejection
@@ -33,6 +34,8 @@ class Preflight:
     async def take(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the entries with ids instead of names; a job with an unknown name becomes a rejection.
 
+        A job on several targets that are given by names becomes one for each.
+
         The field definitions are read when the first name comes, else at the end of the input (`faults`).
 
         Raises:
@@ -41,10 +44,11 @@ class Preflight:
         """
         jobs = [entry.value for entry in entries if isinstance(entry.value, LinkJob)]
         self._used.update((_kind(job), field) for job in jobs for field in job.links)
-        if not any(_has_names(entry.value) for entry in entries):
-            return list(entries)
-        await self._read_definitions()
-        return [await self._resolved(entry) if _has_names(entry.value) else entry for entry in entries]
+        if any(_has_names(entry.value) for entry in entries):
+            await self._read_definitions()
+            lists = [await self._resolved(entry) if _has_names(entry.value) else [entry] for entry in entries]
+            entries = [entry for each in lists for entry in each]
+        return list(map(self._checked, entries))
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
         """Return why fields of the jobs are no link fields, by kind and field."""
@@ -68,25 +72,49 @@ class Preflight:
             if self._settings.preflight:
                 self.names.fields = await read_fields(self._read)
 
-    async def _resolved(self, entry: Entry) -> Entry:
-        value = entry.value
-        try:  # the target first, for it tells which other jobs a rejected one holds back
-            if (name := _target_name(value)) is not None:
-                value = value.on(await self.names.target(name))
+    async def _resolved(self, entry: Entry) -> list[Entry]:
+        # the targets first, for they tell which other jobs a rejected one holds back
+        values = await self._on_targets(entry.value)
+        place = f"{entry.source} line {entry.line}"
+        return [Entry(entry.source, entry.line, await self._by_id(value, place)) for value in values]
+
+    async def _on_targets(self, value: LinkJob | Rejection) -> Sequence[LinkJob | Rejection]:
+        """Return a job for each target that it gives by name; a rejection for all of them."""
+        if (name := _target_name(value)) is None:
+            return [value]
+        try:
+            targets = await self.names.targets(name)
         except UnknownRecord as error:
             if isinstance(value, LinkJob):
                 value = Rejection.of(value, str(error), ErrorType.UNKNOWN_RECORD)
+            possible = tuple(Target(Kind.CUSTOM_OBJECT_RECORD, id) for id in error.candidates)
+            return [replace(value, targets=possible)]
+        if isinstance(value, LinkJob):
+            return [value.on(target) for target in targets]
+        if len(targets) == 1:
+            return [value.on(targets[0])]
+        return [replace(value, targets=tuple(targets))]
+
+    async def _by_id(self, value: LinkJob | Rejection, place: str) -> LinkJob | Rejection:
         if isinstance(value, Rejection) or value.by_id is not None:
-            return Entry(entry.source, entry.line, value)
-        job = value
-        faults = (self._fault(_kind(job), field) for field in job.links)
+            return value
+        faults = (self._fault(_kind(value), field) for field in value.links)
         fault = next((fault for fault in faults if fault is not None), None)
         if fault is not None:
-            return Entry(entry.source, entry.line, Rejection.of(job, fault, ErrorType.UNKNOWN_FIELD))
+            return Rejection.of(value, fault, ErrorType.UNKNOWN_FIELD)
         try:
-            return Entry(entry.source, entry.line, await self.names.resolve(job))
+            return await self.names.resolve(value, place)
         except UnknownRecord as error:
-            return Entry(entry.source, entry.line, Rejection.of(job, str(error), ErrorType.UNKNOWN_RECORD))
+            return Rejection.of(value, str(error), ErrorType.UNKNOWN_RECORD)
+        except Disagreement as error:
+            return Rejection.of(value, str(error), ErrorType.CONFLICT)
+
+    def _checked(self, entry: Entry) -> Entry:
+        """Return the entry, or a rejection if one of its ids was rounded, as far as a table that was read tells it."""
+        job = entry.value
+        if isinstance(job, Rejection) or not (why := self.names.lacks(_kind(job), job.links)):
+            return entry
+        return Entry(entry.source, entry.line, Rejection.of(job, why, ErrorType.UNKNOWN_RECORD))
 
     def _fault(self, kind: Kind, field: str) -> str | None:
         if self.names.fields is None:

@@ -10,18 +10,11 @@ from typing import Any
 import msgspec
 
 from linker.errors import ErrorType, InvalidJob
-from linker.model.address import located, shown
-from linker.model.job import (
-    LinkJob,
-    Name,
-    check_key,
-    is_field,
-    is_record,
-    matched,
-    parse_links,
-    parse_mode,
-    parse_target,
-)
+from linker.model.address import shown
+from linker.model.ids import whole_number
+from linker.model.job import LinkJob, Mode, Name, is_field, is_record, matched, parse_links, parse_mode, parse_target
+from linker.model.key import plain_key
+from linker.model.name import NAME_LIMIT
 from linker.model.target import Target
 from linker.sources.salvage import legible_targets
 from linker.text import encodable
@@ -38,17 +31,19 @@ class Reading:
         host: the host of the account, in the form of `host_of`; jobs with addresses of another one are rejected.
             Empty: no job is.
         named_targets: `match` applies to targets that are records of a custom table, too.
+        mode: the mode of lines that do not set one.
     """
 
     empty_clears: bool = False
     match: str | None = None
     host: str = ""
     named_targets: bool = False
+    mode: Mode = Mode.REPLACE
 
     def id_of(self, id: object, kind: object) -> object:
         """The `id` of a line, as the name of a record if it is one."""
         by_name = self.named_targets and self.match is not None and is_record(kind)
-        return {self.match: id} if by_name and isinstance(id, str | int) else id
+        return {self.match: id} if by_name and (isinstance(id, str) or whole_number(id) is not None) else id
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +95,21 @@ class Entry(msgspec.Struct, frozen=True):
     value: LinkJob | Rejection
 
 
-def read_entry(source: str, line: int, value: object, reading: Reading = Reading()) -> Entry:
+def read_entry(
+    source: str, line: int, value: object, reading: Reading = Reading(), columns: tuple[str, ...] = ()
+) -> Entry:
     """The entry of a decoded line: of a `LinkJob`, of a mapping with a job's keys, or of anything else.
 
     Args:
         reading: whether the records of a mapping are ids or names, and which account's addresses are accepted.
+        columns: the columns of a table that the records were read from, as the table calls them.
     """
     if reading.named_targets and isinstance(value, Mapping) and "id" in value:
         value = {**value, "id": reading.id_of(value["id"], value.get("kind"))}
     try:
-        job = value if isinstance(value, LinkJob) else LinkJob.parse(value, reading.match)
+        job = value if isinstance(value, LinkJob) else LinkJob.parse(value, reading.match, columns)
     except InvalidJob as error:
-        return Entry(source, line, _reject(str(error), value, reading.match))
+        return Entry(source, line, reject(str(error), value, reading.match))
     host = reading.host
     if job.host is None or not host or job.host == host:
         return Entry(source, line, job)
@@ -120,34 +118,34 @@ def read_entry(source: str, line: int, value: object, reading: Reading = Reading
     return Entry(source, line, Rejection.of(job, why))
 
 
-def _reject(message: str, value: object, match: str | None) -> Rejection:
-    """The rejection of a line. Its target, if it can be read, keeps an incomplete list from being sent."""
+def reject(message: str, value: object, match: str | None = None) -> Rejection:
+    """The rejection of a line. The targets that it may be meant for keep an incomplete list from being sent."""
     if not isinstance(value, Mapping):
         return Rejection(message)
     id, kind, links, key = value.get("id"), value.get("kind"), value.get("links"), value.get("key")
-    target = parsed_target = mode = parsed_links = name = None
+    target = mode = parsed_links = name = None
     with contextlib.suppress(InvalidJob):
         given, _ = parse_target(id, kind)
         if isinstance(given, Name):
             name = given
         else:
-            target = parsed_target = given
-    with contextlib.suppress(InvalidJob):
-        parsed_target = parsed_target or located(id)[0]  # type: ignore[arg-type]  # the kind may be wrong, the id right
+            target = given
+    targets = (target,) if target is not None else () if name is not None else legible_targets(id, kind)
     with contextlib.suppress(InvalidJob):
         mode = parse_mode(value.get("mode"))
     with contextlib.suppress(InvalidJob):
         parsed_links = parse_links(matched(links, match) if match is not None else links)  # type: ignore[arg-type]
     try:
-        check_key(key)
+        key = plain_key(key)
     except InvalidJob:
         key = None
     shown_id: str | None = None
     if target is not None:
         shown_id = target.id
-    elif name is not None or (isinstance(id, str | int) and not isinstance(id, bool)):
+    elif name is not None or isinstance(id, str):
         shown_id = _text(name or id)
-    targets = (parsed_target,) if parsed_target is not None else legible_targets(id, kind)
+    elif (number := whole_number(id)) is not None:
+        shown_id = _text(number)
     has_fields = bool(links) and isinstance(links, Mapping) and all(map(is_field, links))
     return Rejection(
         message,
@@ -163,8 +161,8 @@ def _reject(message: str, value: object, match: str | None) -> Rejection:
 
 
 def _text(value: object) -> str | None:
-    """The text of a kind or an id, in a form that a result can show."""
+    """The text of a kind or an id, in a form that a result can show, in at most 1,000 characters."""
     try:
-        return encodable(shown(str(value)))
+        return encodable(shown(str(value)))[:NAME_LIMIT]
     except ValueError:  # an integer over the interpreter's limit of digits
         return None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final, cast
 
 from linker.errors import InvalidJob
-from linker.model.job import Name, parse_target
+from linker.model.ids import DIGITS, grouped_message, is_grouped, undressed_name
+from linker.model.job import LinkJob, Mode, parse_target
+from linker.model.name import TITLE, Name, name_spans
 from linker.sources.columns import Header
-from linker.sources.entry import Entry, Reading, Rejection, read_entry
+from linker.sources.entry import Entry, Reading, Rejection, read_entry, reject
 from linker.sources.formula import from_text
 from linker.sources.salvage import legible_targets
+from linker.text import without_invisible
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
 _BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a slip, not a product and a number
@@ -19,22 +24,30 @@ _TORN_ADDRESS = re.compile(
     r"(?:\A|(?<=[\s;|,]))[^\s;|,?#/]*/[^\s;|,?#]*[?#][^\s;|,]*[;|,](?!\s|https?://|\Z)", re.IGNORECASE
 )
 _TORN = "an address may hold no ; , or | behind its ? or #, because these stand between targets; leave that part out"
-_BETWEEN_NAMES = re.compile(r"[;\r\n]")  # anything else may be part of a name
 
 
 def read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
-    """Yield one entry for each target of a row, or one that says that it names none."""
+    """Yield one entry for each target of a row, or one that says that it names none.
+
+    A cell with the names of targets becomes one entry, because only the records tell how many names there are.
+    """
     cells = header.cells(row)
-    is_named = isinstance(reading.id_of("", cells.get("kind")), dict)
-    targets = dict.fromkeys(_parts(_BETWEEN_NAMES if is_named else _BETWEEN_TARGETS, cells.get("id", "")))
+    cell = cells.get("id", "")
     shown = header.shown.get("id", "id")
-    if not targets:
-        yield Entry(source, line, Rejection(f"{shown} is empty: the row names no target"))
-    if not is_named and _TORN_ADDRESS.search(cells.get("id", "")):
+    targets: list[object]
+    if isinstance(reading.id_of("", cells.get("kind")), dict):
+        targets = _names(cell, str(reading.match))
+    elif _TORN_ADDRESS.search(cell):
         yield Entry(source, line, Rejection(f"{shown}: {_TORN}"))
         return
-    for text in targets:
-        id = reading.id_of(from_text(text) if is_named else text, cells.get("kind"))
+    elif is_grouped(cell := undressed_name(without_invisible(cell).strip())):
+        yield Entry(source, line, _reject_cell(cells, f"{shown}: {grouped_message(cell)}"))
+        return
+    else:
+        targets = list(dict.fromkeys(_parts(_BETWEEN_TARGETS, cell)))
+    if not targets:
+        yield Entry(source, line, Rejection(f"{shown} is empty: the row names no target"))
+    for id in targets:
         if len(row) == header.width:
             yield _read_target(id, cells, header, line, source, reading)
         else:
@@ -44,15 +57,37 @@ def read_row(row: list[str], header: Header, line: int, source: str, reading: Re
 
 def _parts(between: re.Pattern[str], cell: str) -> list[str]:
     """The parts of a cell that are not empty, stripped."""
-    return [part for text in between.split(cell) if (part := text.strip())]
+    return [part for text in between.split(without_invisible(cell)) if (part := text.strip())]
+
+
+def _names(cell: str, field: str) -> list[Any]:
+    """The name in a cell as a mapping, or all of its names as one `Name`; an invalid one alone, to be refused."""
+    spans = name_spans(cell) if without_invisible(cell).strip() else []
+    names = [{field: from_text(cell[start:end])} for start, end in spans]
+    if spans == [(0, len(cell))] or not spans:
+        return names
+    for name in names:
+        try:
+            Name.parse(name)
+        except InvalidJob:
+            return [name]
+    return [Name(field, cell, is_cell=True)]
+
+
+def _reject_cell(cells: Mapping[str, str], message: str) -> Rejection:
+    """The rejection of a row for its cell of targets."""
+    value = {name: cells.get(name) or None for name in ("id", "kind", "mode", "key")}
+    return replace(reject(message, {**value, "links": {from_text(cells.get("field", "")): []}}), links=None)
 
 
 def _reject_torn(id: object, cells: Mapping[str, str], message: str) -> Rejection:
     """The rejection of a row with too many or too few cells. Its target keeps an incomplete list from being sent."""
+    kind = cells.get("kind") or None
     try:
-        target, _ = parse_target(id, cells.get("kind") or None)
+        target, _ = parse_target(id, kind)
     except InvalidJob:
-        return Rejection(message, legible_targets(id, cells.get("kind")))
+        is_vague = kind is None and isinstance(id, str) and DIGITS.fullmatch(id)  # in a torn row, it may be no id
+        return Rejection(message, () if is_vague else legible_targets(id, kind))
     if isinstance(target, Name):
         return Rejection(message, kind=cells["kind"], id=str(target), name=target)
     return Rejection(message, (target,), kind=target.kind, id=target.id)
@@ -61,21 +96,45 @@ def _reject_torn(id: object, cells: Mapping[str, str], message: str) -> Rejectio
 def _read_target(
     id: object, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading
 ) -> Entry:
-    records = _records(cells, header, reading.match)
-    value: dict[str, object] = {"id": id, "links": {from_text(cells["field"]): records}}
+    ids, names = _records(cells, header, reading.match)
+    value: dict[str, object] = {"id": id, "links": {from_text(without_invisible(cells["field"])): [*_ids(ids), *names]}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
-    entry = read_entry(source, line, value, Reading(host=reading.host))
-    if records or reading.empty_clears or isinstance(entry.value, Rejection):
+    if is_grouped(ids):
+        column = header.shown.get("record_ids", "record_ids")
+        return Entry(source, line, _without_records(value, f"{column}: {grouped_message(ids)}"))
+    shown = [(name, header.shown.get(name, name)) for name in ("record_ids", "record_names") if name in header]
+    columns = tuple(column for name, column in shown if without_invisible(cells.get(name, "")).strip())
+    entry = read_entry(source, line, value, Reading(host=reading.host), columns)
+    if ids or names or reading.empty_clears or isinstance(entry.value, Rejection):
         return entry
-    empty = " and ".join(header.shown.get(name, name) for name in ("record_ids", "record_names") if name in header)
-    why = f"{empty} is empty, which would clear the field; --empty-clears lets it"
-    return Entry(source, line, Rejection.of(entry.value, why))
+    empty = f"{' and '.join(column for _, column in shown)} is empty"
+    return Entry(source, line, Rejection.of(entry.value, f"{empty}, {_EFFECTS[entry.value.mode or reading.mode]}"))
 
 
-def _records(cells: Mapping[str, str], header: Header, match: str | None) -> list[str | dict[str, str]]:
-    """The records that a row gives: ids, and names as `{field: name}`."""
+_EFFECTS: Final[Mapping[str, str]] = {
+    Mode.REPLACE: "which would clear the field; --empty-clears lets it",
+    Mode.ADD: "so there is nothing to add; fill in the cell, or delete the row",
+    Mode.REMOVE: "so there is nothing to remove; fill in the cell, or delete the row",
+}
+
+
+def _without_records(value: Mapping[str, object], message: str) -> Rejection:
+    """The rejection of a row for its cell of ids. What else is wrong with the row is said instead."""
+    bare = {**value, "links": dict.fromkeys(cast("Mapping[str, object]", value["links"]), ())}
+    try:
+        LinkJob.parse(bare)
+    except InvalidJob as error:
+        message = str(error)
+    return replace(reject(message, bare), links=None)
+
+
+def _records(cells: Mapping[str, str], header: Header, match: str | None) -> tuple[str, list[Any]]:
+    """The records that a row gives: the cell of ids, and the names."""
     ids, names = cells.get("record_ids", ""), cells.get("record_names", "")
     if match is not None and "record_names" not in header:
         ids, names = "", ids
-    named = [{match or "name": from_text(name)} for name in _parts(_BETWEEN_NAMES, names)]
-    return [*filter(None, _BETWEEN_IDS.split(ids)), *named]
+    return undressed_name(without_invisible(ids).strip()), _names(names, match or TITLE)
+
+
+def _ids(cell: str) -> list[str]:
+    return [part for part in _BETWEEN_IDS.split(cell) if part]

@@ -14,7 +14,9 @@ from typing import Final
 
 from linker.errors import InvalidJob
 from linker.model.address import is_address, located
+from linker.model.ids import whole_number
 from linker.model.target import Kind, Target
+from linker.text import without_invisible
 
 _DRESSING: Final = " \t\r\n\"'=(<[{*#"
 _REFERENCE: Final = re.compile(
@@ -22,19 +24,12 @@ _REFERENCE: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"([0-9]+)(?:\.0+)?(?![A-Z0-9_.,+/-])")
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:([.,' ])[0-9]{3})(?:\1[0-9]{3})*(?![A-Z0-9_.,+-])")
-_PREFIX: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+_BETWEEN: Final = re.compile(r"[;|\r\n]")
 _DASHES: Final = re.compile("[\u2010-\u2015\u2212]")
 _LONGEST: Final = 4_000
 """Characters of an id in which targets are looked for."""
 _MOST: Final = 50
 """Targets of one line; what names more is no id."""
-
-
-def without_format_characters(text: str) -> str:
-    """The text without zero-width characters, soft hyphens and byte order marks (Unicode category Cf)."""
-    if text.isascii():
-        return text
-    return "".join(char for char in text if unicodedata.category(char) != "Cf")
 
 
 def legible_targets(id: object, kind: object = None) -> tuple[Target, ...]:
@@ -51,31 +46,39 @@ def legible_targets(id: object, kind: object = None) -> tuple[Target, ...]:
         >>> legible_targets("PRJ1-1 Login page")
         (Target(kind=<Kind.FEATURE: 'feature'>, id='PRJ1-1'),)
     """
-    if isinstance(id, bool) or not isinstance(id, str | int):
-        return ()
+    number = whole_number(id)
     try:
-        text = unicodedata.normalize("NFKC", without_format_characters(str(id)[:_LONGEST])).strip(_DRESSING)
-    except ValueError:  # an integer over the interpreter's limit of digits
+        text = str(number) if number is not None else id
+    except ValueError:  # over the interpreter's limit of digits
         return ()
+    if not isinstance(text, str):
+        return ()
+    text = unicodedata.normalize("NFKC", without_invisible(text[:_LONGEST])).strip()
     kinds = _kinds(kind)
-    return tuple(dict.fromkeys(_found(text, kinds)))[:_MOST]
+    found: dict[Target, None] = {}
+    for part in [text, *_BETWEEN.split(text)]:
+        found |= dict.fromkeys(_found(part.strip(), kinds))
+    return tuple(found)[:_MOST]
 
 
 def _found(text: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
     """Yield the targets in a text, the likeliest first."""
-    if is_address(text):
+    for kind in (*kinds, None):  # the kind may be wrong, and the id right
         with suppress(InvalidJob):
-            yield located(text)[0]
-            return
-    text = _DASHES.sub("-", text.upper())
+            target = located(text, kind)[0]
+            is_prefix = target.kind is Kind.PRODUCT and Kind.CUSTOM_OBJECT_RECORD not in kinds  # or a record's name
+            if is_prefix or target.id.isdigit() or _REFERENCE.fullmatch(target.id):
+                yield target
+                return
+    if is_address(text):
+        return
+    text = _DASHES.sub("-", text.strip(_DRESSING).upper())
     if _REFERENCE.match(text):
         for reference in _REFERENCE.findall(text):
             yield from _parsed(reference, kinds)
     elif (number := _GROUPED.match(text) or _NUMBER.match(text)) is not None:
         id = "".join(char for char in number[0].removesuffix(".0") if char.isdigit()).lstrip("0") or "0"
         yield from (Target(kind, id) for kind in kinds or Kind)
-    elif Kind.PRODUCT in kinds and _PREFIX.fullmatch(text):
-        yield Target(Kind.PRODUCT, text)
 
 
 def _parsed(reference: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:

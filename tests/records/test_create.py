@@ -48,7 +48,7 @@ async def created(sandbox: Sandbox, jobs: list[dict[str, Any]], **options: Any) 
 
 async def test_a_name_is_created_once_however_often_it_is_named(sandbox: Sandbox) -> None:
     """In several spellings, on 40 targets at once; each result shows the record that it got."""
-    spellings = ("Newcomer Ltd", " newcomer  LTD", "ＮＥＷＣＯＭＥＲ Ltd")
+    spellings = ("Newcomer Ltd", " newcomer  LTD", "NEW\u00adCOMER\u00a0Ltd\u200b")
     jobs = [named(f"PRJ1-{number}", spellings[number % 3], "Acme Corp") for number in range(1, 41)]
     results = await created(sandbox, jobs)
     assert sandbox.stats.methods["POST"] == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linker import JobFile, LinkJob, UsageError
-from linker.model.job import Name
+from linker.model.name import Name, name_spans
 from linker.sources import Columns, Entry, Reading, Rejection
 from linker.sources.csv import read_table
 
@@ -41,9 +41,12 @@ def test_a_row_a_link() -> None:
 
 
 def test_a_row_a_target_with_several_records() -> None:
-    """Names are apart by `;` or a line break in the cell; a comma, a slash or a bar is part of a name."""
+    """The cell stays whole until it is looked up; its names are apart by `;` or a line break, and by nothing else."""
     (entry,) = read(f'{HEADER}\n,"Acme, Inc. ; Zane | Co;\nBirch",,PRJ1-1,\n')
-    assert [str(name) for name in job(entry).links["customers"]] == ["Acme, Inc.", "Birch", "Zane | Co"]
+    (cell,) = job(entry).links["customers"]
+    assert cell == Name("name", "Acme, Inc. ; Zane | Co;\nBirch", is_cell=True)
+    assert isinstance(cell, Name)
+    assert [cell.value[start:end] for start, end in name_spans(cell.value)] == ["Acme, Inc.", "Zane | Co", "Birch"]
 
 
 def test_a_row_a_customer_with_several_targets() -> None:
@@ -71,7 +74,7 @@ def test_match_says_what_a_record_is_told_by() -> None:
     """The column of names by that field; where there is none, the one of ids; a job's own columns likewise."""
     by_id = Columns({"id": "Aha Ref", "record_ids": "Account"}, {"field": "customers"})
     (entry,) = read("Account,Aha Ref\n0015gA; 0015gB,PRJ1-1\n", by_id, match="salesforce_id")
-    assert job(entry).links == {"customers": (Name("salesforce_id", "0015gA"), Name("salesforce_id", "0015gB"))}
+    assert job(entry).links == {"customers": (Name("salesforce_id", "0015gA; 0015gB", is_cell=True),)}
     (entry,) = read("record_names,record_ids,id,field\n0015gA,640362830,PRJ1-1,customers\n", None, match="sf")
     assert job(entry).links == {"customers": ("640362830", Name("sf", "0015gA"))}
     (entry,) = read("record_names,id,field\nAcme,PRJ1-1,customers\n", None)
