@@ -16,11 +16,13 @@ from linker import log
 from linker.batch.placeholder import is_new, name_of
 from linker.client.run import Run
 from linker.model.target import Kind, Target
+from linker.records.names import NewRecord
 from linker.results.result import Result, Status
 from linker.results.summary import Summary
 from linker.text import harmless, plain
 
 _SHOWN: Final = 3
+_MOST_NEW: Final = 20
 
 _COLOURS = {
     Status.LINKED: "green",
@@ -105,6 +107,19 @@ def _called(run: Run, kind: Kind, field: str, id: str) -> str:
         return f"{plain(name_of(id))} (new)"
     name = run.name_of(kind, field, id)
     return f"{plain(name)} ({id})" if name is not None else id
+
+
+def new_lines(records: Sequence[NewRecord]) -> list[str]:
+    """Return a line about each record that is to be created, with the rows that name it; of over 20, the first 20."""
+    lines = [_new_line(record) for record in records[:_MOST_NEW]]
+    more = len(records) - _MOST_NEW
+    return [*lines, f"  and {more:,} more"] if more > 0 else lines
+
+
+def _new_line(record: NewRecord) -> str:
+    more = record.rows - len(record.places)
+    others = f" and {counted(more, 'other row')}" if more > 0 else ""
+    return harmless(f"  {plain(record.name)} in {record.table}: {', '.join(record.places)}{others}")
 
 
 def why_not(result: Result) -> str:

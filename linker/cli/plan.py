@@ -13,7 +13,7 @@ from linker.batch.change import FieldChange
 from linker.batch.placeholder import shown
 from linker.cli import options
 from linker.cli.drive import follow, run_in_loop
-from linker.cli.output import called, counted, duration, why_not
+from linker.cli.output import called, counted, duration, new_lines, why_not
 from linker.cli.progress import Progress
 from linker.client.linker import Linker
 from linker.client.plan import Plan
@@ -120,6 +120,7 @@ async def planned(
         code = await follow(run, progress, take, unfinished="there is more to see than this")
         plan.end(run.visibility)
         plan.reads, plan.new_records, plan.unreadable = run.summary.requests, run.new_records, run.unreadable
+        plan.creations = run.creations
     return plan, code
 
 
@@ -155,6 +156,8 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         click.echo(f"no answer showed any links of {kind.plural}; this plan assumes that {_of_them(count)} none")
     if plan.new_records:
         click.echo(f"{counted(plan.new_records, 'record')} to create first, with a POST each")
+        for line in new_lines(plan.creations):
+            click.echo(line)
     if not plan.readable:
         click.echo(f"{counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed: see above")
     reads = f"{plan.reads:,} to {plan.reads + plan.puts:,} reads" if plan.puts else counted(plan.reads, "read")

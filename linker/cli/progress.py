@@ -7,7 +7,7 @@ import math
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeGuard
 
@@ -18,10 +18,11 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from linker import log
-from linker.cli.output import duration
+from linker.cli.output import counted, duration, new_lines
 from linker.cli.prompt import ask
 from linker.client.run import Run
 from linker.ratelimit.permit import Delay, UsedBy
+from linker.records.names import NewRecord
 from linker.settings import Settings
 from linker.text import harmless
 
@@ -69,6 +70,7 @@ class Progress:
         self._free, self._gone = asyncio.Event(), asyncio.Event()
         self._free.set()  # no question is being asked
         self._gone.set()  # no bar is on the terminal
+        self._one_question = asyncio.Lock()
         self._asking: asyncio.Task[bool] | None = None
         self._withdrawn = False
 
@@ -98,30 +100,37 @@ class Progress:
 
     async def confirm(self, removals: int, read: int) -> bool:
         """Ask on the terminal whether to remove this many links; return the answer."""
-        return await self._ask(f"{removals:,} of the {read:,} links read so far would be removed. Go on?")
+        return bool(await self._ask(f"{removals:,} of the {read:,} links read so far would be removed. Go on?"))
 
-    async def consent(self, rows: int, removals: int) -> bool:
-        """Ask whether to remove links although rows could not be read; return the answer."""
-        could = "1 row could" if rows == 1 else f"{rows:,} rows could"
-        links = "1 link" if removals == 1 else f"{removals:,} links"
+    async def confirm_new(self, records: Sequence[NewRecord]) -> bool | None:
+        """Show the records to be created, and ask whether to; return the answer, None if the run is ending."""
+        return await self._ask(f"Create {counted(len(records), 'record')}?", new_lines(records))
+
+    async def confirm_unreadable(self, rows: int, removals: int) -> bool | None:
+        """Ask whether to remove links although rows could not be read; return the answer, None if the run is ending."""
+        could, they = ("1 row could", "it") if rows == 1 else (f"{rows:,} rows could", "them")
+        links = counted(removals, "link")
         return await self._ask(
-            f"{could} not be read; {links} would be removed from lists that may lack {'it' if rows == 1 else 'them'}. "
-            "Remove them?"
+            f"{could} not be read; {links} would be removed from lists that may lack {they}. Remove them?"
         )
 
-    async def _ask(self, prompt: str) -> bool:
-        self._free.clear()
-        try:
-            await self._gone.wait()
-            if self._withdrawn:
-                return False
-            self._asking = asyncio.get_running_loop().create_task(ask(prompt))
-            await asyncio.wait({self._asking})
-            return not self._asking.cancelled() and self._asking.result()
-        finally:
-            if self._asking is not None:
-                self._asking.cancel()
-            self._free.set()
+    async def _ask(self, prompt: str, lines: Sequence[str] = ()) -> bool | None:
+        """Ask on the terminal, one question at a time. Return None if the question was withdrawn."""
+        async with self._one_question:
+            self._free.clear()
+            try:
+                await self._gone.wait()
+                if self._withdrawn:
+                    return None
+                for line in lines:
+                    click.echo(line, err=True)
+                self._asking = asyncio.get_running_loop().create_task(ask(prompt))
+                await asyncio.wait({self._asking})
+                return None if self._asking.cancelled() else self._asking.result()
+            finally:
+                if self._asking is not None:
+                    self._asking.cancel()
+                self._free.set()
 
     def withdraw(self) -> None:
         """Cancel an open question and ask no other, because the run is ending."""

@@ -119,8 +119,15 @@ async def carry_out(
     """
     view = Progress(access.settings, visible=access.progress, doing=doing)
     async with Linker(token=access.token, settings=access.settings) as aha:
-        confirm, consent = (view.confirm, view.consent) if may_ask() else (None, None)
-        run = aha.run(sources, path, **how, confirm=confirm, consent=consent)
+        asks = may_ask()
+        run = aha.run(
+            sources,
+            path,
+            **how,
+            confirm=view.confirm if asks else None,
+            confirm_new=view.confirm_new if asks else None,
+            confirm_unreadable=view.confirm_unreadable if asks else None,
+        )
         code = await follow(run, view, on_outcome)
         show_summary(run.summary)
         return code or (0 if run.summary.ok else 1)

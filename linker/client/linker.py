@@ -20,7 +20,9 @@ from linker.client.plan import Plan
 from linker.client.run import Confirm, Run
 from linker.errors import UsageError
 from linker.model.job import LinkJob
+from linker.pipeline.consent import ConfirmUnreadable
 from linker.ratelimit.limiter import RateLimiter
+from linker.records.create import ConfirmNew
 from linker.records.delete import Deletion
 from linker.results.file import ResultsFile
 from linker.results.summary import Summary
@@ -87,7 +89,8 @@ class Linker:
         resume: bool = False,
         failed_only: bool = False,
         confirm: Confirm | None = None,
-        consent: Confirm | None = None,
+        confirm_unreadable: ConfirmUnreadable | None = None,
+        confirm_new: ConfirmNew | None = None,
         **options: Any,
     ) -> Run:
         """Return a run of a batch; iterating over it carries it out.
@@ -100,14 +103,16 @@ class Linker:
             failed_only: resume only the targets with a job that failed or was rejected.
             confirm: awaited with the number of removals and of links read, if a run would remove more links than
                 `max_removals` allows; True continues. Without it, the run stops.
-            consent: awaited at the end of the run if rows could not be read, with their number and the number of links
+            confirm_unreadable: awaited at the end of the run if rows could not be read, with their number and the number of links
                 that would be removed from lists that may lack them; True removes these. Without it, the jobs of such
                 lists are rejected, unless `allow_unreadable` is set.
+            confirm_new: awaited once with the records that `create_missing` is about to create (`name`, `table`,
+                `places`, `rows`), unless `yes` is set; True creates them. Without it, they are created.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
                 `max_removals`, `allow_empty`, `allow_unreadable`, `min_rows`, `max_age`,
                 `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
                 `table={"customers": "PRJ1/customers"}`, `name_field={"customers": "title"}`, `create_missing`,
-                `preflight`, `no_mail`.
+                `create_all`, `preflight`, `no_mail`.
 
         Raises:
             UsageError: a setting is invalid; from the iteration: a file cannot be used, and nothing was written.
@@ -135,7 +140,8 @@ class Linker:
                 file,
                 failed_only=failed_only,
                 confirm=confirm,
-                consent=consent,
+                confirm_unreadable=confirm_unreadable,
+                confirm_new=confirm_new,
             )
         )
 
@@ -156,6 +162,7 @@ class Linker:
             plan.add(outcome)
         plan.end(run.visibility)
         plan.reads, plan.new_records, plan.unreadable = run.summary.requests, run.new_records, run.unreadable
+        plan.creations = run.creations
         return plan
 
     async def check(self, jobs: Jobs | None = None, **options: Any) -> Check:

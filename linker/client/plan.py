@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from linker.api.visibility import Endpoint, Visibility
 from linker.model.target import Kind
+from linker.records.names import NewRecord
 from linker.results.result import Outcome, Planned, Result, Status
 from linker.settings import Settings
 
@@ -38,6 +40,8 @@ class Plan:
     removed: int = 0
     new_records: int = 0
     """Records that would be created first."""
+    creations: Sequence[NewRecord] = ()
+    """These records, with the rows that name them."""
     unreadable: int = 0
     """Rows that do not tell their target. If there are any, a run removes links only with `allow_unreadable`."""
     reads: int = 0

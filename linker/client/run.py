@@ -10,8 +10,11 @@ from typing import Final, TypeAlias, cast
 from linker.api.visibility import Visibility
 from linker.errors import UsageError
 from linker.model.target import Kind
+from linker.pipeline.consent import ConfirmUnreadable
 from linker.pipeline.stages import Pipeline, Progress
 from linker.ratelimit.limiter import RateLimiter
+from linker.records.create import ConfirmNew
+from linker.records.names import NewRecord
 from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
@@ -44,7 +47,8 @@ class Run:
         dry: bool = False,
         failed_only: bool = False,
         confirm: Confirm | None = None,
-        consent: Confirm | None = None,
+        confirm_unreadable: ConfirmUnreadable | None = None,
+        confirm_new: ConfirmNew | None = None,
     ) -> None:
         self._pipeline = Pipeline(
             settings,
@@ -56,7 +60,8 @@ class Run:
             dry=dry,
             failed_only=failed_only,
             confirm=confirm,
-            consent=consent,
+            confirm_unreadable=confirm_unreadable,
+            confirm_new=confirm_new,
         )
         self._task: asyncio.Task[None] | None = None
         self._ready: deque[Outcome] = deque()
@@ -86,6 +91,11 @@ class Run:
     def new_records(self) -> int:
         """How many records must be created for the names read so far."""
         return self._pipeline.names.new
+
+    @property
+    def creations(self) -> Sequence[NewRecord]:
+        """The records that must be created, with the rows that name them."""
+        return self._pipeline.names.new_records
 
     @property
     def unreadable(self) -> int:

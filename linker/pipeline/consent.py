@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from linker.errors import Error, ErrorType
 from linker.results.writer import ResultsWriter
@@ -16,6 +16,9 @@ from linker.work.attempts import Step
 from linker.work.work import Work
 
 _WHY_LENGTH: Final = 200
+
+ConfirmUnreadable: TypeAlias = Callable[[int, int], Awaitable[bool | None]]
+"""Asked with the rows that could not be read and the links that would be removed; None if the run is ending."""
 
 
 class Consent:
@@ -27,9 +30,7 @@ class Consent:
             the jobs of such a target are rejected at once.
     """
 
-    def __init__(
-        self, *, is_given: bool, ask: Callable[[int, int], Awaitable[bool]] | None, writer: ResultsWriter
-    ) -> None:
+    def __init__(self, *, is_given: bool, ask: ConfirmUnreadable | None, writer: ResultsWriter) -> None:
         self._is_given = is_given
         self._ask = ask
         self._writer = writer
@@ -70,7 +71,10 @@ class Consent:
         """Ask about the targets that wait. Return those that may go on, and how many were rejected instead."""
         waiting = self.drop()
         removals = sum(work.pending.removals for work in waiting)
-        if waiting and self._ask is not None and await self._ask(self._rows, removals):
+        answer = await self._ask(self._rows, removals) if waiting and self._ask is not None else None
+        if answer is None:
+            return [], 0
+        if answer:
             self._is_given = True
             return waiting, 0
         for work in waiting:

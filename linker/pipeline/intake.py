@@ -47,7 +47,9 @@ class Intake:
         """
         named_targets = bool(table_of_targets(self._settings.table))
         host = host_of(self._settings.base_url)
-        reading = Reading(self._settings.empty_clears, self._settings.match, host, named_targets)
+        reading = Reading(
+            self._settings.empty_clears, self._settings.match, host, named_targets, mode=self._settings.mode
+        )
         for source in self._sources:
             last, rows_before = 0, self.rows
             async for entries in source.entries(reading):

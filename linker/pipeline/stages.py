@@ -16,7 +16,7 @@ from linker.api.lists import Listing
 from linker.api.visibility import Visibility
 from linker.batch.batch import Batch
 from linker.errors import GuardStopped, InputChanged, NoRows, Stopped, Unreachable, UsageError, ungrouped
-from linker.pipeline.consent import Consent
+from linker.pipeline.consent import ConfirmUnreadable, Consent
 from linker.pipeline.feeder import Feeder
 from linker.pipeline.guard import Admission, Guard, floor
 from linker.pipeline.intake import Intake
@@ -27,7 +27,7 @@ from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import RateLimiter
 from linker.ratelimit.permit import Delay
-from linker.records.create import RecordCreator
+from linker.records.create import ConfirmNew, RecordCreator
 from linker.records.names import NameResolver
 from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
@@ -66,8 +66,9 @@ class Pipeline:
         dry: plan only; no PUT is ever sent.
         failed_only: do only the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
-        consent: asked with the rows that could not be read and the links that would be removed from lists that may
+        confirm_unreadable: asked with the rows that could not be read and the links that would be removed from lists that may
             lack them; without it, these lists are left alone unless `allow_unreadable` is set.
+        confirm_new: asked with the records to be created before the first of them is, unless `yes` is set.
     """
 
     def __init__(
@@ -82,7 +83,8 @@ class Pipeline:
         dry: bool = False,
         failed_only: bool = False,
         confirm: Callable[[int, int], Awaitable[bool]] | None = None,
-        consent: Callable[[int, int], Awaitable[bool]] | None = None,
+        confirm_unreadable: ConfirmUnreadable | None = None,
+        confirm_new: ConfirmNew | None = None,
     ) -> None:
         self._settings = settings
         self._limiter = limiter
@@ -99,7 +101,7 @@ class Pipeline:
         self._pool = SessionPool(settings, token, limiter, self._stop)
         self._sender = Sender(settings, self._pool, limiter, self.stop)
         self._preflight = Preflight(settings, self._sender.fetch)
-        self._creator = RecordCreator(self._preflight.names, self._sender)
+        self._creator = RecordCreator(self._preflight.names, self._sender, None if settings.yes else confirm_new)
         self._batch = Batch(settings.mode)
         self._intake = Intake(settings, sources, self._batch, self._preflight)
         self._resume = Resume(failed_only=failed_only, names_of=self._preflight.names.names_of_target)
@@ -108,7 +110,7 @@ class Pipeline:
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         lifted = settings.yes or settings.blind or dry
         guard = Guard(settings.max_removals, floor=floor(settings), lifted=lifted)
-        self._consent = Consent(is_given=settings.allow_unreadable or dry, ask=consent, writer=self._writer)
+        self._consent = Consent(is_given=settings.allow_unreadable or dry, ask=confirm_unreadable, writer=self._writer)
         self._admission = Admission(settings, guard, self._consent, self.summary, confirm, self._guarded)
         self._layout = Layout()
         self.visibility = Visibility()

@@ -210,9 +210,10 @@ class Workers:
             return
         now = asyncio.get_running_loop().time
         created, errors = await self._creator.create(work.pending.desired.target.kind, new, owner)
+        tried = not self._creator.is_refused
         for field, error_by_name in errors.items():
             for name, error in error_by_name.items():
-                await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=True))
+                await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=tried))
         if work.step is not None:
             work.pending.fill(created)
 

@@ -8,7 +8,8 @@ killed run has created.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from linker import log
 from linker.api.answers import Answer
@@ -18,19 +19,29 @@ from linker.model.job import TITLE, record_id
 from linker.model.target import Kind
 from linker.ratelimit.limiter import Closed
 from linker.records.index import RecordIndex
-from linker.records.names import NameResolver
+from linker.records.names import NameResolver, NewRecord
 from linker.records.table import Table, name_of, read_table
 from linker.retry.sender import Sender
 from linker.retry.verdict import GiveUp
-from linker.text import harmless
+from linker.text import harmless, quoted
+
+ConfirmNew: TypeAlias = Callable[[Sequence[NewRecord]], Awaitable[bool | None]]
+"""Called with the records to be created; returns whether to create them, or None if the run is being stopped."""
 
 
 class RecordCreator:
-    """Creates the missing records of one run."""
+    """Creates the missing records of one run.
 
-    def __init__(self, names: NameResolver, sender: Sender) -> None:
+    Args:
+        confirm: asked once, before the first record is created; without it, all are created.
+    """
+
+    def __init__(self, names: NameResolver, sender: Sender, confirm: ConfirmNew | None = None) -> None:
         self._names = names
         self._sender = sender
+        self._confirm = confirm
+        self._asking = asyncio.Lock()
+        self._is_allowed: bool | None = None if confirm is not None else True
         self._tasks: dict[tuple[Table, str], asyncio.Task[str | Error]] = {}
         self._looking = asyncio.Lock()
         self._looks: dict[Table, tuple[float, RecordIndex]] = {}  # when the look began, and what was found
@@ -46,6 +57,11 @@ class RecordCreator:
         """Whether there are names without a record."""
         return self._names.new > 0
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether somebody was asked, and said no."""
+        return self._is_allowed is False
+
     async def create(
         self, kind: Kind, names: Mapping[str, Sequence[str]], owner: asyncio.TaskGroup
     ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, Error]]]:
@@ -58,6 +74,9 @@ class RecordCreator:
         Raises:
             Closed: the run is being stopped.
         """
+        if not await self._may_create():
+            refused = {field: {name: _refused(name) for name in missing} for field, missing in names.items()}
+            return {}, refused
         asked: list[tuple[str, str, asyncio.Task[str | Error]]] = []
         for field, missing in names.items():
             table = await self._names.table(kind, field)
@@ -77,6 +96,15 @@ class RecordCreator:
             else:
                 ids.setdefault(field, {})[name] = created
         return ids, errors
+
+    async def _may_create(self) -> bool:
+        """Ask before the first record is created. Raises `Closed` if there is no answer because the run is stopped."""
+        async with self._asking:
+            if self._is_allowed is None and self._confirm is not None:
+                self._is_allowed = await self._confirm(self._names.new_records)
+        if self._is_allowed is None:
+            raise Closed
+        return self._is_allowed
 
     async def _create(self, table: Table, name: str) -> str | Error:
         create = Create(table[0], {self._names.title(table): name})
@@ -118,3 +146,8 @@ class RecordCreator:
         if len(ids) > 1:
             return GiveUp(Error(ErrorType.UNKNOWN_RECORD, f"there are {len(ids)} of that name by now"), None)
         return Answer(200, value={"custom_object_record": {"id": ids[0]}}) if ids else None
+
+
+def _refused(name: str) -> Error:
+    why = "and you chose not to create it; correct the name, or run again and answer yes"
+    return Error(ErrorType.UNKNOWN_RECORD, f"no record has the name {quoted(name)}, {why}")

@@ -396,7 +396,7 @@ async def test_consent_is_asked_for_once_at_the_end(full: Sandbox, answer: bool)
 
     jobs = [*(job | {"mode": "add"} for job in features(190, ZANE)), *clears(191, 300), *UNREADABLE]
     async with eager(full, max_removals=110) as aha:
-        run = aha.run(jobs, consent=consent)
+        run = aha.run(jobs, confirm_unreadable=consent)
         results = await results_of(run)
     assert asked == [(2, 110)]
     assert len(results) == 302
