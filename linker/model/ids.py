@@ -74,8 +74,9 @@ def undressed_id(text: str) -> str:
         text = match[1].strip()
     if _AFTER_APOSTROPHE.fullmatch(text):
         text = text[1:]
-    if (match := _WHOLE_DECIMAL.fullmatch(text)) and len(match[1]) <= 16 and int(match[1]) < _EXACT:
-        text = match[1]
+    match = _WHOLE_DECIMAL.fullmatch(text)
+    if match is not None and len(match[1]) <= 16 and int(match[1]) < _EXACT and not _GROUPED.fullmatch(text):
+        text = match[1]  # `640.000` may be 640 or 640 thousand
     return text
 
 

@@ -66,8 +66,8 @@ class Pipeline:
         dry: plan only; no PUT is ever sent.
         failed_only: do only the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
-        confirm_unreadable: asked with the rows that could not be read and the links that would be removed from lists that may
-            lack them; without it, these lists are left alone unless `allow_unreadable` is set.
+        confirm_unreadable: asked with the rows that could not be read and the links that would be removed from lists
+            that may lack them; without it, these lists are left alone unless `allow_unreadable` is set.
         confirm_new: asked with the records to be created before the first of them is, unless `yes` is set.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,9 @@ from linker.text import quoted
 
 _LONGEST_RUN: Final = 4
 """The most neighbouring parts that are tried as one name, besides the whole cell: names hold few semicolons."""
+
+
+_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ def read_cell(cell: Name, records: RecordIndex) -> CellReading:
         inside = [each for each, is_known in zip(parts[first:end], known[first:end], strict=True) if is_known]
         inside = [part for part in inside if part != name]
         if inside or first < at:
-            other = inside[0] if inside else next(each for place, each in sorted(runs.items()) if place[1] > first)
+            others = inside or [each for (_, last), each in sorted(runs.items()) if last > first and each != name]
             ids = [id for each in [*runs.values(), *parts] for id in records.ids(each)]
-            return CellReading((), _both(cell, records, name, other), tuple(dict.fromkeys(ids)))
+            return CellReading((), _both(cell, records, name, others), tuple(dict.fromkeys(ids)))
         names += [Name(cell.field, part) for part in parts[at:first]]
         names.append(Name(cell.field, name))
         at = end
@@ -72,9 +75,10 @@ def _runs(text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, s
                 yield first, end, from_text(text[spans[first][0] : spans[end - 1][1]])
 
 
-def _both(cell: Name, records: RecordIndex, name: str, other: str) -> str:
-    said = [f"{quoted(each)} ({', '.join(records.ids(each)[:3])})" for each in (name, other)]
+def _both(cell: Name, records: RecordIndex, name: str, others: Sequence[str]) -> str:
+    called = [f"{quoted(each)} ({', '.join(records.ids(each)[:_SHOWN])})" for each in (name, *others[:_SHOWN])]
+    more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
     return (
-        f"the cell {quoted(cell.value)} may mean the record {said[0]}, or a list of names with {said[1]}; "
+        f"the cell {quoted(cell.value)} may mean the record {called[0]}, or a list with {', '.join(called[1:])}{more}; "
         "give the records by their ids"
     )

@@ -12,7 +12,7 @@ from typing import Final
 from linker.model.ids import undressed_id, undressed_name
 from linker.model.name import TITLE
 from linker.model.salesforce import short_form
-from linker.text import folded, same_name, spaced
+from linker.text import folded, same_name, spaced, without_invisible
 
 _NEAR: Final = 0.85
 """The least similarity (Jaro-Winkler) of a name that may have been meant."""
@@ -76,10 +76,10 @@ class RecordIndex:
         A value that a spreadsheet keeps as text, such as `="Acme Corp"`, stands for itself and for `Acme Corp`.
         """
         places = self._places(value)
-        if value[:1] in "='\"" or value[-2:] == ".0":
-            plain = undressed_name(value) if self.field == TITLE else undressed_id(value)
-            if plain != value:
-                places = tuple(dict.fromkeys((*places, *self._places(plain))))
+        text = without_invisible(value).strip()
+        plain = undressed_name(text) if self.field == TITLE else undressed_id(text)
+        if plain != text:
+            places = tuple(dict.fromkeys((*places, *self._places(plain))))
         return [self._all_ids[place] for place in places]
 
     def _places(self, value: str) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from linker.text import without_invisible
 
 _DRESSING: Final = " \t\r\n\"'=(<[{*#"
 _REFERENCE: Final = re.compile(
-    r"(?<![A-Z0-9_-])[A-Z0-9_]*[A-Z][A-Z0-9_]*(?:-[A-Z]{1,2})?-[0-9]+(?:-[0-9]+)?(?![A-Z0-9_-])"
+    r"(?<![A-Z0-9_-])(?=[0-9_]*+[A-Z])[A-Z0-9_]++(?:-[A-Z]{1,2})?-[0-9]++(?:-[0-9]++)?(?![A-Z0-9_-])"
 )
 _NUMBER: Final = re.compile(r"([0-9]+)(?:\.0+)?(?![A-Z0-9_.,+/-])")
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:([.,' ])[0-9]{3})(?:\1[0-9]{3})*(?![A-Z0-9_.,+-])")
@@ -66,8 +66,8 @@ def _found(text: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
     for kind in (*kinds, None):  # the kind may be wrong, and the id right
         with suppress(InvalidJob):
             target = located(text, kind)[0]
-            is_prefix = target.kind is Kind.PRODUCT and Kind.CUSTOM_OBJECT_RECORD not in kinds  # or a record's name
-            if is_prefix or target.id.isdigit() or _REFERENCE.fullmatch(target.id):
+            # a bare word is the prefix of a product only if its kind says so
+            if kind is Kind.PRODUCT or target.id.isdigit() or _REFERENCE.fullmatch(target.id):
                 yield target
                 return
     if is_address(text):
@@ -76,9 +76,11 @@ def _found(text: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
     if _REFERENCE.match(text):
         for reference in _REFERENCE.findall(text):
             yield from _parsed(reference, kinds)
-    elif (number := _GROUPED.match(text) or _NUMBER.match(text)) is not None:
-        id = "".join(char for char in number[0].removesuffix(".0") if char.isdigit()).lstrip("0") or "0"
-        yield from (Target(kind, id) for kind in kinds or Kind)
+    elif (match := _GROUPED.match(text) or _NUMBER.match(text)) is not None:
+        number, point, _ = match[0].partition(".") if match.re is _NUMBER else (match[0], "", "")
+        id = "".join(filter(str.isdigit, number)).lstrip("0") or "0"
+        if not point or len(id) < 16:  # a spreadsheet's number of more digits has lost some
+            yield from (Target(kind, id) for kind in kinds or Kind)
 
 
 def _parsed(reference: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:

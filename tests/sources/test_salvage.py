@@ -52,11 +52,45 @@ def test_all_reference_numbers_of_a_cell_count() -> None:
 
 @pytest.mark.parametrize(
     "id",
-    ["", "Grand Totals", "Generated 2026-11-28", "7.03E+18", "11/28/2026", "2026-01-02", None, True, 1.5, ["PRJ1-1"]],
+    [
+        "",
+        "Grand Totals",
+        "Generated 2026-11-28",
+        "7.03E+18",
+        "11/28/2026",
+        "2026-01-02",
+        "Dashboards",
+        "???",
+        "-3",
+        "2.5",
+        "PRJ1-N-1 x",
+        "7036045937940700569.0",
+        None,
+        True,
+        1.5,
+        ["PRJ1-1"],
+    ],
 )
 def test_other_text_is_no_target(id: object) -> None:
     """A row of such an id may belong to any list."""
     assert legible_targets(id, "feature") == ()
+
+
+def test_all_targets_of_a_cell_are_found() -> None:
+    """Those that are legible, whatever stands between them."""
+    found = legible_targets("PRJ1-1; ???; PRJ1-2 Charts | 1,007,868,956", "feature")
+    assert set(found) == {FEATURE, Target(Kind.FEATURE, "PRJ1-2"), NUMBER}
+
+
+def test_a_bare_word_is_a_product_only_if_its_kind_says_so() -> None:
+    """Else it may be anything: the name of a record, or a line that is no row."""
+    assert legible_targets("ACME", "product") == (Target(Kind.PRODUCT, "ACME"),)
+    assert legible_targets("ACME", "custom_object_record") == legible_targets("ACME") == ()
+
+
+def test_a_long_cell_takes_no_longer_than_a_short_one() -> None:
+    """Only its beginning is looked at, in linear time: each expression is possessive."""
+    assert legible_targets("X" * 1_000_000) == legible_targets("0" * 1_000_000 + "X") == ()
 
 
 @given(st.text(max_size=60), st.sampled_from([None, "feature", "record", "x"]))
