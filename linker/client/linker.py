@@ -103,9 +103,9 @@ class Linker:
             failed_only: resume only the targets with a job that failed or was rejected.
             confirm: awaited with the number of removals and of links read, if a run would remove more links than
                 `max_removals` allows; True continues. Without it, the run stops.
-            confirm_unreadable: awaited at the end of the run if rows could not be read, with their number and the number
-                of links that would be removed from lists that may lack them; True removes these. Without it, the jobs
-                of such lists are rejected, unless `allow_unreadable` is set.
+            confirm_unreadable: awaited at the end of the run if rows could not be read, with their number and the
+                number of links that would be removed from lists that may lack them; True removes these. Without it,
+                the jobs of such lists are rejected, unless `allow_unreadable` is set.
             confirm_new: awaited once with the records that `create_missing` is about to create (`name`, `table`,
                 `places`, `rows`), unless `yes` is set; True creates them. Without it, they are created.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,

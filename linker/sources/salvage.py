@@ -53,7 +53,9 @@ def legible_targets(id: object, kind: object = None) -> tuple[Target, ...]:
         return ()
     if not isinstance(text, str):
         return ()
-    text = unicodedata.normalize("NFKC", without_invisible(text[:_LONGEST])).strip()
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST].rpartition(" ")[0]  # a reference number that is cut off is another one
+    text = unicodedata.normalize("NFKC", without_invisible(text)).strip()
     kinds = _kinds(kind)
     found: dict[Target, None] = {}
     for part in [text, *_BETWEEN.split(text)]:
