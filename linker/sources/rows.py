@@ -97,7 +97,8 @@ def _read_target(
     id: object, cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading
 ) -> Entry:
     ids, names = _records(cells, header, reading.match)
-    value: dict[str, object] = {"id": id, "links": {from_text(without_invisible(cells["field"])): [*_ids(ids), *names]}}
+    records = [*_ids(ids), *names]
+    value: dict[str, object] = {"id": id, "links": {from_text(without_invisible(cells["field"])): records}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
     if is_grouped(ids):
         column = header.shown.get("record_ids", "record_ids")
@@ -105,7 +106,7 @@ def _read_target(
     shown = [(name, header.shown.get(name, name)) for name in ("record_ids", "record_names") if name in header]
     columns = tuple(column for name, column in shown if without_invisible(cells.get(name, "")).strip())
     entry = read_entry(source, line, value, Reading(host=reading.host), columns)
-    if ids or names or reading.empty_clears or isinstance(entry.value, Rejection):
+    if records or reading.empty_clears or isinstance(entry.value, Rejection):
         return entry
     empty = f"{' and '.join(column for _, column in shown)} is empty"
     return Entry(source, line, Rejection.of(entry.value, f"{empty}, {_EFFECTS[entry.value.mode or reading.mode]}"))
