@@ -112,9 +112,10 @@ class RecordIndex:
 
         key = key_of(value, self.field)
         if self.field != TITLE:
-            slips = process.extract(key, self._by_key.keys(), scorer=OSA.distance, limit=most, score_cutoff=_SLIPS)
-            for known, _, _ in slips:
-                yield from _as_tuple(self._by_key[known])
+            for text in (key, key[:15]) if len(key) == 18 else (key,):  # its check characters may be the slip
+                slips = process.extract(text, self._by_key.keys(), scorer=OSA.distance, limit=most, score_cutoff=_SLIPS)
+                for known, _, _ in slips:
+                    yield from _as_tuple(self._by_key[known])
             return
         near = process.extract(
             key, self._by_key.keys(), scorer=JaroWinkler.similarity, processor=None, limit=most, score_cutoff=_NEAR
