@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from linker.model.job import LinkJob, Mode, Name
     from linker.model.target import Kind, Target
     from linker.records.delete import Deletion
+    from linker.results.read import read_results
     from linker.results.result import Planned, Result, Status
     from linker.results.summary import Summary
     from linker.results.undo import UndoFile
@@ -87,6 +88,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "link",
+    "read_results",
 ]
 
 _WHERE: Final = {
@@ -128,6 +130,7 @@ _WHERE: Final = {
     "JobFile": "linker.sources",
     "UndoFile": "linker.results.undo",
     "Summary": "linker.results.summary",
+    "read_results": "linker.results.read",
 }
 
 

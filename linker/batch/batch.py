@@ -39,7 +39,7 @@ class Batch:
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
         self._jobs: dict[Target, list[bytes]] = {}
-        self._dropped: dict[Target, list[Dropped]] = {}
+        self._dropped: dict[Target, dict[frozenset[str] | None, Dropped]] = {}  # one for the same fields
         self._skipped: dict[Target, list[bytes]] = {}  # those that may be another name of a pending target
         self._skipped_forms: set[tuple[Kind, bool]] = set()
         self._sources: list[str] = []
@@ -70,7 +70,8 @@ class Batch:
 
     def add_dropped(self, target: Target, dropped: Dropped) -> None:
         """Note a rejected line of a target: a `replace` list that it belongs to will not be sent."""
-        self._dropped.setdefault(target, []).append(dropped)
+        fields = None if dropped.fields is None else frozenset(dropped.fields)
+        self._dropped.setdefault(target, {}).setdefault(fields, dropped)
 
     def mentions(self, target: Target) -> bool:
         """Whether a pending job or a rejected line names this target."""
@@ -154,7 +155,7 @@ class Batch:
             raise KeyError(names)
         found += [(name, self._skipped.pop(name)) for name in names if name in self._skipped]
         jobs = [self._unpack(name, job) for name, packed in found for job in packed]
-        dropped = [drop for name in names for drop in self._dropped.pop(name, ())]
+        dropped = [drop for name in names for drop in self._dropped.pop(name, {}).values()]
         return merge_jobs(found[0][0], jobs, dropped)
 
     def _unpack(self, target: Target, packed: bytes) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -78,28 +78,69 @@ def merge_jobs(
     if len(jobs) == 1 and not dropped:  # the common case: nothing to conflict with
         return DesiredState(target, tuple(jobs), desired_links(jobs)), []
     rejected = dict(_conflicts(jobs))
-    broken: dict[str, str] = {}  # field -> the place of a dropped job that had a part in it
-    broken_all = next((drop.place for drop in dropped if drop.fields is None), None)
-    for drop in dropped:
-        broken |= dict.fromkeys(drop.fields or (), drop.place)
+    broken = _Broken(dropped)
     for job in jobs:
         if job.number in rejected:
-            broken |= dict.fromkeys(job.links, job.place)
-    spreading = bool(broken) or broken_all is not None
-    while spreading:  # at most once for each field of the target
-        spreading = False
-        for job in jobs:
-            if job.mode is not Mode.REPLACE or job.number in rejected:
-                continue
-            place = broken_all or next((broken[field] for field in job.links if field in broken), None)
-            if place is not None:
-                message = f"{place} has a part in this list and was not taken; half a list is never sent"
-                rejected[job.number] = Error(ErrorType.INCOMPLETE, message)
-                broken = dict.fromkeys(job.links, job.place) | broken
-                spreading = True
+            broken.add(job)
+    if broken:
+        for job in broken.lists_among(jobs, rejected):
+            rejected[job.number] = broken.why(job)
+            broken.add(job)
     kept = tuple(job for job in jobs if job.number not in rejected)
     desired = DesiredState(target, kept, desired_links(kept)) if kept else None
     return desired, [(job, rejected[job.number]) for job in jobs if job.number in rejected]
+
+
+class _Broken:
+    """The fields of one target whose lists are incomplete, because a job that has a part in them was dropped."""
+
+    def __init__(self, dropped: Iterable[Dropped]) -> None:
+        self._places: dict[str, str] = {}  # field -> the place of a dropped job that has a part in it
+        self._place_of_all: str | None = None  # of a job that may have a part in any list
+        self._errors: dict[str, Error] = {}
+        for drop in dropped:
+            for field in drop.fields or ():
+                self._places.setdefault(field, drop.place)
+            if drop.fields is None and self._place_of_all is None:
+                self._place_of_all = drop.place
+
+    def __bool__(self) -> bool:
+        return bool(self._places) or self._place_of_all is not None
+
+    def add(self, job: Job) -> None:
+        """A job is dropped, so the lists of its fields are incomplete."""
+        for field in job.links:
+            self._places.setdefault(field, job.place)
+
+    def lists_among(self, jobs: Sequence[Job], rejected: Container[int]) -> Iterator[Job]:
+        """Yield the `replace` jobs with a part in an incomplete list; the caller adds each.
+
+        Each job is looked at once for each of its fields, however many lists break one after the other.
+        """
+        by_field: dict[str, list[Job]] = {}
+        for job in jobs:
+            if job.mode is Mode.REPLACE and job.number not in rejected:
+                for field in job.links:
+                    by_field.setdefault(field, []).append(job)
+        if self._place_of_all is not None:
+            yield from {job.number: job for jobs in by_field.values() for job in jobs}.values()
+            return
+        broken = list(self._places)
+        done: set[int] = set()
+        for field in broken:  # grows
+            for job in by_field.pop(field, ()):
+                if job.number not in done:
+                    done.add(job.number)
+                    yield job
+                    broken += [other for other in job.links if other in by_field]
+
+    def why(self, job: Job) -> Error:
+        """Why a `replace` job cannot be sent; the jobs that were dropped for the same reason share the error."""
+        place = self._place_of_all or next(self._places[field] for field in job.links if field in self._places)
+        if place not in self._errors:
+            message = f"{place} has a part in this list and was not taken; half a list is never sent"
+            self._errors[place] = Error(ErrorType.INCOMPLETE, message)
+        return self._errors[place]
 
 
 def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:

@@ -18,6 +18,9 @@ _NEW: Final = "+"  # no id begins with it
 Created: TypeAlias = Mapping[str, Mapping[str, str]]
 """Field → name → id of the record that was created for it."""
 
+CreatedNames: TypeAlias = Mapping[str, Mapping[str, Sequence[str]]]
+"""Field → id of a record that was created → the names that it was created for."""
+
 
 def place_of(name: str) -> str:
     """The placeholder of a record of that name."""
@@ -49,6 +52,15 @@ def _filled(links: Mapping[str, Sequence[str]], created: Created) -> dict[str, l
         field: sorted_ids([created.get(field, {}).get(name_of(id), id) if is_new(id) else id for id in ids])
         for field, ids in links.items()
     }
+
+
+def names_by_id(created: Created) -> CreatedNames:
+    """The names of created records by the ids of the records."""
+    by_id: dict[str, dict[str, list[str]]] = {}
+    for field, ids in created.items():
+        for name, id in ids.items():
+            by_id.setdefault(field, {}).setdefault(id, []).append(name)
+    return by_id
 
 
 def shown(links: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str | Name]]:

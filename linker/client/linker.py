@@ -129,7 +129,13 @@ class Linker:
             raise UsageError("a resume takes the results file of the runs before")
         settings, file = self._with(options, jobs), None
         if results is not None:
-            file = ResultsFile(Path(results), overwrite=overwrite, resume=resume, durability=settings.durability)
+            file = ResultsFile(
+                Path(results),
+                overwrite=overwrite,
+                resume=resume,
+                durability=settings.durability,
+                account=settings.base_url,
+            )
         sources = sources_of(jobs)
         return self._register(
             Run(

@@ -97,10 +97,7 @@ class Consent:
             "Correct the input, or add --allow-unreadable"
         )
         error, now = Error(ErrorType.INCOMPLETE, message), asyncio.get_running_loop().time()
-        if work.in_flight.in_doubt:
-            outcomes = work.failed(error, None, now)
-        else:
-            outcomes = work.drop(error, lambda job: True, now, tried=False)
+        outcomes = work.failed(error, None, now) if work.in_flight.in_doubt else work.reject(error, now)
         await self._writer.take(outcomes, work.targets)
 
 

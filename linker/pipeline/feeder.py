@@ -17,7 +17,8 @@ from linker.api.answers import Answer
 from linker.api.lists import Listing, PageRequest
 from linker.api.requests import Request
 from linker.api.visibility import Endpoint, Visibility
-from linker.batch.merge import DesiredState
+from linker.batch.merge import DesiredState, Job
+from linker.errors import Error
 from linker.model.job import Links
 from linker.model.target import Kind, Target
 from linker.pipeline.guard import Admission
@@ -26,7 +27,8 @@ from linker.pipeline.reader import Snapshot, StateReader
 from linker.pipeline.resume import Resume
 from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
-from linker.results.result import Outcome, Result
+from linker.results.outcomes import Outcomes
+from linker.results.result import Result
 from linker.results.writer import ResultsWriter
 from linker.retry.sender import Fetch
 from linker.settings import Settings
@@ -214,11 +216,11 @@ class Feeder:
             read: read them singly, whatever a list has shown.
         """
         now = asyncio.get_running_loop().time()
-        outcomes: list[Outcome] = []
+        outcomes = Outcomes()
         works: list[Work] = []
         pages: dict[PageRequest, PageSeen[Work]] = {}
         for snapshot in snapshots:
-            outcomes += [Result.rejected(job, error) for job, error in snapshot.rejected]
+            outcomes.add(_rejected, snapshot.rejected)
             self._workers.targets_done += snapshot.names - 1
             if snapshot.desired is None:
                 self._workers.targets_done += 1
@@ -255,3 +257,7 @@ class Feeder:
             defined=self._defined,
             is_off_layout=(snapshot.kind, workspace_of(desired.target)) in self._off_layout,
         )
+
+
+def _rejected(rejected: tuple[Job, Error]) -> Result:
+    return Result.rejected(*rejected)

@@ -8,7 +8,7 @@ from linker.api.answers import Answer
 from linker.api.visibility import Endpoint, Visibility
 from linker.pipeline.guard import Admission
 from linker.pipeline.workqueue import WorkQueue
-from linker.results.result import Outcome
+from linker.results.outcomes import Outcomes
 from linker.results.writer import ResultsWriter
 from linker.retry.sender import Fetch
 from linker.work.attempts import PageSeen, Step
@@ -57,7 +57,7 @@ class PageRefresh:
         now = asyncio.get_running_loop().time()
         items = answer.page.items if isinstance(answer, Answer) and answer.page is not None else ()
         listed = {name: item for item in items for name in (item.reference, item.id) if name}
-        outcomes: list[Outcome] = []
+        outcomes = Outcomes()
         for work in list(page.unsent):
             target = work.pending.desired.target
             item = listed.get(target.id)

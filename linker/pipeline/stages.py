@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
+from itertools import islice, starmap
+from typing import Final
 
 from linker import log
 from linker.api.lists import Listing
@@ -41,6 +43,9 @@ from linker.settings import Settings
 from linker.sources import Source
 from linker.work.layout import Layout
 from linker.work.work import Work
+
+_REJECTED_AT_ONCE: Final = 256
+"""Rows that are rejected before the event loop has a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +253,8 @@ class Pipeline:
         if self._file is not None and self._file.resume:
             await self._resume.read(self._file)
         async with aclosing(self._intake.read()) as rejected:
-            async for results in rejected:
-                await self._writer.take([*results])
+            async for some in rejected:
+                await self._writer.take([*some])
         self._check_rows()
         if self._mirrored is not None:
             await self._mirror(*self._mirrored)
@@ -258,7 +263,9 @@ class Pipeline:
             left_open = len(self._resume.left_open)
             self._log.info(log.RESUMED, jobs_done=self.summary.passed_over, left_open=left_open)
         if self._batch.targets and (faults := await self._preflight.faults()):
-            await self._writer.take([Result.rejected(job, error) for job, error in self._batch.reject(faults)])
+            results = starmap(Result.rejected, self._batch.reject(faults))
+            while some := list(islice(results, _REJECTED_AT_ONCE)):
+                await self._writer.take(some)
         for source in self._sources:
             if source.changed():
                 self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))

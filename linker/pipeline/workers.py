@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from functools import partial
 
 from linker.api.answers import Answer, Reply
 from linker.api.lists import PageRequest
 from linker.api.requests import ApiRequest
 from linker.api.visibility import Visibility
-from linker.batch.merge import Job
 from linker.batch.placeholder import place_of
 from linker.errors import ErrorType, ResultsUnwritable, TimedOut
 from linker.pipeline.consent import Consent
@@ -23,7 +21,7 @@ from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import Closed
 from linker.records.create import RecordCreator
 from linker.results.journal import Journal
-from linker.results.result import Outcome
+from linker.results.outcomes import Outcomes
 from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
@@ -210,10 +208,11 @@ class Workers:
             return
         now = asyncio.get_running_loop().time
         created, errors = await self._creator.create(work.pending.desired.target.kind, new, owner)
-        tried = not self._creator.is_refused
-        for field, error_by_name in errors.items():
-            for name, error in error_by_name.items():
-                await self._take(work, work.drop(error, partial(_names, field, place_of(name)), now(), tried=tried))
+        if errors:
+            by_place = {
+                (field, place_of(name)): error for field, by_name in errors.items() for name, error in by_name.items()
+            }
+            await self._take(work, work.drop(by_place, now(), tried=not self._creator.is_refused))
         if work.step is not None:
             work.pending.fill(created)
 
@@ -278,7 +277,7 @@ class Workers:
         if self._journal is not None and not work.in_flight.in_doubt:
             self._journal.settle(work.targets)
 
-    async def _take(self, work: Work, outcomes: list[Outcome]) -> None:
+    async def _take(self, work: Work, outcomes: Outcomes) -> None:
         self._count_written(work)
         if work.step is None and work.taken:
             self._layout.learn(work.pending.desired.target, work.taken)
@@ -292,8 +291,3 @@ class Workers:
             self._written.add(work)
         else:
             self._written.discard(work)
-
-
-def _names(field: str, place: str, job: Job) -> bool:
-    """Whether a job names the record that has a place."""
-    return place in job.links.get(field, ())

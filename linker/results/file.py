@@ -1,4 +1,4 @@
-"""The results file: one JSON line a job, written by one writer, with its journal beside it."""
+"""The results file: one JSON line per job, written by one writer, with its journal beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from linker.disk.private import make_folder
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.model.target import Target
 from linker.results.journal import Journal, OpenIntent, by_process, journal_of
+from linker.results.line import LineMaker
 from linker.results.result import Result
 
 _GO_ON = "nothing more is sent; mend that, and go on with --resume"
@@ -28,6 +29,7 @@ class ResultsFile:
         overwrite: rename a file that exists (adds a date), and start over.
         resume: append to a file that exists.
         durability: what a line survives once `sync()` has returned.
+        account: the address of the account, which the first line of each run names.
 
     Raises:
         UsageError: the path names a folder.
@@ -45,6 +47,7 @@ class ResultsFile:
         resume: bool = False,
         durability: Durability = "fsync",
         disk: Disk = DISK,
+        account: str = "",
     ) -> None:
         if path.name in ("", ".."):
             raise UsageError(f"results {os.fspath(path)!r} is the name of a folder; name a file")
@@ -53,7 +56,7 @@ class ResultsFile:
         self.journal = Journal(journal_of(path), disk, durability)
         self.open_intents: Mapping[Target, OpenIntent] = {}
         """PUTs of earlier runs whose results are not all in the file."""
-        self._run = 0
+        self._maker = LineMaker(account)
         self._overwrite = overwrite
         self._durability: Durability = durability
         self._disk = disk
@@ -67,7 +70,7 @@ class ResultsFile:
 
     def begin(self, run: int) -> None:
         """Set the number of this run of the file, from 0. Lines of all but the first have it in their key `run`."""
-        self._run = self.journal.run = run
+        self._maker.run = self.journal.run = run
 
     def __enter__(self) -> Self:
         """Make the file and its folder, or open it to resume; no other run can write to it until it is closed.
@@ -118,7 +121,7 @@ class ResultsFile:
         """
         assert self._lines is not None
         try:
-            self._lines.append(b"".join([result.to_json(self._run) + b"\n" for result in results]))
+            self._lines.append(b"".join(map(self._maker.line, results)))
         except OSError as error:
             raise self._unwritable(error) from None
 

@@ -29,14 +29,23 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
+class Effect(msgspec.Struct, frozen=True):
+    """What the links of one target were before and after its jobs, and what these have changed, field by field."""
+
+    before: Mapping[str, Sequence[str]] | None = None
+    after: Mapping[str, Sequence[str]] | None = None
+    changes: Mapping[str, FieldChange] | None = None
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one job; its fields are the keys of its line in the results file, in this order.
 
-    `before` and `after` are all links of the target in the job's fields, None if no answer showed them. `change` is
-    the number of the PUT that the job was part of, and `changes` is what that PUT did to the job's fields, None if
-    unknown. `attempts` counts the tries of the request that decided the result. `created` are the records that the run
-    created for the job's names, `{"customers": {"Acme Corp": "7900000000000000001"}}`; the line has no such key if
-    there are none.
+    `change` is the number of the change that the job was part of. `before`, `after` and `changes` describe the whole
+    change, with the fields of all of its jobs: its results share these objects, and only the first line of a change in
+    the results file has the keys. `before` and `after` are None if no answer showed the links, `changes` if it is
+    unknown what was written. `attempts` counts the tries of the request that decided the result. `created` are the
+    records that the run created for the job's names, `{"customers": {"Acme Corp": "7900000000000000001"}}`; the line
+    has no such key if there are none.
     """
 
     job: int
@@ -113,14 +122,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the job asked for nothing where no answer has shown any links."""
         return self.status is Status.UNCHANGED and self.after is None
 
-    def to_json(self, run: int = 0) -> bytes:
-        """Return the result's line without a newline, safe to print. It has the key `run` unless that is 0."""
+    def to_json(self, *, has_effect: bool = True, **more: Any) -> bytes:
+        """Return the result's line without a newline, safe to print.
+
+        Args:
+            has_effect: write `before`, `after` and `changes`; if False, another line of the same change has them.
+            more: further keys of the line.
+        """
         line = msgspec.structs.asdict(self)
         if self.created is None:
             del line["created"]
-        if run:
-            line["run"] = run
-        return harmless_json(orjson.dumps(line, default=_plain))
+        if not has_effect:
+            del line["before"], line["after"], line["changes"]
+        return harmless_json(orjson.dumps(line | more if more else line, default=_plain))
 
 
 class Planned(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The undo of a run: a results file, read as the jobs that take back what the run changed.
 
-Each write's *delta* is taken back. If several writes touched an id, the oldest one tells whether it was there before.
-What others have written since stays.
+The first line of a change says what it changed; in older files each of its lines does. Each write's *delta* is taken
+back. If several writes touched an id, the oldest one tells whether it was there before. What others have written since
+stays.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
 import orjson
 
 from linker.disk.lines import is_locked
 from linker.errors import InvalidJob, UsageError
 from linker.model.job import LinkJob, Mode, check_key, parse_links, parse_mode, record_id
 from linker.model.target import Target
+from linker.results.effects import KEYS, Effects
 from linker.results.journal import by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
 from linker.text import encodable
@@ -90,9 +93,10 @@ class UndoFile:
         """Take in what each line changed; the rejections of those lines that do not tell."""
         rejections: list[Entry] = []
         try:
+            effects = Effects(self._path)
             with self._path.open("rb") as stream:
                 for number, line in enumerate(stream, start=1):  # however long: a target's links may be many
-                    if not line.isspace() and (rejection := self._read_line(number, line, deltas)) is not None:
+                    if not line.isspace() and (rejection := self._read_line(number, line, deltas, effects)) is not None:
                         rejections.append(Entry(self.name, number, rejection))
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
@@ -113,10 +117,17 @@ class UndoFile:
         except OSError as error:
             raise UsageError(f"{journal}: {error.strerror}") from None
 
-    def _read_line(self, number: int, line: bytes, deltas: _Deltas) -> Rejection | None:
+    def _read_line(self, number: int, line: bytes, deltas: _Deltas, effects: Effects) -> Rejection | None:
         try:
             result = orjson.loads(line)
-            status, change, changes = result["status"], result["change"], result["changes"]
+            status, change = result["status"], result["change"]
+            is_first = not result.keys().isdisjoint(KEYS)  # of its change: only the first line has the effect
+            if is_first or change is None:
+                changes = result["changes"] if is_first else None
+            elif (effect := effects.find(result)) is not None:
+                changes = effect.changes
+            else:
+                raise UsageError(f"{self.name} line {number}: {_orphaned(change)}")
             self.created.update(
                 record_id(id) for made in (result.get("created") or {}).values() for id in made.values()
             )
@@ -126,6 +137,8 @@ class UndoFile:
             target = Target.parse(result["id"], result["kind"])
             if changes is None:
                 return _unknown(target, result)
+            if not is_first:
+                return None
             delta = deltas.setdefault(target, _Delta(number))
             before = self.before.setdefault(target, {})
             for field, ids in changes.items():
@@ -133,7 +146,7 @@ class UndoFile:
                 if result.get("before"):
                     before.setdefault(field, frozenset(result["before"][field]))
                 delta.add(field, added=map(record_id, ids["added"]), removed=map(record_id, ids["removed"]))
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, InvalidJob) as error:
+        except (orjson.JSONDecodeError, msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidJob) as error:
             match error:
                 case KeyError():
                     why = f"it has no {error}"
@@ -180,6 +193,13 @@ _Deltas: TypeAlias = dict[Target, _Delta]
 def _check(target: Target, field: str, *ids: str) -> None:
     """Raise `InvalidJob` where a file that somebody has touched asks what no job can."""
     LinkJob(target.id, {field: ids}, kind=target.kind)
+
+
+def _orphaned(change: object) -> str:
+    return (
+        f"the first line of change {change} is missing from the file, and only that one has `changes`; "
+        "undo the results file as the run has written it"
+    )
 
 
 def _unknown(target: Target, result: Mapping[str, Any]) -> Rejection:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -12,14 +14,18 @@ import msgspec
 from linker.errors import ResultsUnwritable
 from linker.model.target import Target
 from linker.results.file import ResultsFile
+from linker.results.outcomes import Outcomes
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
 
-_MOST_AT_ONCE: Final = 256
+_MOST_AT_ONCE: Final = 512
+"""Results that are made, written and delivered together; then the event loop has a turn."""
 
 
 class _Chunk(msgspec.Struct):
-    outcomes: list[Outcome]
+    outcomes: Iterator[Outcome]
+    left: int
+    """How many outcomes of it were not taken yet."""
     ended: Collection[Target]
 
 
@@ -43,8 +49,10 @@ class ResultsWriter:
         self._deliver = deliver
         self._chunks: asyncio.Queue[_Chunk | None] = asyncio.Queue(waiting)
         self._late: list[_Chunk] = []  # from tasks that were cancelled while the queue was full
+        self._in_hand: deque[_Chunk] = deque()
+        self._ended: list[Target] = []  # all of their results are written; not yet settled in the journal
 
-    async def take(self, outcomes: list[Outcome], ended: Collection[Target] = ()) -> None:
+    async def take(self, outcomes: Outcomes | Sequence[Outcome], ended: Collection[Target] = ()) -> None:
         """Queue outcomes once there is room. If cancelled, they are written nevertheless.
 
         Args:
@@ -52,7 +60,7 @@ class ResultsWriter:
         """
         if not outcomes:
             return
-        chunk = _Chunk(outcomes, ended)
+        chunk = _Chunk(iter(outcomes), len(outcomes), ended)
         try:
             await self._chunks.put(chunk)
         except asyncio.CancelledError:
@@ -71,41 +79,63 @@ class ResultsWriter:
         """
         more = True
         while more:
-            chunks: list[_Chunk] = []
-            outcomes: list[Outcome] = []
+            waiting = 0
             chunk = await self._chunks.get()
             while chunk is not None:
-                chunks.append(chunk)
-                outcomes += chunk.outcomes
-                if len(outcomes) >= _MOST_AT_ONCE or self._chunks.empty():
+                self._in_hand.append(chunk)
+                waiting += chunk.left
+                if waiting >= _MOST_AT_ONCE or self._chunks.empty():
                     break
                 chunk = self._chunks.get_nowait()
             if chunk is None:
                 more = False
-                rest = self._rest()
-                chunks += rest
-                outcomes += [outcome for chunk in rest for outcome in chunk.outcomes]
-            if chunks:
-                results = self._write(outcomes)
-                try:
-                    if self._file is not None:
-                        await self._file.sync()
-                except asyncio.CancelledError:
-                    self._count(results)  # they are in the file already
-                    raise
-                self._count(results)
-                self._settle(chunks)
-                await self._deliver(outcomes)
+                self._gather()
+            while self._in_hand:
+                await self._write_piece()
+                if self._in_hand:
+                    await asyncio.sleep(0)
+
+    async def _write_piece(self) -> None:
+        outcomes = self._piece()
+        results: list[Result] = []
+        try:
+            results = self._write(outcomes)
+            if self._file is not None:
+                await self._file.sync()
+        except asyncio.CancelledError:
+            self._count(results)  # they are in the file already
+            raise
+        except ResultsUnwritable:
+            self._in_hand.clear()
+            self._ended.clear()  # not settled: a resumed run looks at these targets
+            raise
+        self._count(results)
+        self._settle()
+        await self._deliver(outcomes)
 
     def flush(self) -> None:
-        """Write the outcomes that are still queued, after `run()` has returned or was cancelled."""
-        chunks = self._rest()
+        """Write the outcomes that were not written yet, after `run()` has returned or was cancelled."""
+        self._gather()
         with suppress(ResultsUnwritable):
-            results = self._write([outcome for chunk in chunks for outcome in chunk.outcomes])
-            if self._file is not None:
-                self._file.sync_now()
-            self._count(results)
-            self._settle(chunks)
+            while self._in_hand or self._ended:
+                results = self._write(self._piece())
+                if self._file is not None:
+                    self._file.sync_now()
+                self._count(results)
+                self._settle()
+
+    def _piece(self) -> list[Outcome]:
+        """Make the next outcomes of those in hand."""
+        piece: list[Outcome] = []
+        while self._in_hand and len(piece) < _MOST_AT_ONCE:
+            chunk = self._in_hand[0]
+            made = list(islice(chunk.outcomes, _MOST_AT_ONCE - len(piece)))
+            piece += made
+            chunk.left -= len(made)
+            if not chunk.left:
+                self._in_hand.popleft()
+                self._ended.extend(chunk.ended)
+        return piece
 
     def _write(self, outcomes: Sequence[Outcome]) -> list[Result]:
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
@@ -117,14 +147,16 @@ class ResultsWriter:
         for result in results:
             self._summary.add(result)
 
-    def _settle(self, chunks: Sequence[_Chunk]) -> None:
+    def _settle(self) -> None:
+        ended, self._ended = self._ended, []
         if self._file is not None:
-            self._file.journal.settle(target for chunk in chunks for target in chunk.ended)
+            self._file.journal.settle(ended)
 
-    def _rest(self) -> list[_Chunk]:
-        rest, self._late = self._late, []
+    def _gather(self) -> None:
+        """Take in hand what waits."""
+        self._in_hand.extend(self._late)
+        self._late = []
         while not self._chunks.empty():
             chunk = self._chunks.get_nowait()
             if chunk is not None:
-                rest.append(chunk)
-        return rest
+                self._in_hand.append(chunk)

@@ -1,49 +1,103 @@
-"""The results of one target's jobs: pure functions of the change and of what answers showed."""
+"""The results of one target's jobs: pure functions of the change and of what answers showed.
+
+What the jobs of a change share is worked out once: the effect, and which fields hold what was asked for. What remains
+for each job grows with its own ids only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
-from linker.batch.change import Change
+from linker.batch.change import Change, FieldChange
 from linker.batch.merge import Job
-from linker.batch.placeholder import Created
+from linker.batch.placeholder import Created, CreatedNames
 from linker.errors import Error, ErrorType
 from linker.model.job import Links, Mode, sorted_ids
 from linker.model.target import Kind
-from linker.results.result import Result, Status
+from linker.results.result import Effect, Result, Status
 from linker.work.pending import Pending
 
 _NONE: frozenset[str] = frozenset()
+
+Failed: TypeAlias = tuple[Job, Error]
+"""A job that failed or is rejected, and why."""
 
 
 class ResultContext(msgspec.Struct, frozen=True):
     """What the results of one target's jobs share."""
 
-    change: Change | None
+    effect: Effect
     http_status: int | None
     number: int | None = None
     attempts: int = 0
     elapsed_ms: float = 0.0
-    created: Created = {}
+    created: CreatedNames = {}
     defined: bool = False
-    """The account is known to define all of its fields."""
-    is_presumed: bool = False
-    """That the target held no links before is presumed: no answer of its kind has ever shown any."""
+    """The account is known to define all of the target's fields."""
 
 
-def without_before(pending: Pending, context: ResultContext) -> list[Result]:
-    """The target shows no links: `add` and `remove` jobs fail, and take the siblings of their lists with them."""
+class Seen(msgspec.Struct, frozen=True):
+    """What a target holds after its PUT, compared field by field with what was asked for."""
+
+    change: Change
+    links: Links
+    put: frozenset[str]
+    """Fields that the PUT wrote."""
+    whole: frozenset[str]
+    """Fields that hold exactly the list that was asked for."""
+    ignored: frozenset[str]
+    """Fields that the PUT wrote and that show nothing of it."""
+
+    @classmethod
+    def of(cls, change: Change, links: Links) -> Seen:
+        """Compare a change with what the target holds since."""
+        before, after = change.before, change.after
+        put = [name for name in after if before is None or after[name] != before[name]]
+        return cls(
+            change,
+            links,
+            frozenset(put),
+            frozenset(name for name in after if links.get(name, _NONE) == after[name]),
+            frozenset(name for name in put if not taken(change, name, links.get(name, _NONE))),
+        )
+
+    def holds(self, job: Job, name: str) -> bool:
+        """Whether a field holds what the job asked for."""
+        match job.mode:
+            case Mode.REPLACE:
+                return name in self.whole
+            case Mode.ADD:
+                return self.links.get(name, _NONE).issuperset(job.links[name])
+            case Mode.REMOVE:
+                return self.links.get(name, _NONE).isdisjoint(job.links[name])
+
+    def missing(self, job: Job) -> list[str]:
+        """The fields of a job that do not hold what it asked for, although its PUT was answered.
+
+        Only fields that the PUT wrote count: what others have made of another field since is no failure.
+        """
+        return [name for name in job.links if name in self.put and not self.holds(job, name)]
+
+
+def without_before(pending: Pending) -> tuple[list[Failed], list[Failed]]:
+    """Take out the jobs that need the links of a target which shows none, and the siblings of their lists.
+
+    Returns:
+        The `add` and `remove` jobs, which failed; and the siblings, which are rejected.
+    """
     error = Error(ErrorType.BAD_ANSWER, no_links_shown(pending.desired.target.kind), retryable=True)
-    results: list[Result] = []
+    failed: list[Failed] = []
+    rejected: list[Failed] = []
     while pending.jobs and (
         needy := pending.desired.needs_before
     ):  # a `replace` that goes may leave an `add` without a list
         lost = [job for job in pending.jobs if not needy.isdisjoint(job.links)]
-        results += dropped(pending, lost, error, context, tried=True)
-    return results
+        failed += [(job, error) for job in lost]
+        rejected += pending.drop(lost)
+    return failed, rejected
 
 
 def no_links_shown(kind: Kind) -> str:
@@ -54,84 +108,127 @@ def no_links_shown(kind: Kind) -> str:
     )
 
 
-def dropped(pending: Pending, lost: Collection[Job], error: Error, context: ResultContext, tried: bool) -> list[Result]:
-    """Jobs that will not be sent, and the siblings of their lists. They failed if something was `tried` for them."""
-    results = [failure(job, error, context) if tried else Result.rejected(job, error) for job in lost]
-    return results + [Result.rejected(job, incomplete) for job, incomplete in pending.drop(lost)]
-
-
-def broken_off(pending: Pending, current: Links, error: Error, context: ResultContext) -> list[Result]:
-    """The search for the jobs to blame was broken off: jobs that are not in place have failed, the others remain."""
+def broken_off(pending: Pending, current: Links) -> list[Job]:
+    """The search for the jobs to blame was broken off: take out the jobs that are not in place."""
     assert pending.change is not None
-    after, done, results = pending.change.after, list[Job](), list[Result]()
+    seen = Seen.of(pending.change, current)
+    done: list[Job] = []
+    lost: list[Job] = []
     for job in pending.jobs:
-        if all(
-            name in after and name in current and holds(current[name], job, name, after[name]) for name in job.links
-        ):
-            done.append(job)
-        else:
-            results.append(failure(job, error, context))
+        in_place = all(name in seen.change.after and name in current and seen.holds(job, name) for name in job.links)
+        (done if in_place else lost).append(job)
     pending.jobs = done
-    return results
+    return lost
+
+
+def fields_of(jobs: Iterable[Job]) -> list[str]:
+    """The fields that some jobs name."""
+    return list(dict.fromkeys(name for job in jobs for name in job.links))
+
+
+# The effect that results share.
+
+
+def no_change(change: Change, fields: Collection[str], *, is_presumed: bool) -> Effect:
+    """The effect of jobs that are already in place, or that ask for nothing where no links are shown."""
+    observed = None if is_presumed else _listed(change.before, fields)
+    return Effect(observed, observed, {})
+
+
+def known_effect(
+    change: Change | None, fields: Collection[str], links: Links | None, asked: Links, *, is_presumed: bool
+) -> Effect:
+    """The effect of a change of which some PUT failed: what its PUTs have changed, or may have.
+
+    Args:
+        links: what the target holds by the last answer; None if it is unknown.
+        asked: what a PUT without an answer asked for.
+    """
+    if change is None:
+        return Effect()
+    before = None if is_presumed else _listed(change.before, fields)
+    after = _listed(links, fields)
+    if change.before is None:
+        return Effect(before, after)
+    current = change.before if change.current is None else change.current
+    changes = {name: _moved(name, change.before, (current, {**current, **asked})) for name in fields}
+    is_changed = any(field.added or field.removed for field in changes.values())
+    return Effect(before, after, changes if is_changed else None)
+
+
+def written_effect(change: Change, fields: Collection[str], seen: Seen | None, *, is_presumed: bool) -> Effect:
+    """The effect of a change whose PUT was answered; `seen` is None if no answer shows what the target holds since."""
+    before = None if is_presumed else _listed(change.before, fields)
+    after = _listed(seen.links, fields) if seen is not None else None
+    if change.before is None:
+        return Effect(before, after)
+    return Effect(before, after, {name: _done(change, change.before, name, seen) for name in fields})
+
+
+def _done(change: Change, before: Links, name: str, seen: Seen | None) -> FieldChange:
+    """What the PUTs of a change have done to a field."""
+    if name not in change.after:  # its jobs were to blame, and what they had brought was taken back
+        return _moved(name, before, (before if change.current is None else change.current,))
+    # a PUT of which nothing is there may still be carried out later: then an undo must know what it asked for
+    observed = None if seen is None or name in seen.ignored else seen.links.get(name, _NONE)
+    diff = change.diff(name, observed)
+    assert diff is not None
+    return diff
+
+
+def _moved(name: str, before: Links, states: Sequence[Links]) -> FieldChange:
+    """What was added to a field, and removed from it, in any of the states that it may have come to."""
+    had, lists = before.get(name, _NONE), [state.get(name, _NONE) for state in states]
+    added: frozenset[str] = _NONE.union(*(ids - had for ids in lists))
+    removed: frozenset[str] = _NONE.union(*(had - ids for ids in lists))
+    return FieldChange(sorted_ids(added), sorted_ids(removed))
+
+
+def _listed(links: Links | None, fields: Iterable[str]) -> dict[str, list[str]] | None:
+    """The links of some fields, as a result lists them."""
+    return None if links is None else {name: sorted_ids(links.get(name, _NONE)) for name in fields}
+
+
+# The result of one job.
 
 
 def unchanged(job: Job, context: ResultContext) -> Result:
     """The result of a job that is already in place, or that asks for nothing where no links are shown."""
-    assert context.change is not None
-    observed = None if context.is_presumed else _listed(job, context.change.before)
-    rest: dict[str, Any] = {"before": observed, "after": observed, "changes": {}, "http_status": context.http_status}
-    return Result.of(job, Status.UNCHANGED, elapsed_ms=context.elapsed_ms, **rest)
+    return Result.of(
+        job,
+        Status.UNCHANGED,
+        before=context.effect.before,
+        after=context.effect.after,
+        changes=context.effect.changes,
+        http_status=context.http_status,
+        elapsed_ms=context.elapsed_ms,
+    )
 
 
 def failure(job: Job, error: Error, context: ResultContext) -> Result:
-    """The result of a job that failed; `changes` holds what is known to be written nevertheless."""
-    before = context.change.before if context.change is not None and not context.is_presumed else None
-    done = context.change.applied() if context.change is not None else None
-    changes = {name: done[name] for name in job.links} if done is not None else None
-    return _result(job, Status.FAILED, context, before=_listed(job, before), changes=changes, error=error)
+    """The result of a job that failed."""
+    return _result(job, Status.FAILED, context, error)
 
 
-def written(job: Job, context: ResultContext, links: Links | None, *, why_unseen: str | None = None) -> Result:
+def written(job: Job, context: ResultContext, seen: Seen | None, why_unseen: str | None) -> Result:
     """The result of a job whose PUT was answered.
 
     Args:
-        links: what the target holds since; None if no answer shows it.
+        seen: what the target holds since; None if no answer shows it.
         why_unseen: why that is a failure; None if it is not, because the kind hides its links.
     """
-    change = context.change
-    assert change is not None
-    before = None if context.is_presumed else change.before
-    rest: dict[str, Any] = {"before": _listed(job, before)}
-    if links is None:
-        if change.before is not None:
-            rest["changes"] = {name: change.diff(name) for name in job.links}
+    answered = f"answered {context.http_status}, but "
+    if seen is None:
         if why_unseen is None:
-            return _result(job, Status.LINKED, context, **rest)
-        message = f"answered {context.http_status}, but {why_unseen}"
-        return _result(job, Status.FAILED, context, error=Error(ErrorType.NOT_APPLIED, message, retryable=True), **rest)
-    observed = {name: links.get(name, _NONE) for name in job.links}
-    rest["after"] = _listed(job, observed)
-    missing = missing_fields(job, change, links)
-    # a PUT of which nothing is there may still be carried out later: then an undo must know what it asked for
-    late = {name for name in missing if not taken(change, name, observed[name])}
-    if change.before is not None:
-        rest["changes"] = {name: change.diff(name, None if name in late else observed[name]) for name in job.links}
+            return _result(job, Status.LINKED, context, None)
+        return failure(job, Error(ErrorType.NOT_APPLIED, answered + why_unseen, retryable=True), context)
+    missing = seen.missing(job)
     if not missing:
-        return _result(job, Status.LINKED, context, **rest)
-    message = f"answered {context.http_status}, but {', '.join(missing)} does not hold what was asked"
-    if late:
-        message += off_layout(change.target.kind, [name for name in missing if name in late], context.defined)
-    return _result(job, Status.FAILED, context, error=Error(ErrorType.NOT_APPLIED, message), **rest)
-
-
-def missing_fields(job: Job, change: Change, links: Links) -> list[str]:
-    """The fields of a job that do not hold what it asked for, although its PUT was answered.
-
-    Only fields that the PUT wrote count: what others have made of another field since is no failure.
-    """
-    before = change.before
-    put = [name for name in job.links if before is None or change.after[name] != before[name]]
-    return [name for name in put if not holds(links.get(name, _NONE), job, name, change.after[name])]
+        return _result(job, Status.LINKED, context, None)
+    message = f"{answered}{', '.join(missing)} does not hold what was asked"
+    if ignored := [name for name in missing if name in seen.ignored]:
+        message += off_layout(seen.change.target.kind, ignored, context.defined)
+    return failure(job, Error(ErrorType.NOT_APPLIED, message), context)
 
 
 def taken(change: Change, name: str, observed: frozenset[str]) -> bool:
@@ -139,8 +236,8 @@ def taken(change: Change, name: str, observed: frozenset[str]) -> bool:
     after = change.after[name]
     if change.before is None:
         return bool(after & observed) or (not after and not observed)
-    diff = change.diff(name, observed)
-    return diff is not None and bool(diff.added or diff.removed)
+    before = change.before[name]
+    return not (after - before).isdisjoint(observed) or not (before - after) <= observed
 
 
 def off_layout(kind: Kind, fields: Sequence[str], defined: bool) -> str:
@@ -151,40 +248,27 @@ def off_layout(kind: Kind, fields: Sequence[str], defined: bool) -> str:
     return f"; is {names} defined for {kind.plural}, and on the layout of the target's workspace?"
 
 
-def holds(observed: frozenset[str], job: Job, name: str, after: frozenset[str]) -> bool:
-    """Whether a field holds what the job asked for."""
-    match job.mode:
-        case Mode.REPLACE:
-            return observed == after
-        case Mode.ADD:
-            return observed.issuperset(job.links[name])
-        case Mode.REMOVE:
-            return observed.isdisjoint(job.links[name])
-
-
-def _result(job: Job, status: Status, context: ResultContext, **rest: Any) -> Result:
+def _result(job: Job, status: Status, context: ResultContext, error: Error | None) -> Result:
     return Result.of(
         job,
         status,
+        before=context.effect.before,
+        after=context.effect.after,
         change=context.number,
+        changes=context.effect.changes,
         http_status=context.http_status,
         attempts=context.attempts,
         elapsed_ms=context.elapsed_ms,
         created=_created(job, context.created) if context.created else None,
-        **rest,
+        error=error,
     )
 
 
-def _created(job: Job, created: Created) -> Created | None:
+def _created(job: Job, created: CreatedNames) -> Created | None:
     """The records that were created for names in a job."""
     mine = {
-        field: {name: id for name, id in created[field].items() if id in ids}
+        field: {name: id for id in ids for name in created[field].get(id, ())}
         for field, ids in job.links.items()
         if field in created
     }
     return {field: made for field, made in mine.items() if made} or None
-
-
-def _listed(job: Job, links: Links | None) -> dict[str, list[str]] | None:
-    """The fields that a job names, as a result lists them."""
-    return None if links is None else {name: sorted_ids(links[name]) for name in job.links}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from linker.batch.change import Change, plan
 from linker.batch.merge import DesiredState, Dropped, Job, desired_links, merge_jobs
-from linker.batch.placeholder import Created, filled, new_in
+from linker.batch.placeholder import Created, CreatedNames, filled, names_by_id, new_in
 from linker.errors import Error
 from linker.model.job import Links
 
@@ -21,7 +21,7 @@ class Pending:
         self.jobs: Sequence[Job] = desired.jobs
         self.change: Change | None = None
         """What the jobs come to; None before the target was read."""
-        self.created: Created = {}
+        self.created: CreatedNames = {}
         """Records that this run created for names in its jobs."""
 
     def __repr__(self) -> str:
@@ -51,20 +51,20 @@ class Pending:
         wanted = self.jobs[0].links.keys() if len(self.jobs) == 1 else {name for job in self.jobs for name in job.links}
         return {name: ids for name, ids in put.items() if name in wanted} if put.keys() - wanted else put
 
-    def idle(self, fields: Collection[str]) -> list[Job]:
-        """The jobs that name none of these fields."""
-        put = set(fields)
-        return [job for job in self.jobs if put.isdisjoint(job.links)]
+    def take_idle(self, fields: Collection[str]) -> list[Job]:
+        """Take out and return the jobs that are not involved in a PUT of these fields."""
+        involved = self._involved(fields)
+        idle = [job for job in self.jobs if involved.isdisjoint(job.links)]
+        self.jobs = [job for job in self.jobs if not involved.isdisjoint(job.links)]
+        return idle
 
-    def leave_idle(self, fields: Collection[str]) -> list[Job]:
-        """Take out and return the jobs that name none of these fields, which the PUT writes.
+    def _involved(self, fields: Collection[str]) -> set[str]:
+        """All fields of the jobs that name one of `fields`, which the PUT writes.
 
         A job that shares a field with a written one stays: if that one is to blame for a refusal, its list is written.
         """
-        idle = self.idle(fields)
-        involved = {name for job in self.jobs if job not in idle for name in job.links}
-        self.jobs = [job for job in self.jobs if not involved.isdisjoint(job.links)]
-        return [job for job in idle if involved.isdisjoint(job.links)]
+        put = set(fields)
+        return {name for job in self.jobs if not put.isdisjoint(job.links) for name in job.links}
 
     def drop(self, jobs: Collection[Job]) -> list[tuple[Job, Error]]:
         """Take out jobs. Returns the siblings of their lists, which go with them, each with the reason."""
@@ -83,7 +83,7 @@ class Pending:
     def fill(self, created: Created) -> None:
         """Put the ids of created records in the place of their names."""
         assert self.change is not None
-        self.created = created
+        self.created = names_by_id(created)
         jobs = filled(self.desired.jobs, created)
         by_number = {job.number: job for job in jobs}
         self.jobs = [by_number[job.number] for job in self.jobs]

@@ -12,8 +12,9 @@ that a missing list of links means none (`linker/api/visibility.py`).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -28,22 +29,27 @@ from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
 from linker.model.target import Kind
-from linker.results.result import Outcome, Planned, Result
+from linker.results.outcomes import Outcomes
+from linker.results.result import Effect, Outcome, Planned, Result
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
 from linker.work.in_flight import InFlight
 from linker.work.layout import workspace_of
 from linker.work.outcome import (
+    Failed,
     ResultContext,
+    Seen,
     broken_off,
-    dropped,
     failure,
-    missing_fields,
+    fields_of,
+    known_effect,
+    no_change,
     taken,
     unchanged,
     without_before,
     written,
+    written_effect,
 )
 from linker.work.pending import Pending
 
@@ -125,7 +131,8 @@ class Steps:
         self.is_off_layout = is_off_layout
         self._attempts = 0  # of the request that was answered or given up last
         self._elapsed_ms = 0.0
-        self._outcomes: list[Outcome] = []
+        self._outcomes = Outcomes()
+        self._failed: list[tuple[Sequence[Failed], int | None, int]] = []  # with the status and attempts; see `_lose`
         self._observed: Links = {}  # fields by the answers to the PUTs of a search
         self._read_status = 200
         self._refused_status: int | None = None
@@ -141,7 +148,7 @@ class Steps:
         assert self.search.put is not None
         return self.search.put
 
-    def send(self, event: Event, elapsed_ms: float) -> list[Outcome]:
+    def send(self, event: Event, elapsed_ms: float) -> Outcomes:
         """Take what came of the request, and return the outcomes that are known now.
 
         Args:
@@ -156,12 +163,22 @@ class Steps:
             self.step = self._generator.send(event)
         except StopIteration:
             self.step = None
-        outcomes, self._outcomes = self._outcomes, []
+            if self._failed:
+                self._tell_failed()
+        outcomes, self._outcomes = self._outcomes, Outcomes()
         return outcomes
 
-    def drop(self, jobs: Sequence[Job], error: Error, *, tried: bool) -> list[Outcome]:
-        """Take out jobs that will not be sent; their siblings in a list go with them. `Signal.DROPPED` comes next."""
-        return [*dropped(self.pending, jobs, error, self._context(None, 0), tried)]
+    def drop(self, dropped: Sequence[Failed], *, tried: bool) -> None:
+        """Take out jobs that will not be sent; their siblings in a list go with them. `Signal.DROPPED` comes next.
+
+        Args:
+            tried: something was asked of the account for them, so they failed; else they are rejected.
+        """
+        self._reject(self.pending.drop([job for job, _ in dropped]))
+        if tried:
+            self._lose(dropped, None, 0)
+        else:
+            self._reject(dropped)
 
     # The steps.
 
@@ -309,10 +326,8 @@ class Steps:
         assert change is not None
         if links is None:  # a list that was cleared is shown by nothing
             return not any(change.after.values()) and not self._visibility.can_be_read(self._kind)
-        return not any(missing_fields(job, change, links) for job in self.pending.jobs if not self._is_idle(job))
-
-    def _is_idle(self, job: Job) -> bool:
-        return self.in_flight.fields.isdisjoint(job.links)
+        seen, fields = Seen.of(change, links), self.in_flight.fields
+        return not any(seen.missing(job) for job in self.pending.jobs if not fields.isdisjoint(job.links))
 
     def _ignored_clears(self, links: Links | None) -> bool:
         """Whether a field was to be cleared and holds what it did before: some accounts clear by `[""]` alone."""
@@ -349,7 +364,9 @@ class Steps:
         before: Links | None = None
         current: Links | None = None
         if links is None:
-            self._outcomes += without_before(pending, self._context(seen.http_status, self._attempts))
+            failed, rejected = without_before(pending)
+            self._reject(rejected)
+            self._lose(failed, seen.http_status, self._attempts)
             if not pending.jobs:
                 return False
         else:
@@ -361,7 +378,7 @@ class Steps:
         change = pending.plan(before, current)
         self.read_at = seen.read_at if before is not None else None
         if self._dry:
-            self._outcomes.append(Planned(change, tuple(pending.jobs), self._presumed_by))
+            self._outcomes.add(_as_it_is, [Planned(change, tuple(pending.jobs), self._presumed_by)])
             return False
         put = self.put
         if not (put and self.is_presumed):  # else it is not known yet that the target holds none
@@ -418,8 +435,7 @@ class Steps:
     # What became of the jobs.
 
     def _leave_idle(self, put: Links) -> None:
-        idle = self.pending.leave_idle(put.keys() | self.in_flight.fields)
-        self._outcomes += [unchanged(job, self._unwritten) for job in idle]
+        self._tell_unchanged(self.pending.take_idle(put.keys() | self.in_flight.fields))
 
     def _fail(self, given_up: GiveUp) -> None:
         """The jobs fail, except for those that are already in place."""
@@ -431,45 +447,93 @@ class Steps:
             return
         if refused:
             self.in_flight.refused()
-        idle, change = self._idle if is_put else (), self.pending.change
+        change, jobs = self.pending.change, self.pending.jobs
+        if is_put:
+            idle, jobs = _parted(jobs, self.put.keys() | self.in_flight.fields)
+            self._tell_unchanged(idle)
+        self._lose([(job, error) for job in jobs], status, self._attempts)
         has_left = change is not None and not new_in(change.after)
-        asked = {field: change.after[field] for field in self.in_flight.fields} if change and has_left else {}
-        context = self._context(status, self._attempts, assuming=asked)
-        self._outcomes += [
-            unchanged(job, self._unwritten) if job in idle else failure(job, error, context)
-            for job in self.pending.jobs
-        ]
+        self._tell_failed(self._asked if has_left else {})
 
     def _break_off(self, search: BlameSearch, error: Error, status: int | None, *, refused: bool = False) -> None:
         """The search ends without finding who is to blame: jobs that are in place by now are done, the others fail."""
         asked = self.put if self.tries.made(Step.WRITE) > refused else {}  # it may have arrived
         attempts = self.in_flight.attempts + self._attempts
         self._tell_blamed(search)
-        context = self._context(status, attempts, assuming=asked)
-        self._outcomes += broken_off(self.pending, search.current, error, context)
-        self._finish(search.current)
+        self._lose([(job, error) for job in broken_off(self.pending, search.current)], status, attempts)
+        self._finish(search.current, asked)
 
     def _tell_blamed(self, search: BlameSearch) -> None:
         """The search is over: the jobs to blame fail, their lists are not written, and the others are what remains."""
         self.search, self._observed = None, search.observed
         self.in_flight.fields = search.written
         self.pending.jobs, self.pending.change = search.kept, search.change
-        context = self._context(self._refused_status, self.in_flight.attempts)
-        blamed = ((job, Error(ErrorType.INVALID_VALUE, message)) for job, message in search.guilty)
-        self._outcomes += [failure(job, error, context) for job, error in blamed]
-        self._outcomes += [Result.rejected(job, error) for job, error in search.incomplete]
+        blamed = [(job, Error(ErrorType.INVALID_VALUE, message)) for job, message in search.guilty]
+        self._lose(blamed, self._refused_status, self.in_flight.attempts)
+        self._reject(search.incomplete)
 
-    def _finish(self, links: Links | None) -> None:
-        """The jobs that remain get their results: the target holds `links`, None if nothing shows them."""
+    def _finish(self, links: Links | None, asked: Links | None = None) -> None:
+        """The jobs that remain get their results: the target holds `links`, None if nothing shows them.
+
+        Args:
+            asked: what a PUT without an answer asked for, if some PUT of the change failed.
+        """
         answer, fields, change = self.in_flight.answer, self.in_flight.fields, self.pending.change
-        context = self._context(answer.status if answer is not None else None, self.in_flight.attempts)
-        why = self._why_unseen(change) if links is None and change is not None else None
-        if links is not None and change is not None:
+        assert change is not None
+        why = self._why_unseen(change) if links is None else None
+        seen = Seen.of(change, links) if links is not None else None
+        if links is not None:
             self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in fields if name in change.after}
-        self._outcomes += [
-            unchanged(job, self._unwritten) if self._is_idle(job) else written(job, context, links, why_unseen=why)
-            for job in self.pending.jobs
-        ]
+        idle, jobs = _parted(self.pending.jobs, fields)
+        named = self._fields_of_change(jobs)
+        if asked is None:
+            effect = written_effect(change, named, seen, is_presumed=self.is_presumed)
+        else:
+            effect = known_effect(change, named, links, asked, is_presumed=self.is_presumed)
+        self._tell_failed(effect=effect)
+        context = self._context(effect, answer.status if answer is not None else None, self.in_flight.attempts)
+        self._outcomes.add(partial(_written, context, seen, why), jobs)
+        self._tell_unchanged(idle)
+
+    def _lose(self, failed: Sequence[Failed], http_status: int | None, attempts: int) -> None:
+        """Jobs have failed. If a PUT has left, their results come at the end, with those of the change's other jobs."""
+        if failed:
+            self._failed.append((failed, http_status, attempts))
+        if self.in_flight.number is None:
+            self._tell_failed()
+
+    def _tell_failed(self, asked: Links | None = None, effect: Effect | None = None) -> None:
+        """Give the jobs that have failed their results.
+
+        Args:
+            asked: what a PUT without an answer asked for.
+            effect: that of their change, if it is known.
+        """
+        all_failed, self._failed = self._failed, []
+        if effect is None:
+            fields = fields_of(job for failed, _, _ in all_failed for job, _ in failed)
+            effect = known_effect(self.pending.change, fields, None, asked or {}, is_presumed=self.is_presumed)
+        for failed, http_status, attempts in all_failed:
+            self._outcomes.add(partial(_failed, self._context(effect, http_status, attempts)), failed)
+
+    def _tell_unchanged(self, jobs: Sequence[Job]) -> None:
+        if jobs:
+            assert self.pending.change is not None
+            effect = no_change(self.pending.change, fields_of(jobs), is_presumed=self.is_presumed)
+            self._outcomes.add(partial(_unchanged, self._context(effect, self._read_status, 0)), jobs)
+
+    def _reject(self, rejected: Sequence[Failed]) -> None:
+        self._outcomes.add(_rejected, rejected)
+
+    def _fields_of_change(self, jobs: Sequence[Job]) -> list[str]:
+        """The fields that the jobs of the change name: these jobs, and those that have failed."""
+        return fields_of([*jobs, *(job for failed, _, _ in self._failed for job, _ in failed)])
+
+    @property
+    def _asked(self) -> Links:
+        """The lists of the fields that a PUT has written, or may have."""
+        change = self.pending.change
+        return {name: change.after[name] for name in self.in_flight.fields if name in change.after} if change else {}
 
     @property
     def is_presumed(self) -> bool:
@@ -488,19 +552,38 @@ class Steps:
             return None
         return f"no answer shows the links of {self._kind.plural}, so what it holds now cannot be seen"
 
-    @property
-    def _idle(self) -> list[Job]:
-        """The jobs that are already in place and have a part in no PUT."""
-        return self.pending.idle(self.put.keys() | self.in_flight.fields)
-
-    @property
-    def _unwritten(self) -> ResultContext:
-        return self._context(self._read_status, 0)
-
-    def _context(self, http_status: int | None, attempts: int, assuming: Links | None = None) -> ResultContext:
-        change = self.pending.change
-        change = change.assuming(assuming) if change is not None and assuming else change
-        number, created = self.in_flight.number, self.pending.created
+    def _context(self, effect: Effect, http_status: int | None, attempts: int) -> ResultContext:
+        created = self.pending.created
         return ResultContext(
-            change, http_status, number, attempts, self._elapsed_ms, created, self._defined, self.is_presumed
+            effect, http_status, self.in_flight.number, attempts, self._elapsed_ms, created, self._defined
         )
+
+
+def _parted(jobs: Sequence[Job], fields: Collection[str]) -> tuple[list[Job], list[Job]]:
+    """The jobs that name none of these fields, and the others."""
+    written = frozenset(fields)
+    idle = [job for job in jobs if written.isdisjoint(job.links)]
+    return idle, [job for job in jobs if not written.isdisjoint(job.links)]
+
+
+# How outcomes are made when they are taken.
+
+
+def _as_it_is(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _written(context: ResultContext, seen: Seen | None, why_unseen: str | None, job: Job) -> Result:
+    return written(job, context, seen, why_unseen)
+
+
+def _unchanged(context: ResultContext, job: Job) -> Result:
+    return unchanged(job, context)
+
+
+def _failed(context: ResultContext, failed: Failed) -> Result:
+    return failure(*failed, context)
+
+
+def _rejected(rejected: Failed) -> Result:
+    return Result.rejected(*rejected)

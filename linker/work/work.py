@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from linker.api.answers import Answer
 from linker.api.lists import PageRequest
@@ -12,7 +12,7 @@ from linker.batch.change import Intent
 from linker.batch.merge import DesiredState, Job
 from linker.errors import Error
 from linker.model.job import Links
-from linker.results.result import Outcome
+from linker.results.outcomes import Outcomes
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Freshness, PageSeen, Step
 from linker.work.in_flight import InFlight
@@ -193,21 +193,21 @@ class Work:
 
     # What came of the request. Each returns the outcomes that are known by then.
 
-    def answered(self, answer: Answer, now: float) -> list[Outcome]:
+    def answered(self, answer: Answer, now: float) -> Outcomes:
         """The current request was answered with a status from 200 to 299."""
         self.refusal = 0
         if self.step in (Step.READ, Step.CHECK_PAGE):
             self.freshness.looks = max(self.freshness.looks, 1)
         return self._send(answer, now)
 
-    def observe(self, links: Links | None, read_at: float, now: float) -> list[Outcome]:
+    def observe(self, links: Links | None, read_at: float, now: float) -> Outcomes:
         """The target was read together with others, and holds `links`; None if no answer of its kind shows links."""
         if self.step is Step.WRITE:
             self._send(Signal.OUTDATED, now)
         endpoint = Endpoint.READ if self._page_request is None else Endpoint.LIST
         return self._send(Observation(links, read_at, endpoint), now)
 
-    def failed(self, error: Error, http_status: int | None, now: float) -> list[Outcome]:
+    def failed(self, error: Error, http_status: int | None, now: float) -> Outcomes:
         """The current request will not be tried again."""
         return self._send(GiveUp(error, http_status), now)
 
@@ -218,14 +218,28 @@ class Work:
             self.in_flight.refused()
         self.refusal += 1
 
-    def drop(self, error: Error, is_dropped: Callable[[Job], bool], now: float, *, tried: bool) -> list[Outcome]:
-        """Some of its jobs will not be sent, before its first PUT has left; the others go on.
+    def drop(self, errors: Mapping[tuple[str, str], Error], now: float, *, tried: bool) -> Outcomes:
+        """Take out the jobs that name one of these records, before the first PUT has left; the others go on.
 
         Args:
+            errors: by field and record.
             tried: something was asked of the account for them, so they failed; else they are rejected.
         """
-        jobs = list(filter(is_dropped, self.pending.jobs))
-        outcomes = self._steps.drop(jobs, error, tried=tried) + self._send(Signal.DROPPED, now)
+        dropped: list[tuple[Job, Error]] = []
+        for job in self.pending.jobs:
+            named = ((field, id) for field, ids in job.links.items() for id in ids)
+            error = next((errors[record] for record in named if record in errors), None)
+            if error is not None:
+                dropped.append((job, error))
+        return self._drop(dropped, now, tried=tried)
+
+    def reject(self, error: Error, now: float) -> Outcomes:
+        """Reject all of its jobs, before the first PUT has left."""
+        return self._drop([(job, error) for job in self.pending.jobs], now, tried=False)
+
+    def _drop(self, dropped: Sequence[tuple[Job, Error]], now: float, *, tried: bool) -> Outcomes:
+        self._steps.drop(dropped, tried=tried)
+        outcomes = self._send(Signal.DROPPED, now)
         if self.step is None:
             self._leave_page()
         return outcomes
@@ -235,7 +249,7 @@ class Work:
         self._leave_page()
         self._send(Signal.OUTDATED, 0.0)
 
-    def _send(self, event: Event, now: float) -> list[Outcome]:
+    def _send(self, event: Event, now: float) -> Outcomes:
         if self.sent_at is None and isinstance(event, Observation):
             self.sent_at = event.read_at
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0

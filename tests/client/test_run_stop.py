@@ -137,7 +137,7 @@ async def test_what_was_written_has_its_line_however_slow_the_reader_is(slow: Sa
             await asyncio.sleep(0)
         run.stop()
         await until(
-            lambda: sum(len(chunk.outcomes) for chunk in run._pipeline._writer._late) == 400
+            lambda: sum(chunk.left for chunk in run._pipeline._writer._late) == 400
         )  # two workers' results, cut off on their way
         rest = [result async for result in results]
     assert {result.id for result in [first, *rest]} == written(slow)

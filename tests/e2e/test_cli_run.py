@@ -25,10 +25,11 @@ async def test_run_links_a_job_file(command: Command, sandbox: Sandbox) -> None:
     (line,) = lines_of(command.folder / "links.results.jsonl")
     assert list(line) == [
         *("job", "line", "source", "key", "kind", "id", "mode", "links", "status", "before", "after", "change"),
-        *("changes", "http_status", "attempts", "error", "finished_at", "elapsed_ms"),
+        *("changes", "http_status", "attempts", "error", "finished_at", "elapsed_ms", "run", "account"),
     ]
     assert (line["source"], line["line"], line["key"], line["status"]) == ("links.jsonl", 1, "crm-17", "linked")
     assert line["changes"] == {"customers": {"added": [ACME], "removed": []}}
+    assert (line["run"], line["account"]) == (0, sandbox.url)
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == [ACME]
 
 

@@ -170,8 +170,10 @@ def check_lines(results: list[Any], account: Account, holds: Links, by_number: d
     """What the results tell is so."""
     for result in results:
         if result.after is not None:
-            assert result.after == {field: sorted(account.holds[field]) for field in by_number[result.job].links}
+            assert result.after == {field: sorted(account.holds[field]) for field in result.after}
+            assert by_number[result.job].links.keys() <= result.after.keys()
         if result.before is not None:
-            assert result.before == {field: sorted(holds[field]) for field in by_number[result.job].links}
+            assert result.before == {field: sorted(holds[field]) for field in result.before}
+            assert by_number[result.job].links.keys() <= result.before.keys()
         for field, did in (result.changes or {}).items():
             assert holds[field] - set(did.removed) | set(did.added) == account.holds[field]

@@ -51,9 +51,9 @@ def test_what_is_a_minute_old_is_read_again_before_it_is_written() -> None:
     """A colleague's edit made meanwhile is in the list that is put."""
     work = work_of(("add", "1"))
     assert step(work, 0.0) == "GET"
-    assert work.answered(shows("8", at=0.0), 0.2) == []
+    assert not work.answered(shows("8", at=0.0), 0.2)
     assert step(work, 60.1) == "GET"
-    assert work.answered(shows("8 9", at=60.1), 60.3) == []
+    assert not work.answered(shows("8 9", at=60.1), 60.3)
     assert step(work, 100.0) == "PUT 1 8 9"
     [result] = work.answered(shows("1 8 9"), 100.2)
     assert isinstance(result, Result)
@@ -116,7 +116,7 @@ def test_a_put_that_did_not_arrive_is_planned_anew() -> None:
     work.answered(shows("8", at=0.0), 0.2)
     assert step(work, 1.0) == "PUT 1 8"
     assert step(work, 100.0) == "GET"
-    assert work.answered(shows("9", at=100.0), 100.2) == []
+    assert not work.answered(shows("9", at=100.0), 100.2)
     assert step(work, 100.3) == "PUT 1 9"
     [result] = work.answered(shows("1 9"), 100.4)
     assert isinstance(result, Result)
@@ -130,7 +130,7 @@ def test_what_somebody_else_did_between_a_lost_put_and_the_next_is_not_ours() ->
     work.answered(shows("8", at=0.0), 0.2)
     assert step(work, 1.0) == "PUT 1 2"
     assert step(work, 100.0) == "GET"
-    assert work.answered(shows("1 2 5", at=100.0), 100.2) == []
+    assert not work.answered(shows("1 2 5", at=100.0), 100.2)
     assert work.pending.removals == 1
     assert step(work, 100.3) == "PUT 1 2"
     [result] = work.answered(shows("1 2"), 100.4)
@@ -144,7 +144,7 @@ def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     page: PageSeen[Work] = PageSeen(Listing(Kind.FEATURE).page(1))
     works = [work_of(("add", "1"), id=f"PRJ1-{number}") for number in range(1, 4)]
     for work in works:
-        assert work.observe({"c": frozenset({"8"})}, 0.0, 0.0) == []
+        assert not work.observe({"c": frozenset({"8"})}, 0.0, 0.0)
         work.page = page
         page.unsent.add(work)
     first, second, third = works
@@ -152,7 +152,7 @@ def test_works_of_one_page_wait_for_another_look_at_it() -> None:
     assert len(page.unsent) == 2
     assert step(second, 61.0) == "nothing"
     assert second.is_old(61.0)
-    assert second.observe({"c": frozenset({"9"})}, 61.0, 61.2) == []
+    assert not second.observe({"c": frozenset({"9"})}, 61.0, 61.2)
     assert step(second, 61.3) == "PUT 1 9"
     assert page.unsent == {third}
     assert step(third, 61.4) == "GET"
@@ -170,7 +170,7 @@ def test_looks_for_one_put_count_for_longer_and_longer() -> None:
         now += 200.0
         sent.append(step(work, now))
         if sent[-1] == "GET":
-            assert work.answered(shows("8", at=now), now) == []
+            assert not work.answered(shows("8", at=now), now)
     assert sent == ["GET", "GET", "PUT 1 8"]
 
 
@@ -240,7 +240,7 @@ def test_a_record_that_was_never_made_is_no_change() -> None:
     intent = Intent(desired.target, put, before={"c": frozenset()})
     work = Work(desired, Visibility(), max_age_s=60.0, number_change=count(7).__next__, open_intent=intent)
     assert step(work, 0.0) == "GET"
-    assert work.answered(shows("1"), 0.2) == []
+    assert not work.answered(shows("1"), 0.2)
     assert work.pending.new == {"c": ["Newcomer"]}
     assert step(work, 100.0) == "GET"
     [result] = work.failed(LOST, None, 130.0)
