@@ -121,5 +121,5 @@ async def test_a_program_may_be_asked(sandbox: Sandbox, tmp_path: Path) -> None:
     assert [[record.name for record in records] for records in asked] == [["Newcomer", "Another"]]
     assert (planned.name, planned.table) == ("Newcomer", "PRJ1/customers")
     assert [result.status for result in results if result.id == "PRJ1-3"] == [Status.LINKED]
-    assert {result.error.type for result in results if result.error} == {ErrorType.UNKNOWN_RECORD, ErrorType.INCOMPLETE}
+    assert {result.error.type for result in results if result.error} == {ErrorType.UNKNOWN_RECORD}
     assert created(sandbox) == 0

@@ -31,6 +31,7 @@ from linker.settings import Rate, Settings, base_url, is_loopback
 from linker.sources import Columns, Entry, Reading, Rejection
 from linker.sources.csv import read_table
 from linker.sources.jsonl import read_jsonl
+from support.dirty_files import check_lists, make
 
 __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
 
@@ -311,4 +312,5 @@ SURFACES: Final = (
         ],
         kept_files,
     ),
+    Surface("lists", [b""], lambda data, rng, folder: check_lists(make(rng))),
 )
