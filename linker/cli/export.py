@@ -164,15 +164,22 @@ def _line(job: LinkJob) -> bytes:
 
 def _rows(job: LinkJob, delimiter: str, width: int) -> bytes:
     rows = (
-        (job.target.kind.value, job.target.id, as_text(field), *_cells(records)) for field, records in job.links.items()
+        (job.target.kind.value, job.target.id, as_text(field), *cells)
+        for field, records in job.links.items()
+        for cells in _cells(records)
     )
     return b"".join(_row(row[:width], delimiter) for row in rows)
 
 
-def _cells(records: Sequence[str | Name]) -> tuple[str, str]:
-    """Return the cells `record_ids` and `record_names`, escaped so that no spreadsheet takes a name for a formula."""
-    names = (as_text(str(record)) for record in records if isinstance(record, Name))
-    return ";".join(record for record in records if isinstance(record, str)), ";".join(names)
+def _cells(records: Sequence[str | Name]) -> list[tuple[str, str]]:
+    """Return the cells `record_ids` and `record_names` of a row, or of two if some records have no name to use.
+
+    In one row, both cells would have to mean the same records. Names are escaped so that no spreadsheet takes one for a
+    formula.
+    """
+    ids = ";".join(record for record in records if isinstance(record, str))
+    names = ";".join(as_text(str(record)) for record in records if isinstance(record, Name))
+    return [(ids, ""), ("", names)] if ids and names else [(ids, names)]
 
 
 def _fits_a_cell(name: str) -> bool:

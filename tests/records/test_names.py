@@ -278,7 +278,8 @@ async def test_export_by_names_fills_a_second_account(command: Command, sandbox:
     assert table.stdout.splitlines() == [
         "kind,id,field,record_ids,record_names",
         "feature,PRJ1-2,customers,81,",
-        "feature,PRJ1-1,customers,77,Acme Corp;Twin;Zane Corp",
+        "feature,PRJ1-1,customers,77,",
+        "feature,PRJ1-1,customers,,Acme Corp;Twin;Zane Corp",
     ]
     async with Sandbox(limits=[], seed=9) as other:
         for id, name in ((91, "Semi; Colon"), (92, "Twin")):
