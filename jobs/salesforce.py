@@ -49,7 +49,7 @@ def rows() -> Iterator[list[str]]:
             case 35 | 36:
                 reference = "; ".join(draw.sample(features, 3))
             case 42:
-                name = name.translate({ord(char): ord(char) + 0xFEE0 for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
+                name = name.replace(" ", "\u00a0")  # as web pages have it
             case 56:
                 reference = ""
             case 63:

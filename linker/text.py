@@ -16,7 +16,7 @@ _INVISIBLE: Final = re.compile(  # the category Cf, but for the marks of Arabic,
     "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
-_JOINERS: Final = "\u200c\u200d"
+_ZERO_WIDTH_SPACES: Final = re.compile("[\u00ad\u180e\u200b\u2060\ufeff]")
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
@@ -65,17 +65,17 @@ def _escaped(match: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
-def without_invisible(text: str, *, keep_joiners: bool = False) -> str:
-    """The text without characters that take no space, such as zero-width spaces, soft hyphens and byte order marks.
+def without_invisible(text: str) -> str:
+    """The text without characters that take no space: zero-width spaces, joiners, marks of direction and the like."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
 
-    Args:
-        keep_joiners: keep U+200C and U+200D, which Persian and Indic words and emoji are spelled with.
+
+def tidied(text: str) -> str:
+    """A name as it is created: stripped, with single spaces, without zero-width spaces and soft hyphens.
+
+    Joiners and marks of direction stay, because Persian, Arabic and Indic words and emoji are spelled with them.
     """
-    if text.isascii():
-        return text
-    if keep_joiners:
-        return _INVISIBLE.sub(lambda match: match[0] if match[0] in _JOINERS else "", text)
-    return _INVISIBLE.sub("", text)
+    return " ".join(_ZERO_WIDTH_SPACES.sub("", text).split())
 
 
 def spaced(text: str) -> str:

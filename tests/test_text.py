@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.text import folded, same_name, spaced, without_invisible
+from linker.text import folded, same_name, spaced, tidied, without_invisible
 
 WORDS = st.text(alphabet="aAbBéÉßẞſσΣς\u0130ıﬁ²①Ａ\u0301\u0345 \u00a0", max_size=6)
 
@@ -84,4 +84,8 @@ def test_what_is_invisible_is_of_one_category_and_marks_that_are_seen_are_not() 
     assert seen == set("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd") & seen
     gone = [char for char in map(chr, range(0x110000)) if not without_invisible(char)]
     assert {unicodedata.category(char) for char in gone} <= {"Cf", "Cn"}
-    assert without_invisible("نمی\u200cخواهم \ufeff", keep_joiners=True) == "نمی\u200cخواهم "
+
+
+def test_a_name_is_created_as_it_is_spelled() -> None:
+    """Without what only hides in it."""
+    assert tidied(" نمی\u200cخواهم\ufeff  Ac\u00adme\u200b\u00a0Ltd\u200f") == "نمی\u200cخواهم Acme Ltd\u200f"

@@ -51,7 +51,7 @@ class Kind(StrEnum):
         except KeyError:
             # as many words: a "sub feature" is none of Aha!'s features, but something else
             names = [name for name in _KIND_NAMES if name.count("_") == folded.count("_")]
-            near = difflib.get_close_matches(folded, names, n=1, cutoff=0.75)
+            near = difflib.get_close_matches(folded, names, n=1, cutoff=0.8)
             hint = f"did you mean {near[0]!r}?" if near else f"the kinds are {', '.join(cls)}"
             raise InvalidJob(f"kind {quoted(text)} is not known; {hint}") from None
 

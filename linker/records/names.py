@@ -28,7 +28,7 @@ from linker.records.table import (
 from linker.records.tables import TablesInUse
 from linker.retry.sender import Read
 from linker.settings import Settings
-from linker.text import quoted, without_invisible
+from linker.text import quoted, tidied
 
 _PLACES: Final = 3
 """The most rows that are remembered for a record that is to be created, and the most records that a message shows."""
@@ -185,7 +185,7 @@ class NameResolver(TablesInUse):
                 f"{looks}{near}{'' if near.endswith('?') else '.'} Correct the row, or add --create-all"
             )
         self.title(table)
-        title = " ".join(without_invisible(undressed_name(name.value), keep_joiners=True).split())
+        title = tidied(undressed_name(name.value))
         new = self._new.setdefault((table, key_of(title, TITLE)), NewRecord(title, name_of(table)))
         new.add(row.place)
         return place_of(new.name)

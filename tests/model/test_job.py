@@ -80,6 +80,17 @@ def test_a_kind_is_understood_in_the_singular_the_plural_and_any_case(kind: Kind
         ("IdeaOrganization", Kind.IDEA_ORGANIZATION),
         ("Ideas::Organization", Kind.IDEA_ORGANIZATION),
         ("Ideas::IdeaOrganization", Kind.IDEA_ORGANIZATION),
+        ("Master feature", Kind.EPIC),
+        (" master-Features\u200b", Kind.EPIC),
+        ("Master\u00a0release", Kind.RELEASE),
+        ("rollup release", Kind.RELEASE),
+        ("Workspace", Kind.PRODUCT),
+        ("workspaces", Kind.PRODUCT),
+        ("Strategic imperatives", Kind.GOAL),
+        ("Custom object record", Kind.CUSTOM_OBJECT_RECORD),
+        ("custom table record", Kind.CUSTOM_OBJECT_RECORD),
+        ("Idea organization", Kind.IDEA_ORGANIZATION),
+        ("Ideas organisations", Kind.IDEA_ORGANIZATION),
     ],
 )
 def test_a_kind_is_understood_by_the_names_that_aha_has_for_it(name: str, kind: Kind) -> None:
@@ -93,7 +104,17 @@ def test_a_misspelt_kind_is_told_its_nearest() -> None:
         Kind.parse("featre")
 
 
-@pytest.mark.parametrize("name", ["", " ", "s", "page", "zzz"])
+@pytest.mark.parametrize(("name", "near"), [("master featur", "master_feature"), ("Workspce", "workspace")])
+def test_a_misspelt_name_of_aha_is_told_that_name(name: str, near: str) -> None:
+    """And not another kind with a similar name."""
+    with pytest.raises(InvalidJob, match=f"did you mean '{near}'"):
+        Kind.parse(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "s", "page", "zzz", "Sub feature", "Feature group", "a feature", "key result", "to-do", "Main goal"],
+)
 def test_a_kind_like_no_other_is_told_all_kinds(name: str) -> None:
     """A name that is like no kind is refused with the list of all ten."""
     with pytest.raises(InvalidJob, match=r"the kinds are product, release, .*, epic, idea_organization"):

@@ -31,6 +31,7 @@ from linker.settings import Rate, Settings, base_url, is_loopback
 from linker.sources import Columns, Entry, Reading, Rejection
 from linker.sources.csv import read_table
 from linker.sources.jsonl import read_jsonl
+from linker.text import without_invisible
 from support.dirty_files import check_lists, make
 
 __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
@@ -128,7 +129,7 @@ def tables(data: bytes, rng: random.Random, _: Path) -> None:
     except UsageError as error:
         assert_printable(str(error))
         return
-    text = data.decode(errors="replace")
+    text = without_invisible(data.decode(errors="replace"))
     numbers = {_digits(each) for each in re.findall("[0-9]+", text)}
     for entry in entries:
         assert_sound(entry)
@@ -139,7 +140,8 @@ def tables(data: bytes, rng: random.Random, _: Path) -> None:
                 assert field in text or columns is not None
                 for each in records:
                     if isinstance(each, Name):
-                        assert each.value in text or each.value.replace('"', '""') in text
+                        name = without_invisible(each.value)
+                        assert name in text or name.replace('"', '""') in text
                     else:
                         assert each in numbers
 
