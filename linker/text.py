@@ -93,7 +93,10 @@ def same_name(text: str) -> str:
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFD", text)  # first: U+0345 becomes a letter (Unicode Standard, D145)
-    return spaced("".join(map(_fold, decomposed)))
+    once = decomposed.casefold()
+    if len(once) > len(decomposed):  # full folding has made two characters of one, as it does of ß
+        once = "".join(map(_fold, decomposed))
+    return spaced(once)
 
 
 def _fold(char: str) -> str:

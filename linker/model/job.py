@@ -221,6 +221,8 @@ def matched(links: Any, field: str) -> Any:
 
 def _listed(records: object) -> Iterable[Any] | None:
     """The records of a list, tuple, set or array; None for anything else, such as a lone id or a generator."""
+    if isinstance(records, list | tuple):
+        return records
     if isinstance(records, str | bytes | bytearray | memoryview | Mapping):
         return None
     if isinstance(records, Sequence | AbstractSet):

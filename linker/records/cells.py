@@ -45,7 +45,8 @@ def read_cell(cell: Name, records: RecordIndex) -> CellReading:
     spans = name_spans(text)
     parts = [from_text(text[start:end]) for start, end in spans]
     known = [bool(records.ids(part)) for part in parts]
-    runs = {(first, end): name for first, end, name in _runs(text, spans) if records.ids(name)}
+    joined = _runs(text, spans, may_join=records.has_semicolons)
+    runs = {(first, end): name for first, end, name in joined if records.ids(name)}
     names: list[Name] = []
     at = 0
     for (first, end), name in sorted(runs.items()):
@@ -63,12 +64,18 @@ def read_cell(cell: Name, records: RecordIndex) -> CellReading:
     return CellReading(tuple(dict.fromkeys(names)), is_guess=is_guess)
 
 
-def _runs(text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
-    """Yield neighbouring parts as one name, each with the places of its first part and behind its last; and all."""
+def _runs(text: str, spans: list[tuple[int, int]], *, may_join: bool) -> Iterator[tuple[int, int, str]]:
+    """Yield neighbouring parts as one name, each with the places of its first part and behind its last; and all.
+
+    Args:
+        may_join: whether any record's name has a `;` in it.
+    """
     count = len(spans)
     whole = from_text(text.strip())
     if len(whole) <= NAME_LIMIT:  # also with a `;` at its end, which separates nothing
         yield 0, count, whole
+    if not (may_join or "\n" in text or "\r" in text):
+        return
     for first in range(count):
         for end in range(first + 2, min(first + _LONGEST_RUN, count) + 1):
             if (first, end) != (0, count) and spans[end - 1][1] - spans[first][0] <= NAME_LIMIT:

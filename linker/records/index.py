@@ -42,6 +42,8 @@ class RecordIndex:
         self._ids: dict[str, int] = {}  # id -> place in the values
         self._by_key: dict[str, int | tuple[int, ...]] = {}
         self._all_ids: list[str] = []
+        self.has_semicolons = False
+        """Whether a value has a `;`, which stands between names in cells."""
         self._alike: dict[str, list[int]] | None = None  # by what people may take for the same; made when needed
 
     def __repr__(self) -> str:
@@ -64,6 +66,7 @@ class RecordIndex:
         place = self._ids[id] = len(self._values)
         self._values.append(value)
         self._all_ids.append(id)
+        self.has_semicolons = self.has_semicolons or ";" in value
         key = key_of(value, self.field)
         if key:
             same = self._by_key.get(key)
