@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BATCH_READ: Final = "batch_read"
 NO_ROWS: Final = "no_rows"
+NOT_UTF8: Final = "not_utf8"
 BROKEN_LINE: Final = "broken_line"
 LEFT_OPEN: Final = "left_open"
 MENDED: Final = "mended"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +15,9 @@ from linker.disk.lines import Durability
 from linker.disk.state import state_dir
 from linker.errors import InvalidJob, UsageError
 from linker.model.job import Mode, is_field, parse_mode
+from linker.text import quoted
 
+_NO_ENCODINGS: Final = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7")  # of no text file
 _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 _ROUNDING: Final = 1e-9  # a product such as 0.29 * 100 is just below the whole number that it means
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
@@ -92,6 +95,9 @@ class Settings:
 
     empty_clears: bool = field(default=False, metadata=_OF_RUN)
     """Let an empty `record_ids` cell clear the field. Off, because an empty column would clear every list."""
+
+    encoding: str | None = field(default=None, metadata=_OF_RUN)
+    """Encoding of job files, such as `cp1252`; None: UTF-8. A byte order mark in a file takes precedence."""
 
     match: str | None = field(default=None, metadata=_OF_RUN)
     """Field of the custom table to look up records by, such as `salesforce_id`; None: ids, and names by `name`."""
@@ -207,6 +213,8 @@ class Settings:
         object.__setattr__(self, "create_missing", self.create_missing or self.create_all)
         object.__setattr__(self, "table", _tables(self.table))
         object.__setattr__(self, "name_field", _name_fields(self.name_field))
+        if self.encoding is not None and not _is_encoding(self.encoding):
+            raise UsageError(f"encoding {quoted(self.encoding)} is unknown; write it as cp1252, utf-16 or iso-8859-1")
         if self.match is not None and not is_field(self.match):
             raise UsageError(f"match {self.match!r} is no field of a custom table; is it `name`, or a CRM's own id?")
         for names, is_valid, expected in _BOUNDS:
@@ -239,6 +247,14 @@ class Settings:
 
 RUN_OPTIONS: Final = frozenset(field.name for field in fields(Settings) if field.metadata == _OF_RUN)
 """Names of the settings that a run may override."""
+
+
+def _is_encoding(name: str) -> bool:
+    """Whether Python can read files in this encoding."""
+    try:
+        return "id,field\n".encode(name).decode(name) == "id,field\n" and codecs.lookup(name).name not in _NO_ENCODINGS
+    except (LookupError, ValueError, TypeError):  # unknown, or made for bytes or for host names
+        return False
 
 
 def _tables(table: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:

@@ -233,7 +233,17 @@ def test_the_distribution_says_what_the_package_says() -> None:
     (command,) = distribution.entry_points.select(group="console_scripts")
     assert (command.name, command.value) == ("linker", "linker.cli:main")
     required = {re.split(r"[^\w-]", each)[0] for each in distribution.requires or () if "extra ==" not in each}
-    assert required == {"aiohttp", "aiolimiter", "click", "msgspec", "orjson", "rapidfuzz", "rich", "structlog"}
+    assert required == {
+        "aiohttp",
+        "aiolimiter",
+        "charset-normalizer",
+        "click",
+        "msgspec",
+        "orjson",
+        "rapidfuzz",
+        "rich",
+        "structlog",
+    }
 
 
 def test_each_exception_from_the_security_rules_says_why() -> None:

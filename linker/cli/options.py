@@ -82,6 +82,7 @@ batch = _all(
     setting("mode", help="What a job does that does not say."),
     setting("empty_clears", help="An empty record_ids cell of a CSV clears the field."),
     click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
+    setting("encoding", metavar="NAME", help="Read files without a byte order mark in this encoding: cp1252."),
     setting(
         "match",
         metavar="FIELD",

@@ -90,7 +90,7 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
     """
     check = Check(settings.base_url)
     for source in sources:
-        source.check()
+        source.check(settings.encoding)
     given = dict(map(parse_table, settings.table))
     async with SessionPool(settings, token, limiter, asyncio.Event()) as pool:
         sender = Sender(settings, pool, limiter)

@@ -47,8 +47,14 @@ class Intake:
         """
         named_targets = bool(table_of_targets(self._settings.table))
         host = host_of(self._settings.base_url)
+        settings = self._settings
         reading = Reading(
-            self._settings.empty_clears, self._settings.match, host, named_targets, mode=self._settings.mode
+            settings.empty_clears,
+            settings.match,
+            host,
+            named_targets,
+            mode=settings.mode,
+            encoding=settings.encoding,
         )
         for source in self._sources:
             last, rows_before = 0, self.rows

@@ -184,7 +184,7 @@ class Pipeline:
         """
         self._started = asyncio.get_running_loop().time()
         for source in self._sources:
-            source.check()
+            source.check(self._settings.encoding)
         self._preflight.names.check()
         with self._file or nullcontext():
             try:

@@ -51,7 +51,7 @@ class UndoFile:
         """The results file of the undo is named after this."""
         return f"{self._path.name.removesuffix('.jsonl').removesuffix('.results')}.undo"
 
-    def check(self) -> None:
+    def check(self, encoding: str | None = None) -> None:
         """Raise `UsageError` if the file does not exist, cannot be read, or a run is writing to it."""
         if not self._path.is_file():
             raise UsageError(f"{self.name}: no such results file")

@@ -1,17 +1,25 @@
-"""Reads tables: CSV by RFC 4180, delimited by `,`, `;` or tab. A row holds one link, or a list of them."""
+"""Reads tables: CSV by RFC 4180, delimited by `,`, `;`, tab or `|`. A row holds one link, or a list of them."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from linker.errors import UsageError
-from linker.model.job import LinkJob
-from linker.sources.columns import Columns, Header, cells_of
+from linker.sources.broken import rejected
+from linker.sources.columns import Columns
+from linker.sources.encoding import Text
 from linker.sources.entry import Entry, Reading, Rejection
-from linker.sources.jsonl import LINE_LIMIT, numbered_lines
+from linker.sources.footers import footer_of
+from linker.sources.header import Header, read_header
+from linker.sources.lines import Lines
+from linker.sources.quoting import readings
 from linker.sources.rows import read_row
+from linker.sources.salvage import legible_targets
+from linker.sources.spans import Row, Spans
+from linker.text import quoted
+
+_FOOTERS: Final = 100
+"""Footers of a report at most; more lines of their form are rows."""
 
 
 def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns | None = None) -> Iterator[Entry]:
@@ -20,87 +28,62 @@ def read_table(stream: BinaryIO, source: str, reading: Reading, columns: Columns
     Raises:
         UsageError: the header is not that of a job table, or lacks what `columns` names.
     """
-    lines = numbered_lines(stream)
-    first = _text(next(lines, (1, b""))[1] or b"")
-    if first is None:
-        raise UsageError(f"{source}, line 1: the columns are not UTF-8; save the file as CSV UTF-8")
-    header = Header.parse(first, source, columns)
-    for line, row in _rows(lines, header, reading):
-        if isinstance(row, Rejection):
-            yield Entry(source, line, row)
-        elif any(cell.strip() for cell in row):  # a spreadsheet saves its empty rows as delimiters alone
-            yield from read_row(row, header, line, source, reading)
-
-
-def _rows(
-    lines: Iterator[tuple[int, bytes | None]], header: Header, reading: Reading
-) -> Iterator[tuple[int, list[str] | Rejection]]:
-    """The rows of a table; a row ends with the first line end outside quotes (RFC 4180, 2.6).
-
-    A quote that is never closed costs only its own line, not the rest of the file. The same holds if a stray quote
-    far below seems to close it: lines in between that are valid jobs are not part of a cell.
-    """
-    ahead: deque[tuple[int, bytes | None]] = deque()
-
-    while (first := ahead.popleft() if ahead else next(lines, None)) is not None:
-        number, line = first
-        if line is None:
-            yield number, Rejection(f"the line is over {LINE_LIMIT:,} bytes; split its row in two")
+    text = Text(stream, source, reading.encoding)
+    lines = Lines(text.stream)
+    header = read_header(lines, text, source, columns)
+    footers: list[tuple[Row, str]] = []  # only the end of the file shows that they are some
+    for row in Spans(lines, text, header, reading):
+        if row.is_blank:
             continue
-        row = _row(line, header)
-        if isinstance(row, Rejection) and line.count(b'"') % 2:
-            further: list[tuple[int, bytes | None]] = []
-            whole = _further_lines(line, ahead, lines, further)
-            longer = _row(whole, header) if whole is not None else row
-            if isinstance(longer, Rejection) or any(_is_job(line, header, reading) for _, line in further):
-                ahead.extendleft(reversed(further))
-            else:
-                row = longer
-        yield number, row
+        footer = _footer(row, header)
+        if footer is not None and len(footers) < _FOOTERS:
+            footers.append((row, footer))
+            continue
+        for earlier, _ in footers:
+            yield from _entries(earlier, header, source, reading)
+        footers = []
+        yield from _entries(row, header, source, reading)
+    for row, footer in footers:
+        message = f"{quoted(footer)} is a footer of the report, not a row; remove the line"
+        yield Entry(source, row.number, Rejection(message, is_footer=True))
 
 
-def _further_lines(
-    first: bytes,
-    ahead: deque[tuple[int, bytes | None]],
-    lines: Iterator[tuple[int, bytes | None]],
-    further: list[tuple[int, bytes | None]],
-) -> bytes | None:
-    """A line with an open quote, joined with the lines up to the one that may close it; None if no line does.
-
-    Args:
-        further: receives the lines that were read after the first.
-    """
-    parts, size = [first], len(first)
-    while size <= LINE_LIMIT and (after := ahead.popleft() if ahead else next(lines, None)) is not None:
-        further.append(after)
-        if after[1] is None:
-            break
-        parts.append(after[1])
-        size += len(after[1])
-        if after[1].count(b'"') % 2:
-            return b"".join(parts)
-    return None
+def check_header(stream: BinaryIO, source: str, columns: Columns | None, encoding: str | None) -> None:
+    """Raise `UsageError` if the header is not that of a job table, or lacks what `columns` names."""
+    text = Text(stream, source, encoding, warns=False)
+    read_header(Lines(text.stream), text, source, columns)
 
 
-def _is_job(line: bytes | None, header: Header, reading: Reading) -> bool:
-    row = _row(line, header) if line is not None else []
-    if isinstance(row, Rejection) or len(row) != header.width:
-        return False
-    return any(isinstance(entry.value, LinkJob) for entry in read_row(row, header, 0, "", reading))
+def _entries(row: Row, header: Header, source: str, reading: Reading) -> Iterator[Entry]:
+    if row.fault is None and row.cells is not None:
+        is_valid = True
+        for entry in read_row(row.cells, header, row.number, source, reading):
+            is_valid = is_valid and not isinstance(entry.value, Rejection)
+            yield entry
+    else:
+        is_valid = False
+        rejection = rejected(
+            row.fault or "",
+            row.line,
+            header,
+            reading,
+            cells=row.cells,
+            is_cut_off=row.is_cut_off,
+            is_text=row.is_text,
+        )
+        yield Entry(source, row.number, rejection)
+    if not is_valid:
+        for inner in row.inner:
+            yield from _entries(inner, header, source, reading)
 
 
-def _row(line: bytes, header: Header) -> list[str] | Rejection:
-    text = _text(line)
-    if text is None:
-        return Rejection("the row is not UTF-8; save the file as CSV UTF-8")
-    cells = cells_of(text, header.delimiter)
-    if cells is None:
-        return Rejection("the row is no CSV: a quote is not closed, or stands inside a quoted cell undoubled")
-    return cells
-
-
-def _text(line: bytes) -> str | None:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return None
+def _footer(row: Row, header: Header) -> str | None:
+    """The text of a row that may be a footer: its id names no target, and its text is one that reports end with."""
+    cells = row.cells if row.cells is not None else readings(row.line, header.delimiter)[0]
+    text = footer_of(cells, row.line)
+    if text is None or "id" in header.constants:
+        return text
+    named = header.cells(cells)
+    id, kind = named.get("id", ""), named.get("kind")
+    is_number = id[:1].isdigit() and not id.isdigit() and not kind  # or the day of a date
+    return None if legible_targets(id, kind) and not is_number else text

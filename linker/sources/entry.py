@@ -32,6 +32,7 @@ class Reading:
             Empty: no job is.
         named_targets: `match` applies to targets that are records of a custom table, too.
         mode: the mode of lines that do not set one.
+        encoding: the encoding of files without a byte order mark; None: UTF-8.
     """
 
     empty_clears: bool = False
@@ -39,6 +40,7 @@ class Reading:
     host: str = ""
     named_targets: bool = False
     mode: Mode = Mode.REPLACE
+    encoding: str | None = None
 
     def id_of(self, id: object, kind: object) -> object:
         """The `id` of a line, as the name of a record if it is one."""

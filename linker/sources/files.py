@@ -14,7 +14,8 @@ from typing import BinaryIO, Final, Literal
 
 from linker.errors import UsageError
 from linker.sources.columns import Columns
-from linker.sources.csv import read_table
+from linker.sources.csv import check_header, read_table
+from linker.sources.encoding import Text
 from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
 from linker.text import encodable
@@ -74,8 +75,11 @@ class JobFile:
         """The start of the results file's name."""
         return "stdin" if self._stream is not None else self._path.stem
 
-    def check(self) -> None:
+    def check(self, encoding: str | None = None) -> None:
         """Look at the file before anything is sent.
+
+        Args:
+            encoding: the encoding of a file without a byte order mark; None: UTF-8.
 
         Raises:
             UsageError: it cannot be read, or its header is not that of a job table.
@@ -83,7 +87,7 @@ class JobFile:
         if self._stream is None and not self._path.is_fifo():  # a pipe can be read only once
             with self._open() as stream:
                 if self._format == "csv":
-                    next(read_table(stream, self.name, Reading(), self._columns), None)
+                    check_header(stream, self.name, self._columns, encoding)
 
     def changed(self) -> bool:
         """Whether the file was replaced or written to since reading began."""
@@ -111,7 +115,7 @@ class JobFile:
             if self._format == "csv":
                 yield from read_table(stream, self.name, reading, self._columns)
             else:
-                yield from read_jsonl(stream, self.name, reading)
+                yield from read_jsonl(Text(stream, self.name, reading.encoding).stream, self.name, reading)
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
         if self._stream is not None and self._stream is not getattr(sys.stdin, "buffer", None):

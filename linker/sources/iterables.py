@@ -27,7 +27,7 @@ class JobIterable:
     def __repr__(self) -> str:
         return f"<JobIterable of {type(self._jobs).__name__}>"
 
-    def check(self) -> None:
+    def check(self, encoding: str | None = None) -> None:
         """Do nothing: an iterable cannot be looked at beforehand."""
 
     def changed(self) -> bool:

@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from linker.errors import InvalidJob
-from linker.model.ids import DIGITS, grouped_message, is_grouped, undressed_name
-from linker.model.job import LinkJob, Mode, parse_target
+from linker.model.ids import grouped_message, is_grouped, undressed_name
+from linker.model.job import LinkJob, Mode
 from linker.model.name import TITLE, Name, name_spans
-from linker.sources.columns import Header
 from linker.sources.entry import Entry, Reading, Rejection, read_entry, reject
 from linker.sources.formula import from_text
-from linker.sources.salvage import legible_targets
+from linker.sources.header import Header
 from linker.text import without_invisible
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
@@ -36,7 +35,7 @@ def read_row(row: list[str], header: Header, line: int, source: str, reading: Re
     shown = header.shown.get("id", "id")
     targets: list[object]
     if isinstance(reading.id_of("", cells.get("kind")), dict):
-        targets = _names(cell, str(reading.match))
+        targets = names_of(cell, str(reading.match))
     elif _TORN_ADDRESS.search(cell):
         yield Entry(source, line, Rejection(f"{shown}: {_TORN}"))
         return
@@ -48,11 +47,7 @@ def read_row(row: list[str], header: Header, line: int, source: str, reading: Re
     if not targets:
         yield Entry(source, line, Rejection(f"{shown} is empty: the row names no target"))
     for id in targets:
-        if len(row) == header.width:
-            yield _read_target(id, cells, header, line, source, reading)
-        else:
-            message = f"the row has {len(row)} cells, the header {header.width}"
-            yield Entry(source, line, _reject_torn(id, cells, message))
+        yield _read_target(id, cells, header, line, source, reading)
 
 
 def _parts(between: re.Pattern[str], cell: str) -> list[str]:
@@ -60,7 +55,7 @@ def _parts(between: re.Pattern[str], cell: str) -> list[str]:
     return [part for text in between.split(without_invisible(cell)) if (part := text.strip())]
 
 
-def _names(cell: str, field: str) -> list[Any]:
+def names_of(cell: str, field: str) -> list[Any]:
     """The name in a cell as a mapping, or all of its names as one `Name`; an invalid one alone, to be refused."""
     spans = name_spans(cell) if without_invisible(cell).strip() else []
     names = [{field: from_text(cell[start:end])} for start, end in spans]
@@ -78,19 +73,6 @@ def _reject_cell(cells: Mapping[str, str], message: str) -> Rejection:
     """The rejection of a row for its cell of targets."""
     value = {name: cells.get(name) or None for name in ("id", "kind", "mode", "key")}
     return replace(reject(message, {**value, "links": {from_text(cells.get("field", "")): []}}), links=None)
-
-
-def _reject_torn(id: object, cells: Mapping[str, str], message: str) -> Rejection:
-    """The rejection of a row with too many or too few cells. Its target keeps an incomplete list from being sent."""
-    kind = cells.get("kind") or None
-    try:
-        target, _ = parse_target(id, kind)
-    except InvalidJob:
-        is_vague = kind is None and isinstance(id, str) and DIGITS.fullmatch(id)  # in a torn row, it may be no id
-        return Rejection(message, () if is_vague else legible_targets(id, kind))
-    if isinstance(target, Name):
-        return Rejection(message, kind=cells["kind"], id=str(target), name=target)
-    return Rejection(message, (target,), kind=target.kind, id=target.id)
 
 
 def _read_target(
@@ -134,7 +116,7 @@ def _records(cells: Mapping[str, str], header: Header, match: str | None) -> tup
     ids, names = cells.get("record_ids", ""), cells.get("record_names", "")
     if match is not None and "record_names" not in header:
         ids, names = "", ids
-    return undressed_name(without_invisible(ids).strip()), _names(names, match or TITLE)
+    return undressed_name(without_invisible(ids).strip()), names_of(names, match or TITLE)
 
 
 def _ids(cell: str) -> list[str]:

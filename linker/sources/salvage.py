@@ -22,7 +22,7 @@ _DRESSING: Final = " \t\r\n\"'=(<[{*#"
 _REFERENCE: Final = re.compile(
     r"(?<![A-Z0-9_-])(?=[0-9_]*+[A-Z])[A-Z0-9_]++(?:-[A-Z]{1,2})?-[0-9]++(?:-[0-9]++)?(?![A-Z0-9_-])"
 )
-_NUMBER: Final = re.compile(r"([0-9]+)(?:\.0+)?(?![A-Z0-9_.,+/-])")
+_NUMBER: Final = re.compile(r"(?P<digits>[0-9]++)(?P<zeros>[.,]0++)?(?![A-Z0-9_.,+/-])")
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:([.,' ])[0-9]{3})(?:\1[0-9]{3})*(?![A-Z0-9_.,+-])")
 _BETWEEN: Final = re.compile(r"[;|\r\n]")
 _DASHES: Final = re.compile("[\u2010-\u2015\u2212]")
@@ -78,11 +78,15 @@ def _found(text: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
     if _REFERENCE.match(text):
         for reference in _REFERENCE.findall(text):
             yield from _parsed(reference, kinds)
-    elif (match := _GROUPED.match(text) or _NUMBER.match(text)) is not None:
-        number, point, _ = match[0].partition(".") if match.re is _NUMBER else (match[0], "", "")
-        id = "".join(filter(str.isdigit, number)).lstrip("0") or "0"
-        if not point or len(id) < 16:  # a spreadsheet's number of more digits has lost some
-            yield from (Target(kind, id) for kind in kinds or Kind)
+    elif (grouped := _GROUPED.match(text)) is not None:
+        yield from _numbered("".join(filter(str.isdigit, grouped[0])), kinds)
+    elif (number := _NUMBER.match(text)) is not None:
+        if not number["zeros"] or len(number["digits"]) < 16:  # a spreadsheet has rounded a longer one
+            yield from _numbered(number["digits"], kinds)
+
+
+def _numbered(digits: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
+    return (Target(kind, digits.lstrip("0") or "0") for kind in kinds or Kind)
 
 
 def _parsed(reference: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:

@@ -21,8 +21,8 @@ class Source(Protocol):
         """The start of the results file's name."""
         ...
 
-    def check(self) -> None:
-        """Raise `UsageError` if it is clear beforehand that the source cannot be read."""
+    def check(self, encoding: str | None = None) -> None:
+        """Raise `UsageError` if it is clear beforehand that the source cannot be read in this encoding."""
         ...
 
     def changed(self) -> bool:

@@ -148,11 +148,11 @@ async def test_every_bad_line_is_rejected_with_its_reason_and_the_good_ones_are_
 
 
 async def test_bad_rows_of_a_table_are_rejected_with_their_reason(command: Command, sandbox: Sandbox) -> None:
-    """A missing cell, an open quote, a lost id, an empty cell: each is rejected on its own line, the rest linked."""
+    """A missing cell, an open quote, a lost id, an empty cell, a byte: each rejected on its line, the rest linked."""
     rows = [
         b"id,field,record_ids,mode",
         b"PRJ1-1,customers,640362830,",
-        b"PRJ1-2,customers,640362830",
+        b"PRJ1-2,customers",
         b'PRJ1-3,"customers,640362830,',
         b"PRJ1-4,customers,7.03605E+18,",
         b"PRJ1-5,customers,,",
@@ -161,11 +161,14 @@ async def test_bad_rows_of_a_table_are_rejected_with_their_reason(command: Comma
     ]
     (command.folder / "links.csv").write_bytes(b"\n".join(rows) + b"\n")
     finished = await command("run", "links.csv")
-    assert (finished.code, finished.stderr) == (1, "")
+    assert finished.code == 1
+    assert finished.stderr.count("\n") == 1
+    assert "not_utf8" in finished.stderr
+    assert "--encoding cp1252" in finished.stderr
     told = {
         line["line"]: (line["error"] or {}).get("message") for line in lines_of(command.folder / "links.results.jsonl")
     }
-    reasons = {3: "3 cells", 4: "quote", 5: "spreadsheet", 6: "--empty-clears", 7: "UTF-8"}
+    reasons = {3: "2 cells", 4: "quote", 5: "spreadsheet", 6: "--empty-clears", 7: "UTF-8"}
     assert set(told) == {2, 8, *reasons}
     for number, reason in reasons.items():
         assert reason in str(told[number])

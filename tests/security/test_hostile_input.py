@@ -249,7 +249,7 @@ def test_a_file_of_columns_that_is_no_toml_says_so(text: str, tmp_path: Path) ->
     """Whatever the parser makes of it."""
     path = tmp_path / "columns.toml"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(UsageError, match=r"columns\.toml is no TOML"):
+    with pytest.raises(UsageError, match=r"columns\.toml is not valid TOML"):
         Columns.parse([], [], path)
 
 

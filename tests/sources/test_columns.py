@@ -150,7 +150,7 @@ def test_a_file_keeps_columns_and_the_command_line_goes_before_it(tmp_path: Path
     ("text", "said"),
     [
         ("[colums]\n", "'colums' is neither [columns] nor [set]; did you mean 'columns'?"),
-        ("id = ", "is no TOML"),
+        ("id = ", "is not valid TOML"),
         ("[columns]\nid = 3\n", 'write [columns] and [set] as lines of NAME = "text"'),
         ("columns = 3\n", "write [columns]"),
         (None, "No such file"),

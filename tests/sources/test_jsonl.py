@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from linker import LinkJob, Mode, Result, Status, Target
 from linker.batch.batch import Batch
 from linker.sources import Entry, Reading, Rejection
-from linker.sources.jsonl import LINE_LIMIT, read_jsonl
+from linker.sources.jsonl import read_jsonl
+from linker.sources.lines import LINE_LIMIT
 
 GOOD = b'{"id":"PRJ1-1","links":{"customers":["640362830"]}}'
 JOB = LinkJob("PRJ1-1", {"customers": ["640362830"]})
