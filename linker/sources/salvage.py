@@ -80,9 +80,13 @@ def _found(text: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
             yield from _parsed(reference, kinds)
     elif (grouped := _GROUPED.match(text)) is not None:
         yield from _numbered("".join(filter(str.isdigit, grouped[0])), kinds)
-    elif (number := _NUMBER.match(text)) is not None:
-        if not number["zeros"] or len(number["digits"]) < 16:  # a spreadsheet has rounded a longer one
-            yield from _numbered(number["digits"], kinds)
+    elif (number := _NUMBER.match(text)) is not None and not _may_be_rounded(number):
+        yield from _numbered(number["digits"], kinds)
+
+
+def _may_be_rounded(number: re.Match[str]) -> bool:
+    """Whether it is a decimal number of more digits than a spreadsheet keeps."""
+    return number["zeros"] is not None and len(number["digits"]) > 15
 
 
 def _numbered(digits: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
