@@ -30,7 +30,14 @@ def read_row(row: list[str], header: Header, line: int, source: str, reading: Re
 
     A cell with the names of targets becomes one entry, because only the records tell how many names there are.
     """
-    cells = header.cells(row)
+    is_shifted = len(row) != header.width  # then what stands in the column of the field may be something else
+    for entry in _read_cells(header.cells(row), header, line, source, reading):
+        if is_shifted and isinstance(entry.value, Rejection):
+            entry = Entry(source, line, replace(entry.value, fields=None))
+        yield entry
+
+
+def _read_cells(cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
     cell = cells.get("id", "")
     shown = header.shown.get("id", "id")
     targets: list[object]

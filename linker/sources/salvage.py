@@ -22,7 +22,7 @@ _DRESSING: Final = " \t\r\n\"'=(<[{*#"
 _REFERENCE: Final = re.compile(
     r"(?<![A-Z0-9_-])(?=[0-9_]*+[A-Z])[A-Z0-9_]++(?:-[A-Z]{1,2})?-[0-9]++(?:-[0-9]++)?(?![A-Z0-9_-])"
 )
-_NUMBER: Final = re.compile(r"(?P<digits>[0-9]++)(?P<zeros>[.,]0++)?(?![A-Z0-9_.,+/-])")
+_NUMBER: Final = re.compile(r"(?P<digits>[0-9]++)(?P<zeros>[.,]0++)?(?![A-Z0-9_.,+/\"'-])")
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:([.,' ])[0-9]{3})(?:\1[0-9]{3})*(?![A-Z0-9_.,+-])")
 _BETWEEN: Final = re.compile(r"[;|\r\n]")
 _DASHES: Final = re.compile("[\u2010-\u2015\u2212]")
