@@ -25,11 +25,11 @@ from linker.model.target import Kind
 from linker.sandbox import Sandbox
 
 
-def serve(pipe: multiprocessing.connection.Connection, features: int) -> None:
+def serve(pipe: multiprocessing.connection.Connection, features: int, customers: int = 1000) -> None:
     """Serve until asked to stop, then send the counts."""
 
     async def main() -> None:
-        async with Sandbox(limits=[], features=features, records=1000) as sandbox:
+        async with Sandbox(limits=[], features=features, records=customers) as sandbox:
             pipe.send(
                 (
                     sandbox.url,

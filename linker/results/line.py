@@ -32,17 +32,17 @@ class LineMaker:
 
     def line(self, result: Result) -> bytes:
         """Return the next line, with its line end."""
-        more: dict[str, Any] = {"run": self.run} if self.run or self._is_first else {}
-        if self._is_first and self._account:
-            more["account"] = self._account
-        self._is_first = False
+        more: dict[str, Any] = {"run": self.run} if self.run else {}
+        if self._is_first:
+            more = {"run": self.run} | ({"account": self._account} if self._account else {})
+            self._is_first = False
         return result.to_json(has_effect=not self._is_written(result), **more) + b"\n"
 
     def _is_written(self, result: Result) -> bool:
         """Whether an earlier line has the effect. Results that share one come one after the other."""
         last, self._last = self._last, result
         if last is None or result.change != last.change or not _is_same_effect(result, last):
-            self._sharing.clear()
+            self._sharing = set()
         if result.change is None and result.before is None and result.after is None and result.changes is None:
             return False
         lines = sharing(result.change, result.kind, result.id, result.status)

@@ -44,25 +44,32 @@ class Seen(msgspec.Struct, frozen=True):
 
     change: Change
     links: Links
-    put: frozenset[str]
+    put: Collection[str]
     """Fields that the PUT wrote."""
-    whole: frozenset[str]
+    whole: Collection[str]
     """Fields that hold exactly the list that was asked for."""
-    ignored: frozenset[str]
+    ignored: Collection[str]
     """Fields that the PUT wrote and that show nothing of it."""
 
     @classmethod
     def of(cls, change: Change, links: Links) -> Seen:
         """Compare a change with what the target holds since."""
-        before, after = change.before, change.after
-        put = [name for name in after if before is None or after[name] != before[name]]
-        return cls(
-            change,
-            links,
-            frozenset(put),
-            frozenset(name for name in after if links.get(name, _NONE) == after[name]),
-            frozenset(name for name in put if not taken(change, name, links.get(name, _NONE))),
-        )
+        put: set[str] = set()
+        whole: set[str] = set()
+        ignored: set[str] = set()
+        for name, after in change.after.items():
+            observed = links.get(name, _NONE)
+            if observed == after:
+                whole.add(name)
+            if change.before is None or after != change.before[name]:
+                put.add(name)
+                if not _shows_any(change.before, name, after, observed):
+                    ignored.add(name)
+        return cls(change, links, put, whole, ignored)
+
+    def is_of(self, change: Change, links: Links) -> bool:
+        """Whether this is the comparison of just these."""
+        return self.change is change and self.links is links
 
     def holds(self, job: Job, name: str) -> bool:
         """Whether a field holds what the job asked for."""
@@ -231,13 +238,12 @@ def written(job: Job, context: ResultContext, seen: Seen | None, why_unseen: str
     return failure(job, Error(ErrorType.NOT_APPLIED, message), context)
 
 
-def taken(change: Change, name: str, observed: frozenset[str]) -> bool:
+def _shows_any(before: Links | None, name: str, after: frozenset[str], observed: frozenset[str]) -> bool:
     """Whether a field that was written shows any of it, or whether the account ignored the PUT."""
-    after = change.after[name]
-    if change.before is None:
+    if before is None:
         return bool(after & observed) or (not after and not observed)
-    before = change.before[name]
-    return not (after - before).isdisjoint(observed) or not (before - after) <= observed
+    had = before[name]
+    return not (after - had).isdisjoint(observed) or not (had - after) <= observed
 
 
 def off_layout(kind: Kind, fields: Sequence[str], defined: bool) -> str:

@@ -12,9 +12,8 @@ that a missing list of links means none (`linker/api/visibility.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from enum import Enum, auto
-from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -24,33 +23,19 @@ from linker.api.layouts import parse_layouts
 from linker.api.lists import PageRequest
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
-from linker.batch.merge import Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
 from linker.model.target import Kind
 from linker.results.outcomes import Outcomes
-from linker.results.result import Effect, Outcome, Planned, Result
+from linker.results.result import Planned
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
 from linker.work.in_flight import InFlight
+from linker.work.job_results import JobResults, parted
 from linker.work.layout import workspace_of
-from linker.work.outcome import (
-    Failed,
-    ResultContext,
-    Seen,
-    broken_off,
-    failure,
-    fields_of,
-    known_effect,
-    no_change,
-    taken,
-    unchanged,
-    without_before,
-    written,
-    written_effect,
-)
+from linker.work.outcome import Failed, Seen, broken_off, without_before
 from linker.work.pending import Pending
 
 _INVALID: Final = (400, 422)
@@ -110,6 +95,7 @@ class Steps:
     ) -> None:
         self.pending = pending
         self.in_flight = in_flight
+        self.results = JobResults(pending, in_flight, defined=defined, is_presumed=lambda: self.is_presumed)
         self.tries = Tries()
         self.search: BlameSearch | None = None
         """The search for the jobs to blame for a refused PUT, while there is one."""
@@ -127,12 +113,9 @@ class Steps:
         self._is_pioneer = is_pioneer
         self._presumed_by: Endpoint | None = None  # showed no links before, which is taken to mean none
         self._dry = dry
-        self._defined = defined
         self.is_off_layout = is_off_layout
         self._attempts = 0  # of the request that was answered or given up last
-        self._elapsed_ms = 0.0
-        self._outcomes = Outcomes()
-        self._failed: list[tuple[Sequence[Failed], int | None, int]] = []  # with the status and attempts; see `_lose`
+        self._seen: Seen | None = None  # the last comparison
         self._observed: Links = {}  # fields by the answers to the PUTs of a search
         self._read_status = 200
         self._refused_status: int | None = None
@@ -154,7 +137,7 @@ class Steps:
         Args:
             elapsed_ms: time since the first request of this target left.
         """
-        self._elapsed_ms = elapsed_ms
+        self.results.elapsed_ms = elapsed_ms
         self.wait_s = 0.0
         self._attempts = (
             self.tries.begin(self.step) if isinstance(event, Answer | Observation) else self.tries.made(self.step)
@@ -163,10 +146,8 @@ class Steps:
             self.step = self._generator.send(event)
         except StopIteration:
             self.step = None
-            if self._failed:
-                self._tell_failed()
-        outcomes, self._outcomes = self._outcomes, Outcomes()
-        return outcomes
+            self.results.end()
+        return self.results.take()
 
     def drop(self, dropped: Sequence[Failed], *, tried: bool) -> None:
         """Take out jobs that will not be sent; their siblings in a list go with them. `Signal.DROPPED` comes next.
@@ -174,11 +155,11 @@ class Steps:
         Args:
             tried: something was asked of the account for them, so they failed; else they are rejected.
         """
-        self._reject(self.pending.drop([job for job, _ in dropped]))
+        self.results.reject(self.pending.drop([job for job, _ in dropped]))
         if tried:
-            self._lose(dropped, None, 0)
+            self.results.lose(dropped, None, 0)
         else:
-            self._reject(dropped)
+            self.results.reject(dropped)
 
     # The steps.
 
@@ -279,7 +260,10 @@ class Steps:
         if self._visibility.hides(self._kind) and not self._is_pioneer:
             return links
         for wait_s in _LOOKS:
-            for step in self._next_looks(links):
+            looks = self._next_looks(links)
+            if not looks:
+                break
+            for step in looks:
                 self.wait_s = wait_s
                 event = yield step
                 if not isinstance(event, Answer):  # the PUT was taken, even if it cannot be read back
@@ -326,8 +310,13 @@ class Steps:
         assert change is not None
         if links is None:  # a list that was cleared is shown by nothing
             return not any(change.after.values()) and not self._visibility.can_be_read(self._kind)
-        seen, fields = Seen.of(change, links), self.in_flight.fields
+        seen, fields = self._compared(change, links), self.in_flight.fields
         return not any(seen.missing(job) for job in self.pending.jobs if not fields.isdisjoint(job.links))
+
+    def _compared(self, change: Change, links: Links) -> Seen:
+        if self._seen is None or not self._seen.is_of(change, links):
+            self._seen = Seen.of(change, links)
+        return self._seen
 
     def _ignored_clears(self, links: Links | None) -> bool:
         """Whether a field was to be cleared and holds what it did before: some accounts clear by `[""]` alone."""
@@ -365,8 +354,8 @@ class Steps:
         current: Links | None = None
         if links is None:
             failed, rejected = without_before(pending)
-            self._reject(rejected)
-            self._lose(failed, seen.http_status, self._attempts)
+            self.results.reject(rejected)
+            self.results.lose(failed, seen.http_status, self._attempts)
             if not pending.jobs:
                 return False
         else:
@@ -378,7 +367,7 @@ class Steps:
         change = pending.plan(before, current)
         self.read_at = seen.read_at if before is not None else None
         if self._dry:
-            self._outcomes.add(_as_it_is, [Planned(change, tuple(pending.jobs), self._presumed_by)])
+            self.results.plan(Planned(change, tuple(pending.jobs), self._presumed_by))
             return False
         put = self.put
         if not (put and self.is_presumed):  # else it is not known yet that the target holds none
@@ -435,7 +424,7 @@ class Steps:
     # What became of the jobs.
 
     def _leave_idle(self, put: Links) -> None:
-        self._tell_unchanged(self.pending.take_idle(put.keys() | self.in_flight.fields))
+        self.results.leave(self.pending.take_idle(put.keys() | self.in_flight.fields), self._read_status)
 
     def _fail(self, given_up: GiveUp) -> None:
         """The jobs fail, except for those that are already in place."""
@@ -449,18 +438,18 @@ class Steps:
             self.in_flight.refused()
         change, jobs = self.pending.change, self.pending.jobs
         if is_put:
-            idle, jobs = _parted(jobs, self.put.keys() | self.in_flight.fields)
-            self._tell_unchanged(idle)
-        self._lose([(job, error) for job in jobs], status, self._attempts)
+            idle, jobs = parted(jobs, self.put.keys() | self.in_flight.fields)
+            self.results.leave(idle, self._read_status)
+        self.results.lose([(job, error) for job in jobs], status, self._attempts)
         has_left = change is not None and not new_in(change.after)
-        self._tell_failed(self._asked if has_left else {})
+        self.results.end(self._asked if has_left else {})
 
     def _break_off(self, search: BlameSearch, error: Error, status: int | None, *, refused: bool = False) -> None:
         """The search ends without finding who is to blame: jobs that are in place by now are done, the others fail."""
         asked = self.put if self.tries.made(Step.WRITE) > refused else {}  # it may have arrived
         attempts = self.in_flight.attempts + self._attempts
         self._tell_blamed(search)
-        self._lose([(job, error) for job in broken_off(self.pending, search.current)], status, attempts)
+        self.results.lose([(job, error) for job in broken_off(self.pending, search.current)], status, attempts)
         self._finish(search.current, asked)
 
     def _tell_blamed(self, search: BlameSearch) -> None:
@@ -469,8 +458,8 @@ class Steps:
         self.in_flight.fields = search.written
         self.pending.jobs, self.pending.change = search.kept, search.change
         blamed = [(job, Error(ErrorType.INVALID_VALUE, message)) for job, message in search.guilty]
-        self._lose(blamed, self._refused_status, self.in_flight.attempts)
-        self._reject(search.incomplete)
+        self.results.lose(blamed, self._refused_status, self.in_flight.attempts)
+        self.results.reject(search.incomplete)
 
     def _finish(self, links: Links | None, asked: Links | None = None) -> None:
         """The jobs that remain get their results: the target holds `links`, None if nothing shows them.
@@ -478,56 +467,17 @@ class Steps:
         Args:
             asked: what a PUT without an answer asked for, if some PUT of the change failed.
         """
-        answer, fields, change = self.in_flight.answer, self.in_flight.fields, self.pending.change
+        change, fields = self.pending.change, self.in_flight.fields
         assert change is not None
         why = self._why_unseen(change) if links is None else None
-        seen = Seen.of(change, links) if links is not None else None
-        if links is not None:
-            self.taken = {name: taken(change, name, links.get(name, _NONE)) for name in fields if name in change.after}
-        idle, jobs = _parted(self.pending.jobs, fields)
-        named = self._fields_of_change(jobs)
-        if asked is None:
-            effect = written_effect(change, named, seen, is_presumed=self.is_presumed)
-        else:
-            effect = known_effect(change, named, links, asked, is_presumed=self.is_presumed)
-        self._tell_failed(effect=effect)
-        context = self._context(effect, answer.status if answer is not None else None, self.in_flight.attempts)
-        self._outcomes.add(partial(_written, context, seen, why), jobs)
-        self._tell_unchanged(idle)
-
-    def _lose(self, failed: Sequence[Failed], http_status: int | None, attempts: int) -> None:
-        """Jobs have failed. If a PUT has left, their results come at the end, with those of the change's other jobs."""
-        if failed:
-            self._failed.append((failed, http_status, attempts))
-        if self.in_flight.number is None:
-            self._tell_failed()
-
-    def _tell_failed(self, asked: Links | None = None, effect: Effect | None = None) -> None:
-        """Give the jobs that have failed their results.
-
-        Args:
-            asked: what a PUT without an answer asked for.
-            effect: that of their change, if it is known.
-        """
-        all_failed, self._failed = self._failed, []
-        if effect is None:
-            fields = fields_of(job for failed, _, _ in all_failed for job, _ in failed)
-            effect = known_effect(self.pending.change, fields, None, asked or {}, is_presumed=self.is_presumed)
-        for failed, http_status, attempts in all_failed:
-            self._outcomes.add(partial(_failed, self._context(effect, http_status, attempts)), failed)
-
-    def _tell_unchanged(self, jobs: Sequence[Job]) -> None:
-        if jobs:
-            assert self.pending.change is not None
-            effect = no_change(self.pending.change, fields_of(jobs), is_presumed=self.is_presumed)
-            self._outcomes.add(partial(_unchanged, self._context(effect, self._read_status, 0)), jobs)
-
-    def _reject(self, rejected: Sequence[Failed]) -> None:
-        self._outcomes.add(_rejected, rejected)
-
-    def _fields_of_change(self, jobs: Sequence[Job]) -> list[str]:
-        """The fields that the jobs of the change name: these jobs, and those that have failed."""
-        return fields_of([*jobs, *(job for failed, _, _ in self._failed for job, _ in failed)])
+        seen = self._compared(change, links) if links is not None else None
+        if seen is not None:
+            self.taken = {
+                name: name in seen.put and name not in seen.ignored for name in fields if name in change.after
+            }
+        idle, jobs = parted(self.pending.jobs, fields)
+        self.results.finish(jobs, seen, why, asked)
+        self.results.leave(idle, self._read_status)
 
     @property
     def _asked(self) -> Links:
@@ -551,39 +501,3 @@ class Steps:
         if not self.pending.desired.needs_before:  # the whole list was written, whatever it held
             return None
         return f"no answer shows the links of {self._kind.plural}, so what it holds now cannot be seen"
-
-    def _context(self, effect: Effect, http_status: int | None, attempts: int) -> ResultContext:
-        created = self.pending.created
-        return ResultContext(
-            effect, http_status, self.in_flight.number, attempts, self._elapsed_ms, created, self._defined
-        )
-
-
-def _parted(jobs: Sequence[Job], fields: Collection[str]) -> tuple[list[Job], list[Job]]:
-    """The jobs that name none of these fields, and the others."""
-    written = frozenset(fields)
-    idle = [job for job in jobs if written.isdisjoint(job.links)]
-    return idle, [job for job in jobs if not written.isdisjoint(job.links)]
-
-
-# How outcomes are made when they are taken.
-
-
-def _as_it_is(outcome: Outcome) -> Outcome:
-    return outcome
-
-
-def _written(context: ResultContext, seen: Seen | None, why_unseen: str | None, job: Job) -> Result:
-    return written(job, context, seen, why_unseen)
-
-
-def _unchanged(context: ResultContext, job: Job) -> Result:
-    return unchanged(job, context)
-
-
-def _failed(context: ResultContext, failed: Failed) -> Result:
-    return failure(*failed, context)
-
-
-def _rejected(rejected: Failed) -> Result:
-    return Result.rejected(*rejected)

@@ -253,6 +253,7 @@ _TOLD: Final = {"status": "linked", "before": {"customers": []}, "after": {"cust
 _DELTA: Final = {"customers": {"added": ["1"], "removed": ["2"]}}
 _RESULT: Final = {"job": 0, "line": 1, "source": "x", "key": {"a": [1]}, "mode": "add"} | _JOB | _TOLD
 _MADE: Final = {"changes": _DELTA, "error": None, "created": {"customers": {"Acme": "3"}}, "run": 1}
+_SECOND: Final = {key: value for key, value in _RESULT.items() if key not in ("before", "after")} | {"error": None}
 _INTENT: Final = {
     "target": {"kind": "feature", "id": "PRJ1-1"},
     "put": {"customers": ["1"]},
@@ -307,6 +308,9 @@ SURFACES: Final = (
         "results and journals",
         [
             _lines(_RESULT | _MADE),
+            _lines(
+                _RESULT | _MADE, _SECOND | {"run": 1}, _RESULT | {"changes": None, "change": 1}, _SECOND | {"change": 1}
+            ),
             _lines(_RESULT | {"status": "failed", "changes": None, "error": {"type": "timeout", "retryable": True}}),
             _lines(
                 {"process": 1}, {"intent": _INTENT}, {"done": [_INTENT["target"]]}, {"intent": _INTENT | {"held": {}}}

@@ -267,3 +267,13 @@ def test_whatever_happens_meanwhile_each_job_has_one_result_and_undo_leaves_the_
         asked_for = formula([job for job in desired.jobs if job.number in done], others)
         for field, ids in account.holds.items():  # a list that stood already may have got something since
             assert {id for id in ids if len(id) < 3} == {id for id in asked_for[field] if len(id) < 3}
+
+
+def test_a_field_whose_jobs_are_all_rejected_since_is_in_the_changes() -> None:
+    """Its list was written before the job to blame was found, so an undo must know what was there."""
+    account = Account({"a": "7", "b": "8"}, {"2"}, names=1)
+    work = work_of((REPLACE, {"a": ["1"], "b": ["3"]}), (REPLACE, {"a": ["2"]}), (ADD, {"b": ["4"]}))
+    results = drive(account, work)
+    assert "0 rejected incomplete" in summed(results)
+    held = undone(account.holds, [result for result in results if result.change is not None])
+    assert held == {"a": {"7"}, "b": {"8"}}
