@@ -138,7 +138,9 @@ class _Broken:
         """Why a `replace` job cannot be sent; the jobs that were dropped for the same reason share the error."""
         place = self._place_of_all or next(self._places[field] for field in job.links if field in self._places)
         if place not in self._errors:
-            message = f"{place} has a part in this list and was not taken; half a list is never sent"
+            message = (
+                f"the list would be incomplete without {place}, which was not used; correct that row, then run again"
+            )
             self._errors[place] = Error(ErrorType.INCOMPLETE, message)
         return self._errors[place]
 

@@ -176,6 +176,7 @@ def _target_id(value: object) -> str:
     if fault := spoiled(text):
         raise InvalidJob(f"id {fault}")
     if not _ID.fullmatch(text):
-        rule = "may hold only letters, digits, '-' and '_' (200 at most) and begins with no '-'"
-        raise InvalidJob(f"id {quoted(text)} {rule}")
+        raise InvalidJob(
+            f"id {quoted(text)} is not a reference such as PRJ1-12, a numeric id, or the address of a page"
+        )
     return text

@@ -25,6 +25,7 @@ from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
+from linker.model.ids import rounded_hint
 from linker.model.job import Links
 from linker.model.target import Kind
 from linker.results.outcomes import Outcomes
@@ -440,7 +441,7 @@ class Steps:
         if is_put:
             idle, jobs = parted(jobs, self.put.keys() | self.in_flight.fields)
             self.results.leave(idle, self._read_status)
-        self.results.lose([(job, error) for job in jobs], status, self._attempts)
+        self.results.lose([(job, _with_hint(error, status, job)) for job in jobs], status, self._attempts)
         has_left = change is not None and not new_in(change.after)
         self.results.end(self._asked if has_left else {})
 
@@ -457,7 +458,10 @@ class Steps:
         self.search, self._observed = None, search.observed
         self.in_flight.fields = search.written
         self.pending.jobs, self.pending.change = search.kept, search.change
-        blamed = [(job, Error(ErrorType.INVALID_VALUE, message)) for job, message in search.guilty]
+        status = self._refused_status
+        blamed = [
+            (job, _with_hint(Error(ErrorType.INVALID_VALUE, message), status, job)) for job, message in search.guilty
+        ]
         self.results.lose(blamed, self._refused_status, self.in_flight.attempts)
         self.results.reject(search.incomplete)
 
@@ -501,3 +505,14 @@ class Steps:
         if not self.pending.desired.needs_before:  # the whole list was written, whatever it held
             return None
         return f"no answer shows the links of {self._kind.plural}, so what it holds now cannot be seen"
+
+
+def _with_hint(error: Error, http_status: int | None, job: Job) -> Error:
+    """The error, with a hint if the id that the account does not know may have been rounded by a spreadsheet."""
+    if http_status == 404:
+        hint = rounded_hint(job.target.id)
+    elif http_status in _INVALID:
+        hint = rounded_hint(*(id for ids in job.links.values() for id in ids))
+    else:
+        return error
+    return Error(error.type, error.message + hint, error.retryable) if hint else error

@@ -141,3 +141,15 @@ def test_every_folder_is_walked() -> None:
     }
     assert inputs - {("56-toml-with-a-bom", "a.csv")} == set(walked)
     assert Columns.parse((), (), CASES / "56-toml-with-a-bom/c.toml") == Columns(*NAMES)
+
+
+async def test_a_refused_id_that_a_spreadsheet_has_rounded_says_so(account: Sandbox) -> None:
+    """Of a record in the refusal of its PUT, and of a target that does not exist."""
+    jobs = [
+        {"id": "PRJ1-1", "links": {"contracts": ["7036045937940700000"]}},
+        {"id": "7036045937940700000", "kind": "feature", "links": {"customers": [ACME]}},
+    ]
+    async with eager(account) as aha:
+        results = await results_of(aha.run(jobs))
+    assert [end(result) for result in results] == ["invalid_value", "not_found"]
+    assert all("keep only the first 15 digits" in result.error.message for result in results if result.error)

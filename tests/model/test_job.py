@@ -199,7 +199,7 @@ def test_a_custom_object_record_is_named_by_its_number_only() -> None:
 )
 def test_an_id_that_a_path_could_take_for_something_else_is_refused(id: str | int) -> None:
     """Only ASCII letters, digits, `-` and `_`, at most 200, and no `-` first, so that a minus is not passed over."""
-    with pytest.raises(InvalidJob, match=r"^id .* may hold only letters, digits, '-' and '_'"):
+    with pytest.raises(InvalidJob, match=r"^id .* is not a reference such as PRJ1-12"):
         Target.parse(id, "feature")
 
 

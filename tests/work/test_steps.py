@@ -267,7 +267,7 @@ def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
     assert sorted(summed(results)) == ["0 failed bad_answer", "1 rejected incomplete", "2 failed bad_answer"]
     [incomplete] = [result for result in results if result.job == 1]
     assert incomplete.error is not None
-    assert incomplete.error.message.startswith("f line 1 has a part in this list and was not taken")
+    assert incomplete.error.message.startswith("the list would be incomplete without f line 1, which was not used")
     assert asked(work.current_request) == put(d=["4", "5"])
     assert summed(answer(work, HIDES)) == ["3 linked", "4 linked"]
 
