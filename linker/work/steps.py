@@ -23,6 +23,7 @@ from linker.api.layouts import parse_layouts
 from linker.api.lists import PageRequest
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
+from linker.batch.merge import Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.ids import rounded_hint
