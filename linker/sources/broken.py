@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from linker.errors import InvalidJob
@@ -17,6 +18,9 @@ from linker.sources.quoting import readings
 from linker.sources.rows import names_of
 from linker.sources.salvage import legible_targets
 
+_REFERENCE: Final = re.compile(r"([A-Za-z0-9_]{1,30}+)(?:-[A-Za-z]{1,2})?-[0-9]+")
+_START: Final = re.compile("(?<![A-Za-z])[A-Za-z]|(?<=[a-z])[A-Z]")
+"""Where a reference number may start that is glued to other text."""
 _LETTER: Final = re.compile("[A-Za-z]")
 _MOST: Final = 50
 """Parts of an id cell that are looked at."""
@@ -55,6 +59,10 @@ def rejected(
                         names[name] = None
             elif is_sure or _LETTER.search(id):  # a number may be the id of a record
                 targets |= dict.fromkeys(targets_of(id, kind))
+    if targets:  # a row that is too wide may be two rows whose line end is lost
+        for row in (row for row in found if len(row) > header.width):
+            for cell in row[header.width - 1 :]:
+                targets |= dict.fromkeys(_behind_other_text(cell))
     if len(names) == 1 and not targets and is_text:
         name = next(iter(names))
         return Rejection(message, kind=Kind.CUSTOM_OBJECT_RECORD, id=name.value, name=name)
@@ -110,6 +118,13 @@ def _ids(row: Sequence[str], header: Header) -> Iterator[tuple[str, str | None, 
     if len(row) > header.width:
         cells = header.cells(row[len(row) - header.width :])
         yield cells["id"], cells.get("kind"), False
+
+
+def _behind_other_text(cell: str) -> Iterator[Target]:
+    """Yield the targets whose reference numbers end in a cell, wherever they start: `okPRJ1-2`."""
+    for match in islice(_REFERENCE.finditer(cell), _MOST):
+        for start in _START.finditer(match[1]):
+            yield from legible_targets(match[0][start.start() :])
 
 
 def _is_plain(id: str, kind: str | None) -> bool:

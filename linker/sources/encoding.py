@@ -86,6 +86,11 @@ class Text:
         return _advice(self._guess(line))
 
     @property
+    def is_wide(self) -> bool:
+        """Whether a byte that is missing moves all that follows."""
+        return self.encoding.startswith(("utf-16", "utf-32"))
+
+    @property
     def _is_utf8(self) -> bool:
         return self.encoding in ("utf-8", "utf-8-sig")
 

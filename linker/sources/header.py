@@ -21,8 +21,8 @@ _MOST_LINES: Final = 100
 """Lines over which a header may extend."""
 _SHOWN: Final = 10
 _IDS: Final = re.compile(r"[0-9\s;|]*[0-9][0-9\s;|]*")
-_CERTAIN: Final = re.compile("[A-Za-z0-9][-/]")
-"""Part of a reference number or an address, which hardly stands in another column."""
+_CERTAIN: Final = re.compile(r"[A-Za-z0-9_]+-[A-Za-z0-9-]+|\S+/[^\s;|,]+")
+"""A reference number or an address, which hardly stands in another column."""
 _REFERENCE: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9_]*(-[A-Za-z]{1,2})?-[0-9]+\s*")
 
 
@@ -83,7 +83,7 @@ class Header:
                 "that cell, or take out the delimiter at the end of the row"
             )
         id = self.cells(row).get("id", "")
-        if self.places.get("id", 0) > 0 and id and not _CERTAIN.search(id):  # a delimiter may be missing before it
+        if id and "id" in self.places and not self._is_certain(id):
             place = self.places["id"]
             return f"{found}, so it is not certain that {quoted(id)} is in {self.column(place)}; add the missing cells"
         lacking = next((self.places[name] for name in ("id", "field") if self.places.get(name, 0) >= count), None)
@@ -92,6 +92,11 @@ class Header:
                 self.places[name] for name in ("record_ids", "record_names") if self.places.get(name, 0) >= count
             )
         return None if lacking is None else f"{found}: {self.column(lacking)} is missing"
+
+    def _is_certain(self, id: str) -> bool:
+        """Whether the id of a short row is no other cell, and no two of them: a delimiter may be missing before it."""
+        parts = [part.strip() for part in re.split(r"[;|,\r\n]", without_invisible(id))]
+        return (len(parts) == 1 and self.places["id"] == 0) or all(map(_CERTAIN.fullmatch, filter(None, parts)))
 
     def _has_records(self, row: Sequence[str]) -> bool:
         """Whether no column of records is missing in a short row, or another one is filled."""

@@ -90,7 +90,8 @@ def _may_be_rounded(number: re.Match[str]) -> bool:
 
 
 def _numbered(digits: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
-    return (Target(kind, digits.lstrip("0") or "0") for kind in kinds or Kind)
+    with suppress(InvalidJob):  # no id has so many digits
+        yield from [Target(kind, digits.lstrip("0") or "0") for kind in kinds or Kind]
 
 
 def _parsed(reference: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:

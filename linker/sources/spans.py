@@ -123,7 +123,10 @@ class Spans:
             fault = self._header.fault(cells)
         why = f"it may be a row, or part of the quoted cell that starts in line {first:,}; {_STRAY}"
         inner = (Row(span[at].number, texts[at], fault=why, is_text=decoded[at][1]) for at in rows if at > 0)
-        yield Row(first, texts[0], cells, fault, is_cut_off, is_text, tuple(inner))
+        if not is_text and self._text.is_wide:  # damaged UTF-16 may hide line ends and quotes, so whole rows
+            yield Row(first, "", None, fault, is_text=False)
+        else:
+            yield Row(first, texts[0], cells, fault, is_cut_off, is_text, tuple(inner))
 
     def _alone(self, line: Line, text: str, is_text: bool, record: Record, state: State) -> Row:
         """The row that one line makes by itself."""

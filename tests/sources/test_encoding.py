@@ -116,6 +116,17 @@ def test_a_byte_too_few_or_too_many_in_utf16_spoils_all_that_follows(at: int, en
     assert any(isinstance(entry.value, Rejection) and entry.value.may_be_anywhere for entry in entries)
 
 
+def test_a_quote_in_front_of_damaged_utf16_does_not_hold_the_rows_behind_it() -> None:
+    """The line ends and quotes of the rows in between cannot be seen, until a second fault moves all back in place."""
+    table = 'id,field,record_ids,key\nPRJ1-1,customers,1,"a"\nPRJ1-2,customers,1,"b"\nPRJ1-3,customers,1,"c"\n'
+    data = bytearray(codecs.BOM_UTF16_LE + table.encode("utf-16-le"))
+    at = data.index("a".encode("utf-16-le"))
+    del data[at]
+    data.insert(data.rindex(b"c"), ord("x"))
+    entries = read(bytes(data))
+    assert any(rejection(entry).may_be_anywhere for entry in entries if isinstance(entry.value, Rejection))
+
+
 def test_a_header_that_is_not_utf8_will_do_if_the_columns_that_count_are_legible(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

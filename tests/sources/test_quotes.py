@@ -110,7 +110,7 @@ def test_a_note_in_a_row_that_is_rejected_is_not_carried_out_either() -> None:
     """A row of too many cells costs itself, and what may be rows in it: none is written, none vanishes."""
     note = '"2026-01-02: moved\nZane,PRJ1-2,closed\nend"'
     assert told(read(f"Account Name,Aha Ref,History\nAcme, Inc,PRJ1-1,{note}\nZane,PRJ1-4,ok\n", CRM)) == [
-        (2, "rejected", ["PRJ1-1"]),
+        (2, "rejected", ["PRJ1-1", "PRJ1-2"]),
         (3, "rejected", ["PRJ1-2"]),
         (5, "job", ["PRJ1-4"]),
     ]

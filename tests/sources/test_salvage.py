@@ -45,6 +45,11 @@ def test_a_number_without_a_kind_may_be_of_any_kind() -> None:
     assert {target.kind for target in legible_targets("1007868956", "featre")} == set(Kind)
 
 
+def test_a_number_that_no_target_can_have_is_none() -> None:
+    """Of 300 digits."""
+    assert legible_targets("9" * 300, "feature") == ()
+
+
 def test_all_reference_numbers_of_a_cell_count() -> None:
     """A cell that a wrong separator holds together names several targets."""
     assert legible_targets("PRJ1-1/PRJ1-R-2") == (FEATURE, Target(Kind.RELEASE, "PRJ1-R-2"))

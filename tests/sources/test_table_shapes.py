@@ -56,6 +56,30 @@ def test_one_of_two_columns_of_records_may_be_missing() -> None:
     assert 'column "record_names" is missing' in message(read(f"{header}PRJ1-1,customers,\n")[0])
 
 
+@pytest.mark.parametrize(
+    ("row", "targets"),
+    [
+        ("x1007868956,640362830", []),
+        ("xPRJ1-1,customers,1", []),
+        ("x,PRJ1-1;customers,1", ["PRJ1-1"]),
+        ("x,1007868956,1", []),
+    ],
+)
+def test_a_short_row_whose_id_is_not_certain_is_rejected(row: str, targets: list[str]) -> None:
+    """A delimiter may be missing before the id or behind it, so that another cell stands in its place."""
+    columns = Columns({"id": "Ref", "record_ids": "Ids"}, {"field": "customers", "kind": "feature"})
+    (entry,) = read(f"Note,Ref,Ids,Owner\n{row}\n", columns)
+    assert isinstance(entry.value, Rejection)
+    assert [target.id for target in entry.value.targets] == targets
+
+
+def test_two_rows_without_a_line_end_between_them_hold_back_both_lists() -> None:
+    """The id of the second is at the end of a cell."""
+    (entry,) = read("id,field,record_ids\nPRJ1-1,customers,1PRJ1-2,customers,2\n")
+    assert isinstance(entry.value, Rejection)
+    assert entry.value.targets == (Target.parse("PRJ1-1"), Target.parse("PRJ1-2"))
+
+
 def test_columns_that_are_not_mapped_may_be_missing() -> None:
     """And cells beyond the header are passed over if they are empty."""
     table = "Account Name,Aha Ref,Owner,Notes\nAcme,PRJ1-1\nAcme,PRJ1-1,Mary,x,,\n"
