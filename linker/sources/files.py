@@ -18,6 +18,8 @@ from linker.sources.csv import check_header, read_table
 from linker.sources.encoding import Text
 from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
+from linker.sources.opening import peeked
+from linker.sources.shapes import what_is
 from linker.text import encodable
 
 Format = Literal["jsonl", "csv"]
@@ -57,7 +59,7 @@ class JobFile:
         by_suffix = FORMATS.get(self._path.suffix.lower()) if stream is None else None
         self._format = by_suffix or format or ("jsonl" if stream is not None else None)
         if self._format is None:
-            raise UsageError(f"{self.name}: is it JSONL or CSV? Name it .jsonl or .csv, or give --format")
+            raise UsageError(f"{self.name}: {_of_suffix(self._path)}")
         if columns is not None and self._format != "csv":
             raise UsageError(f"{self.name}: it is no table, so --column, --columns and --set say nothing of it")
         self._columns = columns
@@ -86,6 +88,7 @@ class JobFile:
         """
         if self._stream is None and not self._path.is_fifo():  # a pipe can be read only once
             with self._open() as stream:
+                self._identify(stream)
                 if self._format == "csv":
                     check_header(stream, self.name, self._columns, encoding)
 
@@ -112,10 +115,19 @@ class JobFile:
         with self._open() as stream:
             if self._stream is None and self._path.is_file():
                 self._seen = _identity(os.fstat(stream.fileno()))
+            stream = self._identify(stream)
             if self._format == "csv":
                 yield from read_table(stream, self.name, reading, self._columns)
             else:
                 yield from read_jsonl(Text(stream, self.name, reading.encoding).stream, self.name, reading)
+
+    def _identify(self, stream: BinaryIO) -> BinaryIO:
+        """Return a stream that still begins with its first bytes. Raise `UsageError` if they are of no job file."""
+        assert self._format is not None
+        head, stream = peeked(stream)
+        if (what := what_is(head, self.name, self._format)) is not None:
+            raise UsageError(f"{self.name} is {what}")
+        return stream
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
         if self._stream is not None and self._stream is not getattr(sys.stdin, "buffer", None):
@@ -126,6 +138,22 @@ class JobFile:
             return self._path.open("rb")
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
+
+
+_SUFFIXES: Final = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"), "a workbook: save it as CSV UTF-8"),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip"), "compressed: unpack it first, or pipe it to: linker run -"),
+    ".parquet": "a Parquet file: convert it to CSV or JSON Lines",
+}
+
+
+def _of_suffix(path: Path) -> str:
+    """Why a file without a known suffix cannot be read, and what to do."""
+    if path.is_dir():
+        return "this is a folder; name a file in it"
+    if (what := _SUFFIXES.get(path.suffix.lower())) is not None:
+        return f"this is {what}"
+    return "is it JSONL or CSV? Name it .jsonl or .csv, or give --format"
 
 
 def _identity(stat: os.stat_result) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,21 +11,6 @@ LINE_LIMIT: Final = 1_000_000
 """Bytes of one line at most. A longer line is rejected, so that a file without line ends cannot fill the memory."""
 
 _LINES: Final = re.compile(rb"[^\r\n]*(?:\r{0,2}\n|\r)|[^\r\n]+")  # CR CR LF: written as text twice on Windows
-
-
-def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each line with its number from 1; None instead of a line over the limit. A leading BOM is dropped."""
-    number = 0
-    while line := stream.readline(LINE_LIMIT + 1):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(codecs.BOM_UTF8)
-        if len(line) > LINE_LIMIT:
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(LINE_LIMIT)
-            yield number, None
-        elif line:
-            yield number, line
 
 
 class Line(NamedTuple):

