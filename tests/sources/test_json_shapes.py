@@ -104,8 +104,6 @@ def test_jobs_in_any_shape_are_read_with_the_lines_on_which_they_begin(
             places.append(text.count("\n") + 1)
             text += job
         places.pop()
-    if encoding == "utf-16-be":
-        text = text.lstrip("\n\t \x1e")  # without a mark, it is known by its first character
         encoding = "utf-16" if text[0] not in "{[" else encoding
         places = []
     entries = read(text.replace("\n", line_end).encode(encoding))
