@@ -44,6 +44,7 @@ RESULT = b'{"job":0,"line":1,"source":"a","key":null,"status":"linked","finished
         ("a.csv", b'{"id":"PRJ1-1","links":{"a":[]}}\n', "is JSON, not a table"),
         ("a.csv", b'[\n  {"id":"PRJ1-1"}]', "is JSON, not a table"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else value[:20],
 )
 def test_a_file_that_is_something_else_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     """Whether it is looked at beforehand or comes through a pipe."""
