@@ -36,6 +36,7 @@ _JOB_LINE: Final = re.compile(r"\n[ \t,]*+(\{[^\n]*\})")
 _PARTS: Final = 12
 """Characters that a number, a word or an escape may lack at the end of what was read so far."""
 _OVERLAP: Final = 200
+"""Characters of a job over the limit that are kept, because the next one may begin across what is read at a time."""
 _decode: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode  # of any number of digits
 
 _CUT: Final = "it ends too early"
@@ -212,17 +213,13 @@ class JsonStream:
         window = self._window
         by_line = not self._is_in_pretty()
         line = window.line_at(window.at)
-        targets: dict[Target, None] = {}
-        while True:
-            end = self._end_of_fault(by_line=by_line)
-            targets |= dict.fromkeys(targets_in(window.text[window.at : end], self._reading))
-            if end is not None:
-                break
+        targets = targets_in(window.text[window.at : self._end_of_fault(by_line=by_line)], self._reading)
+        while (end := self._end_of_fault(by_line=by_line)) is None:
             window.at = max(window.at, len(window.text) - _OVERLAP)
             window.extend()
         self._pass(end)
         what, its = ("line", "its job") if by_line else ("job", "it")
-        return self._rejection(line, f"the {what} is over {LINE_LIMIT:,} bytes; split {its} in two", tuple(targets))
+        return self._rejection(line, f"the {what} is over {LINE_LIMIT:,} bytes; split {its} in two", targets)
 
     def _is_in_pretty(self) -> bool:
         """Whether what begins here is printed over several lines."""

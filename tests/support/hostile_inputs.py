@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from linker.api.lists import Listing
 from linker.batch.batch import Batch
 from linker.errors import Error, ErrorType, UsageError
-from linker.model.job import LinkJob, Mode, Name
+from linker.model.job import JobLine, LinkJob, Mode, Name
 from linker.model.target import Target
 from linker.records.table import parse_table
 from linker.results.journal import journal_of, left_open
@@ -30,7 +31,9 @@ from linker.sessions.token import Token
 from linker.settings import Rate, Settings, base_url, is_loopback
 from linker.sources import Columns, Entry, Reading, Rejection
 from linker.sources.csv import read_table
+from linker.sources.encoding import Text
 from linker.sources.jsonl import read_jsonl
+from linker.sources.opening import with_line_feeds
 from linker.text import without_invisible
 from support.dirty_files import check_lists, make
 
@@ -38,6 +41,7 @@ __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
 
 _PATH: Final = re.compile(r"/api/v1/[a-z_]+(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_,=&]*)?")
 _URL: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~:-]+)*")
+_DRESSING: Final = re.compile(r"""\A(?:="|'|=)|"\Z|\.0+\Z""")
 _MATCHES: Final = (None, None, None, "name", "salesforce_id")
 
 
@@ -99,25 +103,59 @@ def _record(value: Any, match: str | None) -> str | tuple[str, str]:
 
 
 def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
-    """Check that each line has one entry, and no job that its line does not say."""
+    """Check that each line that is a job has an entry, and no job that its line does not say."""
     match = rng.choice(_MATCHES)
-    entries = list(read_jsonl(BytesIO(data), "jobs", Reading(match=match)))
-    lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip(b" \t\r\x0b\x0c")]
-    assert len(entries) == len(lines)
-    for entry, line in zip(entries, lines, strict=True):
+    entries = list(read_jsonl(Text(BytesIO(data)).stream, "jobs", Reading(match=match)))
+    text = with_line_feeds(Text(BytesIO(data)).stream).read()
+    lines = text.split(b"\n")
+    places = {entry.line for entry in entries}
+    for number, line in enumerate(lines, start=1):
+        assert number in places or not _is_job(line), line
+    for entry in entries:
         assert_sound(entry)
         if isinstance(entry.value, LinkJob):
-            job, said = entry.value, plainly(line)
-            id = str(said["id"]).strip()
-            if job.host is not None:
-                assert job.host in id.lower()
-                id = re.split("[?#]", id)[0].rstrip("/").rpartition("/")[2]
-            assert job.id == (_digits(id) if id.isdigit() else id.upper())
-            assert job.links.keys() == said["links"].keys()
-            for field, records in job.links.items():
-                asked = {_record(each, match) for each in said["links"][field]}
-                assert asked == {(each.field, each.value) if isinstance(each, Name) else each for each in records}
-            assert (job.key, str(job.mode or "")) == (said.get("key"), (said.get("mode") or "").strip().lower())
+            rest = b"\n".join(lines[entry.line - 1 :])
+            assert any(_says(said, entry.value, match) for said in _objects(rest, len(lines[entry.line - 1])))
+
+
+def _is_job(line: bytes) -> bool:
+    """Whether a line is certainly a job: an object that begins with a job's key and has those that it needs."""
+    try:
+        said = plainly(line.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.keys() >= {"id", "links"} and next(iter(said)) in JobLine.__struct_fields__
+
+
+def _objects(text: bytes, within: int) -> Iterator[dict[str, Any]]:
+    """The objects that begin within the first line of a text, whatever stands before and behind them."""
+    for start in (match.start() for match in re.finditer(rb"\{", text[:within])):
+        for end in (match.end() for match in re.finditer(rb"\}", text[start:])):
+            with suppress(ValueError):
+                yield plainly(text[start : start + end])
+                break
+
+
+def _says(said: dict[str, Any], job: LinkJob, match: str | None) -> bool:
+    """Whether an object of a file asks for just what a job does."""
+    try:
+        id = _DRESSING.sub("", without_invisible(str(said["id"])).strip())
+        if job.host is not None:
+            if job.host not in id.lower():
+                return False
+            id = re.split("[?#]", id)[0].rstrip("/").rpartition("/")[2]
+        asked = {field: {_record(each, match) for each in records} for field, records in said["links"].items()}
+    except (KeyError, AttributeError, TypeError, ValueError):
+        return False
+    found = {
+        field: {(each.field, each.value) if isinstance(each, Name) else each for each in records}
+        for field, records in job.links.items()
+    }
+    return (
+        job.id == (_digits(id) if id.isdigit() else id.upper())
+        and asked == found
+        and (job.key, str(job.mode or "")) == (said.get("key"), (said.get("mode") or "").strip().lower())
+    )
 
 
 def tables(data: bytes, rng: random.Random, _: Path) -> None:
@@ -269,6 +307,11 @@ SURFACES: Final = (
             _lines({"id": 131414752, "kind": "product", "links": {"customers": [{"name": "Acme Corp"}, "1"]}}),
             _lines(_JOB | {"id": "PRJ1-1-2", "kind": "requirement"})[:-1],
             _lines(_JOB | {"id": "https://company.aha.io/features/PRJ1-1?tab=links"}),
+            json.dumps([_JOB, _JOB | {"key": "x"}], indent=2).encode(),
+            b"[" + _lines(_JOB, _JOB).replace(b"\n", b",\n"),
+            json.dumps(_JOB).encode() * 2 + b"\n\x1e" + json.dumps(_JOB, indent=0).encode("utf-8-sig") + b"\n",
+            _lines(_JOB, _JOB | {"id": "PRJ1-2"}).replace(b"\n", b"\r"),
+            json.dumps(_JOB).encode("utf-16"),
         ],
         job_lines,
     ),
