@@ -24,6 +24,7 @@ _REFERENCE: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"(?P<digits>[0-9]++)(?P<zeros>[.,]0++)?(?![A-Z0-9_.,+/\"'-])")
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:([.,' ])[0-9]{3})(?:\1[0-9]{3})*(?![A-Z0-9_.,+-])")
+_SIGN_OF_ONE: Final = re.compile("[0-9/]")
 _BETWEEN: Final = re.compile(r"[;|\r\n]")
 _DASHES: Final = re.compile("[\u2010-\u2015\u2212]")
 _LONGEST: Final = 4_000
@@ -57,6 +58,8 @@ def legible_targets(id: object, kind: object = None) -> tuple[Target, ...]:
         text = text[:_LONGEST].rpartition(" ")[0]  # a reference number that is cut off is another one
     text = unicodedata.normalize("NFKC", without_invisible(text)).strip()
     kinds = _kinds(kind)
+    if Kind.PRODUCT not in kinds and not _SIGN_OF_ONE.search(text):  # the usual case in a file that is no table
+        return ()
     found: dict[Target, None] = {}
     for part in [text, *_BETWEEN.split(text)]:
         found |= dict.fromkeys(_found(part.strip(), kinds))
