@@ -71,8 +71,10 @@ def _found(text: str, kinds: tuple[Kind, ...]) -> Iterator[Target]:
     for kind in (*kinds, None):  # the kind may be wrong, and the id right
         with suppress(InvalidJob):
             target = located(text, kind)[0]
-            # a bare word is the prefix of a product only if its kind says so
-            if kind is Kind.PRODUCT or target.id.isdigit() or _REFERENCE.fullmatch(target.id):
+            # a bare word is the prefix of a product only if its kind says so, or if it has a digit, as in PRJ1
+            is_prefix = target.kind is Kind.PRODUCT and Kind.CUSTOM_OBJECT_RECORD not in kinds
+            is_prefix = is_prefix and (kind is Kind.PRODUCT or any(map(str.isdigit, target.id)))
+            if is_prefix or target.id.isdigit() or _REFERENCE.fullmatch(target.id):
                 yield target
                 return
     if is_address(text):

@@ -88,9 +88,11 @@ def test_all_targets_of_a_cell_are_found() -> None:
 
 
 def test_a_bare_word_is_a_product_only_if_its_kind_says_so() -> None:
-    """Else it may be anything: the name of a record, or a line that is no row."""
+    """Or if it has a digit. Else it may be anything: the name of a record, or a line that is no row."""
     assert legible_targets("ACME", "product") == (Target(Kind.PRODUCT, "ACME"),)
     assert legible_targets("ACME", "custom_object_record") == legible_targets("ACME") == ()
+    assert legible_targets("PRJ2", "goal") == legible_targets("PRJ2") == (Target(Kind.PRODUCT, "PRJ2"),)
+    assert legible_targets("PRJ2", "record") == ()
 
 
 def test_a_long_cell_takes_no_longer_than_a_short_one() -> None:
