@@ -92,7 +92,7 @@ def test_a_bare_word_is_a_product_only_if_its_kind_says_so() -> None:
     assert legible_targets("ACME", "product") == (Target(Kind.PRODUCT, "ACME"),)
     assert legible_targets("ACME", "custom_object_record") == legible_targets("ACME") == ()
     assert legible_targets("PRJ2", "goal") == legible_targets("PRJ2") == (Target(Kind.PRODUCT, "PRJ2"),)
-    assert legible_targets("PRJ2", "record") == ()
+    assert legible_targets("PRJ2", "custom object record") == ()
 
 
 def test_a_long_cell_takes_no_longer_than_a_short_one() -> None:
