@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Final
 
+from linker.errors import InvalidJob
 from linker.model.target import Kind, Target
 from linker.sources.entry import Reading
 from linker.sources.salvage import legible_targets
@@ -45,13 +46,13 @@ def targets_in(text: str, reading: Reading, fault: int | None = None) -> tuple[T
         fault: where in the text it stops being JSON; what stands before is surely nested as its brackets say.
     """
     ids: list[tuple[str | None, bool]] = []
-    kinds: list[str | None] = []
+    kinds: dict[Kind | None, None] = {}
     depths = _Depths(text, len(text) if fault is None else fault)
     has_ids = "id" in text.lower() and _BEGINNING.match(text) is not None
     for match in _KEY.finditer(text) if has_ids else ():
         value = _value(text, match.end())
         if match[1].lower() == "kind":
-            kinds.append(value)
+            kinds[_kind(value)] = None
         else:
             is_nested = depths.at(match.start(1)) > 1
             if not is_nested or (fault is not None and match.start() >= fault):  # it may be the id of a further job
@@ -59,8 +60,8 @@ def targets_in(text: str, reading: Reading, fault: int | None = None) -> tuple[T
     if len(ids) > _MOST:
         return ()
     found: dict[Target, None] = {}
-    for value in dict.fromkeys(value for value, _ in ids):
-        targets = _targets(value, kinds or [None], reading)
+    for value, _ in ids:
+        targets = _targets(value, list(kinds) or [None], reading)
         if not targets:
             return ()
         found.update(dict.fromkeys(targets))
@@ -107,7 +108,13 @@ def _value(text: str, start: int) -> str | None:
     return None if _GARBLED.search(value.split(maxsplit=1)[0] if value.strip() else value) else str(value)
 
 
-def _targets(id: str | None, kinds: list[str | None], reading: Reading) -> tuple[Target, ...]:
+def _kind(value: str | None) -> Kind | None:
+    with suppress(InvalidJob):
+        return Kind.parse(value) if value is not None else None
+    return None
+
+
+def _targets(id: str | None, kinds: Sequence[Kind | None], reading: Reading) -> tuple[Target, ...]:
     if id is None:
         return ()
     if reading.named_targets and any(

@@ -108,7 +108,7 @@ BAD: list[tuple[bytes, str]] = [
     (b'{"id": 1.5, "kind": "feature", "links": {"customers": ["1"]}}', "id must be a string or an integer"),
     (b'{"id": "PRJ1-10", "kind": "featuer", "links": {"customers": ["1"]}}', "did you mean 'feature'"),
     (b'{"id": "PRJ1-10", "kind": "goal", "links": {"customers": ["1"]}}', "contradicted"),
-    (b'{"id": "PRJ1-10/../x", "links": {"customers": ["1"]}}', "only letters, digits"),
+    (b'{"id": "PRJ1-10/../x", "links": {"customers": ["1"]}}', "is not a reference such as PRJ1-12"),
     (b'{"id": 12345, "links": {"customers": ["1"]}}', "add a kind"),
     (b'{"id": "PRJ1-N-1", "links": {"customers": ["1"]}}', "a note"),
     (b'{"id": "PRJ1-KR-1", "links": {"customers": ["1"]}}', "a key result"),

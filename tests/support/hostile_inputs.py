@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -41,7 +42,6 @@ __all__ = ["SURFACES", "Surface", "assert_printable", "plainly"]
 
 _PATH: Final = re.compile(r"/api/v1/[a-z_]+(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_,=&]*)?")
 _URL: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~:-]+)*")
-_DRESSING: Final = re.compile(r"""\A(?:="|'|=)|"\Z|\.0+\Z""")
 _MATCHES: Final = (None, None, None, "name", "salesforce_id")
 
 
@@ -79,7 +79,8 @@ def assert_sound(entry: Entry) -> None:
         assert Result.unread(0, entry, said).to_json().decode().isprintable()
         return
     assert said == LinkJob(said.id, said.links, said.kind, said.mode, said.key)
-    assert _PATH.fullmatch(f"/api/v1/{said.target.kind.plural}/{said.target.id}")
+    if not isinstance(said.id, Name):  # else it is looked up first
+        assert _PATH.fullmatch(f"/api/v1/{said.target.kind.plural}/{said.target.id}")
     if said.by_id is not None:
         batch = Batch(Mode.REPLACE)
         batch.add(0, entry.source, entry.line, said)
@@ -92,22 +93,29 @@ def assert_sound(entry: Entry) -> None:
 
 
 def _digits(value: Any) -> str:
-    return str(value).strip().lstrip("0") or "0"
+    number = re.fullmatch(r"([0-9]+)(?:[.,]0+)?", _undressed(value))
+    return (number[1] if number else _undressed(value)).lstrip("0") or "0"
+
+
+def _undressed(value: Any) -> str:
+    """A value without what spreadsheets put around it."""
+    return re.sub(r"""\A(?:'|="(?=.*"\Z))|(?<!\A)"\Z""", "", without_invisible(str(value)).strip()).strip()
 
 
 def _record(value: Any, match: str | None) -> str | tuple[str, str]:
+    if isinstance(value, Name):
+        value = value.written
     if isinstance(value, dict):
         ((field, text),) = value.items()
-        return (field, str(text).strip())
-    return (match, str(value).strip()) if match is not None else _digits(value)
+        return (field, without_invisible(str(text)).strip())
+    return (match, without_invisible(str(value)).strip()) if match is not None else _digits(value)
 
 
 def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
     """Check that each line that is a job has an entry, and no job that its line does not say."""
     match = rng.choice(_MATCHES)
     entries = list(read_jsonl(Text(BytesIO(data)).stream, "jobs", Reading(match=match)))
-    text = with_line_feeds(Text(BytesIO(data)).stream).read()
-    lines = text.split(b"\n")
+    lines = with_line_feeds(Text(BytesIO(data)).stream).read().split(b"\n")
     places = {entry.line for entry in entries}
     for number, line in enumerate(lines, start=1):
         assert number in places or not _is_job(line), line
@@ -121,41 +129,43 @@ def job_lines(data: bytes, rng: random.Random, _: Path) -> None:
 def _is_job(line: bytes) -> bool:
     """Whether a line is certainly a job: an object that begins with a job's key and has those that it needs."""
     try:
-        said = plainly(line.removeprefix(b"\xef\xbb\xbf"))
+        said = plainly(line)
     except ValueError:
         return False
     return isinstance(said, dict) and said.keys() >= {"id", "links"} and next(iter(said)) in JobLine.__struct_fields__
 
 
-def _objects(text: bytes, within: int) -> Iterator[dict[str, Any]]:
+def _objects(text: bytes, within: int) -> Iterator[Any]:
     """The objects that begin within the first line of a text, whatever stands before and behind them."""
-    for start in (match.start() for match in re.finditer(rb"\{", text[:within])):
-        for end in (match.end() for match in re.finditer(rb"\}", text[start:])):
-            with suppress(ValueError):
-                yield plainly(text[start : start + end])
-                break
+    key = rb'\{\s*"(?:id|kind|links|mode|key|[^"]*\\)'  # no other object is a job
+    for start in takewhile(within.__gt__, (match.start() for match in re.finditer(key, text))):
+        with suppress(ValueError, RecursionError):
+            rest = text[start:].decode(errors="surrogateescape")
+            _, end = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode(rest)
+            yield plainly(rest[:end].encode(errors="surrogateescape"))
 
 
-def _says(said: dict[str, Any], job: LinkJob, match: str | None) -> bool:
+def _says(said: Any, job: LinkJob, match: str | None) -> bool:
     """Whether an object of a file asks for just what a job does."""
     try:
-        id = _DRESSING.sub("", without_invisible(str(said["id"])).strip())
-        if job.host is not None:
+        id = said["id"] if isinstance(said["id"], dict) else _undressed(said["id"])
+        if isinstance(id, str) and job.host is not None:
             if job.host not in id.lower():
                 return False
             id = re.split("[?#]", id)[0].rstrip("/").rpartition("/")[2]
         asked = {field: {_record(each, match) for each in records} for field, records in said["links"].items()}
+        if isinstance(id, dict):
+            is_same = isinstance(job.id, Name) and _record(id, None) == _record(job.id, None)
+        else:
+            is_same = job.id == (_digits(id) if str(job.id).isdigit() else id.upper())
     except (KeyError, AttributeError, TypeError, ValueError):
         return False
-    found = {
-        field: {(each.field, each.value) if isinstance(each, Name) else each for each in records}
-        for field, records in job.links.items()
-    }
-    return (
-        job.id == (_digits(id) if id.isdigit() else id.upper())
-        and asked == found
-        and (job.key, str(job.mode or "")) == (said.get("key"), (said.get("mode") or "").strip().lower())
-    )
+    found = {field: {_record(each, None) for each in records} for field, records in job.links.items()}
+    return is_same and asked == found and (job.key, job.mode or "") == (said.get("key"), _mode(said))
+
+
+def _mode(said: dict[str, Any]) -> str:
+    return without_invisible(said.get("mode") or "").strip().lower()
 
 
 def tables(data: bytes, rng: random.Random, _: Path) -> None:
