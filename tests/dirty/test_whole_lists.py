@@ -15,7 +15,7 @@ from linker.sandbox import Sandbox
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=1_000)
+@settings(max_examples=300)
 def test_a_list_has_all_records_that_its_lines_name(rng: random.Random) -> None:
     """Or it is held back, or any list is, because a target cannot be told."""
     check_lists(make(rng))

@@ -36,7 +36,7 @@ from support.watched_sandbox import (
 from linker import Kind, Plan, Result, Status, UndoFile
 from linker.sandbox import Sandbox
 
-EXAMPLES: Final = int(os.environ.get("ROUND_TRIP_EXAMPLES", "400"))
+EXAMPLES: Final = int(os.environ.get("ROUND_TRIP_EXAMPLES", "200"))
 """In all some 1,500; `make roundtrip` runs more than ten thousand."""
 
 IDS = st.integers(0, 5)
