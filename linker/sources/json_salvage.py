@@ -60,7 +60,7 @@ def targets_in(text: str, reading: Reading, fault: int | None = None) -> tuple[T
     if len(ids) > _MOST:
         return ()
     found: dict[Target, None] = {}
-    for value, _ in ids:
+    for value in dict.fromkeys(value for value, _ in ids):
         targets = _targets(value, list(kinds) or [None], reading)
         if not targets:
             return ()
