@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Generator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -18,8 +18,8 @@ from linker.sources.csv import check_header, read_table
 from linker.sources.encoding import Text
 from linker.sources.entry import Entry, Reading
 from linker.sources.jsonl import read_jsonl
-from linker.sources.opening import peeked
-from linker.sources.shapes import what_is
+from linker.sources.opening import HEAD, peeked
+from linker.sources.shapes import container, what_is
 from linker.text import encodable
 
 Format = Literal["jsonl", "csv"]
@@ -59,7 +59,7 @@ class JobFile:
         by_suffix = FORMATS.get(self._path.suffix.lower()) if stream is None else None
         self._format = by_suffix or format or ("jsonl" if stream is not None else None)
         if self._format is None:
-            raise UsageError(f"{self.name}: {_of_suffix(self._path)}")
+            raise UsageError(f"{self.name}: {_of_suffix(self._path, self.name)}")
         if columns is not None and self._format != "csv":
             raise UsageError(f"{self.name}: it is no table, so --column, --columns and --set say nothing of it")
         self._columns = columns
@@ -88,7 +88,7 @@ class JobFile:
         """
         if self._stream is None and not self._path.is_fifo():  # a pipe can be read only once
             with self._open() as stream:
-                self._identify(stream)
+                self._identify(stream, encoding)
                 if self._format == "csv":
                     check_header(stream, self.name, self._columns, encoding)
 
@@ -115,18 +115,18 @@ class JobFile:
         with self._open() as stream:
             if self._stream is None and self._path.is_file():
                 self._seen = _identity(os.fstat(stream.fileno()))
-            stream = self._identify(stream)
+            stream = self._identify(stream, reading.encoding)
             if self._format == "csv":
                 yield from read_table(stream, self.name, reading, self._columns)
             else:
                 yield from read_jsonl(Text(stream, self.name, reading.encoding).stream, self.name, reading)
 
-    def _identify(self, stream: BinaryIO) -> BinaryIO:
+    def _identify(self, stream: BinaryIO, encoding: str | None) -> BinaryIO:
         """Return a stream that still begins with its first bytes. Raise `UsageError` if they are of no job file."""
         assert self._format is not None
         head, stream = peeked(stream)
-        if (what := what_is(head, self.name, self._format)) is not None:
-            raise UsageError(f"{self.name} is {what}")
+        if (what := what_is(head, self.name, self._format, encoding)) is not None:
+            raise UsageError(f"{'standard input' if self.name == '-' else self.name} is {what}")
         return stream
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
@@ -136,6 +136,8 @@ class JobFile:
             if self._stream is not None:  # a buffer of our own: Python aborts at exit if a thread waits in stdin's
                 return open(self._stream.fileno(), "rb", closefd=False)
             return self._path.open("rb")
+        except IsADirectoryError:
+            raise UsageError(f"{self.name}: {_FOLDER}") from None
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
 
@@ -147,10 +149,19 @@ _SUFFIXES: Final = {
 }
 
 
-def _of_suffix(path: Path) -> str:
+_FOLDER: Final = "this is a folder; name the files in it"
+
+
+def _of_suffix(path: Path, name: str) -> str:
     """Why a file without a known suffix cannot be read, and what to do."""
     if path.is_dir():
-        return "this is a folder; name a file in it"
+        return _FOLDER
+    inner = FORMATS.get(path.with_suffix("").suffix.lower(), "csv")
+    with suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as stream:
+                if (what := container(stream.read(HEAD), name, inner)) is not None:
+                    return f"this is {what}"
     if (what := _SUFFIXES.get(path.suffix.lower())) is not None:
         return f"this is {what}"
     return "is it JSONL or CSV? Name it .jsonl or .csv, or give --format"

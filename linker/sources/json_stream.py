@@ -263,7 +263,8 @@ class JsonStream:
             place = window.at + invalid
             in_line = window.text[window.text.rfind("\n", 0, place) + 1 : place].encode(errors="surrogateescape")
             where = f"byte {len(in_line) + 1}" + ("" if first == last else f" of line {window.line_at(place):,}")
-            return f"{what} not UTF-8: {where} is 0x{ord(text[invalid]) - 0xDC00:02x}; save the file as UTF-8"
+            advice = "save the file as UTF-8, or name its encoding with --encoding"
+            return f"{what} not UTF-8: {where} is 0x{ord(text[invalid]) - 0xDC00:02x}; {advice}"
         is_behind = fault.place >= len(text)
         place = window.at + min(fault.place, len(text))
         why = _CUT if is_behind else _PLAINLY.get(fault.message, fault.message)

@@ -37,7 +37,7 @@ def links(command: Command) -> Path:
         ("run links.jsonl header.csv", "header.csv, line 1"),
         ("run missing.jsonl", "missing.jsonl: No such file or directory"),
         ("run links.jsonl missing.csv", "missing.csv: No such file or directory"),
-        ("run folder.jsonl", "folder.jsonl: Is a directory"),
+        ("run folder.jsonl", "folder.jsonl: this is a folder; name the files in it"),
         ("run links.txt", "is it JSONL or CSV?"),
         ("run - -", "standard input (-) can be read once"),
         ("run - --format csv", "-, line 1: the columns are id, field, records"),

@@ -74,7 +74,8 @@ def test_broken_json_is_rejected_with_its_column(line: bytes) -> None:
 def test_a_line_that_is_not_utf8_is_rejected_with_the_byte() -> None:
     """The first byte that does not fit is named, so that it can be found."""
     line = '{"id":"PRJ1-1","key":"Zürich"}'.encode("latin-1")
-    assert rejection(line).message == "the line is not UTF-8: byte 24 is 0xfc; save the file as UTF-8"
+    advice = "save the file as UTF-8, or name its encoding with --encoding"
+    assert rejection(line).message == f"the line is not UTF-8: byte 24 is 0xfc; {advice}"
 
 
 def test_a_line_over_a_megabyte_is_rejected_and_the_next_is_read() -> None:
