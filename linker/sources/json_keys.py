@@ -23,16 +23,16 @@ def read_object(source: str, line: int, data: bytes, value: Mapping[str, Any], r
     """
     links = value.get("links")
     keys = len(value) + (len(links) if isinstance(links, dict) else 0)
-    if data.count(b":") == keys:  # most lines: no key more than those that arrived
+    if data.count(b":") == keys or (most := _most_keys(data)) == keys:  # no key more than those that arrived
         return read_entry(source, line, value, reading)
-    if _most_keys(data) == _keys(value) or (repeats := _Repeats.of(data)) is None:
+    if most == _keys(value) or (repeats := _Repeats.of(data)) is None:
         return read_entry(source, line, value, reading)
     return Entry(source, line, repeats.rejection(read_entry(source, line, value, reading), reading))
 
 
 def _most_keys(data: bytes) -> int:
     """How many keys an object may have: each ends with a quote and a colon, between which white space may stand."""
-    spaced = sum(data.count(space) for space in (b" :", b"\t:", b"\n:", b"\r:"))
+    spaced = data.count(b" :") + data.count(b"\t:") + data.count(b"\n:") + data.count(b"\r:")
     return data.count(b'":') + spaced
 
 
@@ -40,12 +40,14 @@ def _keys(value: object) -> int:
     """How many keys all objects of a value have."""
     count, inner = 0, [value]
     while inner:
-        part = inner.pop()
-        if isinstance(part, dict):
+        part: Any = inner.pop()
+        if type(part) is dict:
             count += len(part)
-            inner += [each for each in part.values() if isinstance(each, dict | list)]
-        elif isinstance(part, list):
-            inner += [each for each in part if isinstance(each, dict | list)]
+            part = part.values()
+        for each in part:
+            kind = type(each)
+            if kind is dict or kind is list:
+                inner.append(each)
     return count
 
 
