@@ -49,13 +49,13 @@ def main() -> None:
         server.start()
         theirs.close()  # so that a process that dies is noticed
         url, records = ours.recv()
-        told, tells = multiprocessing.Pipe()
+        receiver, sender = multiprocessing.Pipe()
         with tempfile.TemporaryDirectory() as folder:
             results = Path(folder) / "results.jsonl"
-            run = spawn.Process(target=measure, args=(tells, url, records[:rows], results), daemon=True)
+            run = spawn.Process(target=measure, args=(sender, url, records[:rows], results), daemon=True)
             run.start()
-            tells.close()
-            cpu_s, mib = told.recv()
+            sender.close()
+            cpu_s, mib = receiver.recv()
             run.join()
             size = results.stat().st_size
         ours.send("stop")

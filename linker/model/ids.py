@@ -49,7 +49,7 @@ def record_id(value: object) -> str:
     elif (number := whole_number(value)) is not None and number >= 0:
         return digits(number)
     hint = '; if it is a name, say --match name, or {"name": …}' if isinstance(value, str) and value.strip() else ""
-    raise InvalidJob(f"record id {quoted(value)} is no string of digits{float_hint(value)}{hint}")
+    raise InvalidJob(f"record id {quoted(value)} is not all digits{float_hint(value)}{hint}")
 
 
 def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:

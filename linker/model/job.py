@@ -162,7 +162,7 @@ class LinkJob:
         except msgspec.ValidationError as error:
             raise InvalidJob(_plain_message(str(error))) from None
         except UnicodeEncodeError:
-            raise InvalidJob("a key of the job is no text: it holds half a character") from None
+            raise InvalidJob("a key of the job is not valid text: it contains half a character") from None
         links = job.links if match is None else matched(job.links, match)
         return cls(id=job.id, links=links, kind=job.kind, mode=job.mode, key=job.key, columns=columns)
 

@@ -57,7 +57,7 @@ class Name(msgspec.Struct, frozen=True, order=True):
             raise InvalidJob(f'a record is an id or {{"name": …}}, not {quoted(value)}')
         ((field, value),) = value.items()
         if not (isinstance(field, str) and _FIELD.fullmatch(field)):
-            raise InvalidJob(f"{quoted(field)} is no field of a custom table: letters, digits, '-' and '_' only")
+            raise InvalidJob(f"{quoted(field)} is not the key of a field; a key has only letters, digits, '-' and '_'")
         if (number := whole_number(value)) is not None:
             value = digits(number)
         if not isinstance(value, str):
@@ -70,7 +70,7 @@ class Name(msgspec.Struct, frozen=True, order=True):
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise InvalidJob(f"a record's {field} is no text: it holds half a character") from None
+            raise InvalidJob(f"a record's {field} is not valid text: it contains half a character") from None
         return cls(field, text)
 
 

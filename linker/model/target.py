@@ -42,7 +42,7 @@ class Kind(StrEnum):
         """The kind that a user means by `feature`, `Features`, or Aha!'s own `MasterFeature` and `Master feature`.
 
         Raises:
-            InvalidJob: there is no such kind; the message names the nearest name of one, if it may be a misspelling.
+            InvalidJob: there is no such kind; the message names the nearest one if the text may be a misspelling.
         """
         words = without_invisible(str(text)).strip().lower().removeprefix("ideas::")
         folded = _BETWEEN_WORDS.sub("_", words)

@@ -1,7 +1,7 @@
 """Holds back the targets that would lose links while rows of the input could not be read.
 
-A row whose target cannot be told may belong to any list. So no target loses links by `replace` in such a run until
-somebody consents; what loses nothing is written.
+If linker cannot find out which target a row is for, any list may lack it. So no target of that run loses links by
+`replace` until somebody consents. Targets that lose nothing are written.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ class Reading:
 class Rejection:
     """A line that is not a valid job, with all that could still be read from it.
 
-    `targets` are those that the line may be meant for; their lists are incomplete without it. There are none if its
-    target cannot be told, so that it may belong to any list, except if `is_footer`: the line then ends a report, and
+    `targets` are those that the line may be meant for; their lists are incomplete without it. There are none if the
+    line shows none, so that it may belong to any list, except if `is_footer`: the line then ends a report, and
     belongs to none. `fields` are the fields that the line names; None if they are unknown, so that it may have meant
     any field. `name` is set instead of `targets` if the line gives its target by a name that was not looked up yet, or
     that no single record has.
@@ -73,7 +73,7 @@ class Rejection:
 
     @property
     def may_be_anywhere(self) -> bool:
-        """Whether any list may lack the line, because its target cannot be told."""
+        """Whether any list may lack the line, because it shows no target."""
         return not self.targets and not self.is_footer
 
     @classmethod

@@ -36,7 +36,7 @@ _MOST: Final = 1000
 
 
 def targets_in(text: str, reading: Reading, fault: int | None = None) -> tuple[Target, ...]:
-    """Return the targets that a broken line or object may be meant for; none if they cannot be told.
+    """Return the targets that a broken line or object may be meant for; none if it shows none.
 
     An `id` whose end is missing or that holds garbled characters tells nothing. Neither do ids that are nested in the
     object, such as those of its `key`, if its own `id` is illegible, or ids in text that has lost its beginning.

@@ -34,7 +34,7 @@ _MOST: Final = 50
 
 
 def legible_targets(id: object, kind: object = None) -> tuple[Target, ...]:
-    """Return the targets that an id may mean, however it is dressed; none if it cannot be told.
+    """Return the targets that an id may mean, however it is dressed; none if it shows none.
 
     What stands around a reference number or a number does not matter if the text begins with it: `PRJ1-1 Login page`,
     `="PRJ1-1"`, `PRJ1-1, PRJ1-2`. A number without a valid kind may be that of any kind.

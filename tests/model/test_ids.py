@@ -152,12 +152,12 @@ def test_what_is_no_integer_is_no_id(id: Any) -> None:
     """Floats and booleans of any type, and decimals that stand for lost digits."""
     with pytest.raises(InvalidJob, match="id must be a string or an integer"):
         LinkJob(id, {"a": ["1"]}, kind="feature")
-    with pytest.raises(InvalidJob, match="no string of digits"):
+    with pytest.raises(InvalidJob, match="not all digits"):
         LinkJob("PRJ1-1", {"a": [id]})
 
 
 def test_a_boolean_of_numpy_is_no_id() -> None:
     """Older versions take one for 0 or 1 (`operator.index`)."""
     bool_ = type("bool_", (Index,), {})
-    with pytest.raises(InvalidJob, match="no string of digits"):
+    with pytest.raises(InvalidJob, match="not all digits"):
         record_id(bool_(1))

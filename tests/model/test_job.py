@@ -250,7 +250,7 @@ def test_a_record_id_of_5000_digits_is_exact_as_a_string() -> None:
     ("value", "said"),
     [
         pytest.param(10**5000, "written as a string", id="positive"),
-        pytest.param(-(10**5000), "no string of digits", id="negative"),
+        pytest.param(-(10**5000), "not all digits", id="negative"),
     ],
 )
 def test_an_integer_over_the_interpreters_limit_of_digits_is_refused(value: int, said: str) -> None:
@@ -276,7 +276,7 @@ def test_a_float_that_has_dropped_digits_is_refused_with_the_reason(value: float
 @pytest.mark.parametrize("value", [1.5, 640362830.0, -0.5, float("nan")])
 def test_any_other_float_is_refused_too(value: float) -> None:
     """Even a float that is whole is no record id; the message says how to write it."""
-    with pytest.raises(InvalidJob, match="no string of digits; write it as a string"):
+    with pytest.raises(InvalidJob, match="not all digits; write it as a string"):
         record_id(value)
 
 
@@ -287,7 +287,7 @@ def test_what_is_no_string_of_digits_is_no_record_id(value: Any) -> None:
     """Booleans, signs, decimals, other scripts' digits and blanks are refused."""
     with pytest.raises(
         InvalidJob,
-        match=r"^record id .* is no string of digits(; if it is a name, say --match name, or {\"name\": …})?$",
+        match=r"^record id .* is not all digits(; if it is a name, say --match name, or {\"name\": …})?$",
     ):
         record_id(value)
 
@@ -349,7 +349,7 @@ def test_the_ids_of_a_field_are_a_list(ids: Any) -> None:
 def test_what_is_wrong_with_an_id_is_said_with_its_place() -> None:
     """The message names the field that the id stands in."""
     named = 'if it is a name, say --match name, or {"name": …}'
-    assert why_not("PRJ1-1", {"a": ["1"], "b": ["x"]}) == f"links.b: record id 'x' is no string of digits; {named}"
+    assert why_not("PRJ1-1", {"a": ["1"], "b": ["x"]}) == f"links.b: record id 'x' is not all digits; {named}"
 
 
 @pytest.mark.parametrize("links", [["1"], "customers", 5, None])
@@ -396,7 +396,7 @@ def test_a_line_says_a_job() -> None:
         ({"id": "PRJ1-1", "links": LINKS, "kind": 7}, "expected `str | null`, got `int` at `kind`"),
         ({"id": "PRJ1-1", "links": LINKS, "mode": []}, "expected `str | null`, got `array` at `mode`"),
         ({"id": None, "links": LINKS}, "id must be a string or an integer, not None"),
-        ({"id": "PRJ1-1", "links": LINKS, "\ud800": 1}, "a key of the job is no text"),
+        ({"id": "PRJ1-1", "links": LINKS, "\ud800": 1}, "a key of the job is not valid text"),
         ([], "a job is an object {…}, not []; a job file holds one job a line, not one list"),
         ("PRJ1-1", "a job is an object {…}, not 'PRJ1-1'"),
         (7, "a job is an object {…}, not 7"),

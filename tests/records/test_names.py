@@ -59,7 +59,7 @@ def test_a_job_holds_names_after_ids() -> None:
         ({"name": " \n"}, "a record's name is empty"),
         ({"name": ["Acme"]}, "a record's name is text, not ['Acme']"),
         ({"sf": 7.03605e18}, "a record's sf is text, not 7.03605e+18; the number has lost its last digits"),
-        ({"na me": "Acme"}, "'na me' is no field of a custom table"),
+        ({"na me": "Acme"}, "'na me' is not the key of a field"),
         ({"name": "x" * 1001}, "a record's name is over 1,000 characters long"),
         ({"name": "\ud800"}, "half a character"),
     ],
