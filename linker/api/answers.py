@@ -11,7 +11,8 @@ import orjson
 
 from linker.api.headers import RateLimit, asked_wait_s, rate_limit
 from linker.errors import BadAnswer, InvalidJob, RequestFailed
-from linker.model.job import Links, record_id
+from linker.model.ids import exact_id
+from linker.model.job import Links
 from linker.model.target import Kind, Target
 from linker.text import plain, quoted
 
@@ -227,7 +228,7 @@ def _record_ids(value: object) -> frozenset[str]:
     """Raises `InvalidJob` if it is no list of record ids: "12" would pass for the records 1 and 2."""
     if not isinstance(value, list):
         raise InvalidJob(f"{quoted(value)} is no list of record ids")
-    return frozenset(map(record_id, value))
+    return frozenset(map(exact_id, value))
 
 
 def _message(reply: HttpAnswer) -> str:

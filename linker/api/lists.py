@@ -15,7 +15,8 @@ import msgspec
 
 from linker.api.answers import Answer, HttpAnswer, Page, understand_page
 from linker.errors import InvalidJob, Stopped, UsageError
-from linker.model.job import is_field, record_id
+from linker.model.ids import exact_id
+from linker.model.job import is_field
 from linker.model.target import Kind
 from linker.text import quoted
 
@@ -125,7 +126,7 @@ class Listing:
         match table:
             case {"key": str(key), "product_id": str() | int() as product} if is_field(key):
                 with suppress(InvalidJob):
-                    return cls(Kind.CUSTOM_OBJECT_RECORD, record_id(product), key)
+                    return cls(Kind.CUSTOM_OBJECT_RECORD, exact_id(product), key)
         return None
 
     def page(self, number: int) -> PageRequest:

@@ -15,7 +15,7 @@ import orjson
 
 from linker.api.answers import Answer, HttpAnswer, understand_deletion, understand_object, understand_target
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
-from linker.model.ids import DIGITS, record_id, sorted_ids
+from linker.model.ids import DIGITS, exact_id, sorted_ids
 from linker.model.job import Links
 from linker.model.target import Kind, Target
 
@@ -98,7 +98,7 @@ def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
 
 def record(id: str) -> ReadRequest:
     """One record, with its table and that table's product. Raises `InvalidJob` if the id is not a record's."""
-    id = record_id(id)
+    id = exact_id(id)
     return ReadRequest(
         f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False
     )
@@ -115,7 +115,7 @@ def layouts_of(product: str) -> ReadRequest:
 
 def record_with_linkers(id: str) -> ReadRequest:
     """One whole record, with what links to it. Raises `InvalidJob` if the id is not a record's."""
-    id = record_id(id)
+    id = exact_id(id)
     return ReadRequest(f"/api/v1/custom_object_records/{id}", _RECORD, f"record {id}", many=False)
 
 
@@ -167,7 +167,7 @@ class Delete(msgspec.Struct, frozen=True):
     body: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "id", record_id(self.id))
+        msgspec.structs.force_setattr(self, "id", exact_id(self.id))
 
     def __str__(self) -> str:
         return f"DELETE record {self.id}"

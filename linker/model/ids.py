@@ -52,6 +52,21 @@ def record_id(value: object) -> str:
     raise InvalidJob(f"record id {quoted(value)} is not all digits{float_hint(value)}{hint}")
 
 
+def exact_id(value: object) -> str:
+    """The id of a record in an answer or in one of linker's own files, where it is not dressed for a spreadsheet.
+
+    Raises:
+        InvalidJob: it is neither an integer nor a string of digits.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if DIGITS.fullmatch(text):
+            return text.lstrip("0") or "0"
+    elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return digits(value)
+    raise InvalidJob(f"record id {quoted(value)} is not all digits{float_hint(value)}")
+
+
 def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
     """Record ids sorted as numbers, without repeats."""
     return sorted(set(ids), key=lambda id: (len(id), id))

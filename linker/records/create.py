@@ -15,7 +15,8 @@ from linker import log
 from linker.api.answers import Answer
 from linker.api.requests import Create
 from linker.errors import Error, ErrorType, InvalidJob, Stopped, UsageError
-from linker.model.job import TITLE, record_id
+from linker.model.ids import exact_id
+from linker.model.job import TITLE
 from linker.model.target import Kind
 from linker.ratelimit.limiter import Closed
 from linker.records.index import RecordIndex
@@ -113,7 +114,7 @@ class RecordCreator:
             message = f"the record {name!r} could not be created: {answer.error.message}"
             return Error(answer.error.type, message, answer.error.retryable)
         try:
-            id = record_id((answer.value or {})["custom_object_record"]["id"])
+            id = exact_id((answer.value or {})["custom_object_record"]["id"])
         except (InvalidJob, KeyError, TypeError):
             return Error(ErrorType.BAD_ANSWER, f"the record {name!r} was created, and the answer does not tell its id")
         self.count += 1

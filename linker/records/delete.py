@@ -17,7 +17,7 @@ from linker import log
 from linker.api.answers import Answer
 from linker.api.requests import Delete, record_with_linkers
 from linker.errors import InvalidJob
-from linker.model.job import record_id
+from linker.model.ids import exact_id
 from linker.retry.sender import Sender
 from linker.retry.verdict import GiveUp
 from linker.settings import Settings
@@ -116,6 +116,6 @@ def _failed(id: str, what: str, answer: GiveUp) -> Deletion:
 
 def _is_same(value: object, id: str) -> bool:
     try:
-        return record_id(value) == id
+        return exact_id(value) == id
     except InvalidJob:
         return False

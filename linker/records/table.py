@@ -12,7 +12,8 @@ from linker.api.answers import Answer
 from linker.api.lists import Listing
 from linker.api.requests import linked_in, record, records
 from linker.errors import InvalidJob, LinkerError, Stopped, UsageError
-from linker.model.job import NAME_LIMIT, TITLE, is_field, record_id
+from linker.model.ids import exact_id
+from linker.model.job import NAME_LIMIT, TITLE, is_field
 from linker.model.target import Kind
 from linker.records.index import RecordIndex
 from linker.records.title import ShownFields, TitleFields
@@ -74,7 +75,7 @@ async def tables_in_use(read: Read, kind: Kind, fields: Collection[str]) -> dict
             key, ids = link.get("key"), link.get("record_ids")
             with suppress(InvalidJob):
                 if isinstance(key, str) and key in fields and isinstance(ids, list) and ids:
-                    records_by_field.setdefault(key, record_id(ids[0]))
+                    records_by_field.setdefault(key, exact_id(ids[0]))
     tables = {field: await table_of_record(read, id) for field, id in records_by_field.items()}
     return {field: table for field, table in tables.items() if table is not None}
 
@@ -210,7 +211,7 @@ def _number(value: Mapping[str, Any], what: str) -> int:
 def _parse_record(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Parse a record's id and its field values: `{"custom_fields": [{"key": "name", "value": "Acme Corp"}]}`."""
     try:
-        id = record_id(item.get("id"))
+        id = exact_id(item.get("id"))
     except InvalidJob:
         id = ""
     return id, dict(_values(item))

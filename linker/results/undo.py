@@ -18,7 +18,8 @@ import orjson
 
 from linker.disk.lines import is_locked
 from linker.errors import InvalidJob, UsageError
-from linker.model.job import LinkJob, Mode, check_key, parse_links, parse_mode, record_id
+from linker.model.ids import exact_id
+from linker.model.job import LinkJob, Mode, check_key, parse_links, parse_mode
 from linker.model.target import Target
 from linker.results.effects import KEYS, Effects
 from linker.results.journal import by_process, journal_of, left_open
@@ -128,9 +129,7 @@ class UndoFile:
                 changes = effect.changes
             else:
                 raise UsageError(f"{self.name} line {number}: {_orphaned(change)}")
-            self.created.update(
-                record_id(id) for made in (result.get("created") or {}).values() for id in made.values()
-            )
+            self.created.update(exact_id(id) for made in (result.get("created") or {}).values() for id in made.values())
             may_have_arrived = status == "linked" or (result.get("error") or {}).get("retryable")
             if change is None or (changes is None and not may_have_arrived):
                 return None
@@ -145,7 +144,7 @@ class UndoFile:
                 _check(target, field)
                 if result.get("before"):
                     before.setdefault(field, frozenset(result["before"][field]))
-                delta.add(field, added=map(record_id, ids["added"]), removed=map(record_id, ids["removed"]))
+                delta.add(field, added=map(exact_id, ids["added"]), removed=map(exact_id, ids["removed"]))
         except (orjson.JSONDecodeError, msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidJob) as error:
             match error:
                 case KeyError():

@@ -32,6 +32,7 @@ QUOTED: Final = ("Harbor, Inc", "two\nlines", 'the "old" one', "one; two")
 
 _TARGET = re.compile(r"(?<![A-Za-z0-9_-])PRJ1-[0-9]+(?![A-Za-z0-9_-])")
 _ID = re.compile(r"""["']id["']\s*:\s*["'](PRJ1-[0-9]+)["']""")
+_BETWEEN = re.compile(r"\}\s*,?\s*(?=\{)")
 _FIELD = re.compile(r"(?<![A-Za-z0-9_-])customers(?![A-Za-z0-9_-])")
 _RECORD = re.compile(r"(?<![A-Za-z0-9_.,+-])(?:" + "|".join(RECORDS) + r")(?![A-Za-z0-9_.,+-])")
 
@@ -44,6 +45,7 @@ class DirtyFile(msgspec.Struct, frozen=True):
     delimiter: str = ","
     width: int = 0
     id_place: int = 0
+    key_place: int = 0
 
 
 def make(rng: random.Random) -> DirtyFile:
@@ -71,7 +73,7 @@ def _table(rng: random.Random) -> DirtyFile:
     lead = len(head.encode(encoding)) + 2  # a fault in the header is one of the whole file
     data = bytearray((head + text).encode(encoding))
     _spoil(data, lead, rng)
-    return DirtyFile(bytes(data), "csv", delimiter, len(columns), columns.index("id"))
+    return DirtyFile(bytes(data), "csv", delimiter, len(columns), columns.index("id"), columns.index("key"))
 
 
 def _cell(text: str, delimiter: str, always: bool) -> str:
@@ -149,11 +151,24 @@ def check_lists(file: DirtyFile) -> None:
 
 
 def mentioned(file: DirtyFile) -> Iterator[tuple[int, str, set[str]]]:
-    """The lines that name one target and the field, with that target and the records that they name."""
-    for line, text in _lines(file):
+    """The lines that name one target and the field, with that target and the records that they name.
+
+    Of a whole row of a table, only the cell of records counts; of JSON, each object of a line counts by itself.
+    """
+    for line, text in _parts(file):
         targets = set((_ID if file.format == "jsonl" else _TARGET).findall(text))
         if len(targets) == 1 and _FIELD.search(text):
             yield line, targets.pop(), set(_RECORD.findall(text))
+
+
+def _parts(file: DirtyFile) -> Iterator[tuple[int, str]]:
+    for line, text in _lines(file):
+        if file.format == "jsonl":
+            yield from ((line, part) for part in _BETWEEN.split(text))
+            continue
+        cells = text.replace('"', "").split(file.delimiter)
+        is_whole = _is_row(text, file)
+        yield line, file.delimiter.join(cells[: file.key_place] + cells[file.key_place + 1 :]) if is_whole else text
 
 
 def _lines(file: DirtyFile) -> Iterator[tuple[int, str]]:
