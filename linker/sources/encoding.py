@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from typing import BinaryIO, Final
 
 from linker import log
@@ -26,8 +27,8 @@ _LIKELY: Final = (
 _MARK: Final = "\udcff"
 """Stands for bytes that an encoding does not know. UTF-8 cannot hold it, so its line is rejected."""
 
-_SHIFTED: Final = dict.fromkeys((0x0A00, 0x0D00), f"{_MARK}\n{_MARK}")
-"""Line ends of UTF-16 that a missing byte has moved: what follows is no text, and it is more than one line."""
+_SHIFTED = re.compile("[\u0a00\u0d00]|[" + "".join(chr(code << 8) for code in range(0x20, 0x7F)) + "]{3,}")
+"""What ASCII becomes in UTF-16 if a byte is missing or surplus: a line end, or text with line ends in it or before."""
 
 codecs.register_error("linker.mark", lambda error: (_MARK, error.end))  # type: ignore[attr-defined]
 
@@ -174,6 +175,12 @@ class _Recoded(io.RawIOBase):
         if self._decoder is None:
             return data
         text = self._decoder.decode(data, final=not data)
-        if self._may_shift and ("\u0a00" in text or "\u0d00" in text):
-            text = text.translate(_SHIFTED)
+        if self._may_shift:
+            text = _SHIFTED.sub(_marked, text)
         return text.encode("utf-8", "surrogatepass")
+
+
+def _marked(shifted: re.Match[str]) -> str:
+    """Marks, on two lines, for what may have been any number of lines; one character repeated may be meant."""
+    text = shifted[0]
+    return text if len(text) > 1 and len(set(text)) == 1 else f"{_MARK}\n{_MARK}"
