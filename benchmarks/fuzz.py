@@ -51,6 +51,8 @@ _PARTS: Final = {  # of a thousand inputs; those of the last two need sockets
     "whole runs": 5,
 }
 _LONGEST_S: Final = 10
+"""CPU time of one input, so that a busy machine is no finding."""
+_LONGEST_WAIT_S: Final = 120
 _MOST_MEMORY: Final = 4 * 2**30
 _SHARE: Final = 1000
 """Inputs that a process takes at once."""
@@ -111,7 +113,7 @@ def findings(seed: int, surface: Surface, numbers: Sequence[int]) -> Iterator[st
             rng = random.Random(f"{seed} {surface.name} {number}")
             data = mutator.bent(rng)
             try:
-                signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
+                _limit(_LONGEST_S, _LONGEST_WAIT_S)
                 result: Any = surface.check(data, rng, Path(folder))
                 if isawaitable(result):
                     runner.run(_awaited(result))
@@ -119,7 +121,13 @@ def findings(seed: int, surface: Surface, numbers: Sequence[int]) -> Iterator[st
                 again = f"--seed {seed} --surface '{surface.name}' --only {number}"
                 yield f"{again}\n{''.join(traceback.format_exception(error, limit=-6))}{data[:300]!r}\n"
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                _limit(0, 0)
+
+
+def _limit(cpu_s: float, wait_s: float) -> None:
+    """End what runs now after so many seconds of CPU, or of any time; 0 for no limit."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    signal.setitimer(signal.ITIMER_REAL, wait_s)
 
 
 async def _awaited(result: Any) -> None:
@@ -128,18 +136,19 @@ async def _awaited(result: Any) -> None:
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """Limit the time of an input and the memory of the process."""
+    """Limit the time of an input (`_limit`) and the memory of the process."""
 
-    def hang(*_: object) -> NoReturn:
-        raise _Hang(f"over {_LONGEST_S} s")
+    def hang(number: int, _: object) -> NoReturn:
+        raise _Hang(f"over {_LONGEST_S} s of CPU" if number == signal.SIGVTALRM else f"over {_LONGEST_WAIT_S} s")
 
-    before = signal.signal(signal.SIGALRM, hang)
+    before = {number: signal.signal(number, hang) for number in (signal.SIGVTALRM, signal.SIGALRM)}
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, limits[1]))
     try:
         yield
     finally:
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
 

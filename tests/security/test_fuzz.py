@@ -63,20 +63,24 @@ def test_the_fuzzer_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     """An error that escapes, a wrong understanding and a hang: each is told with what it takes to have it again."""
 
     def check(data: bytes, rng: random.Random, _: Path) -> None:
-        match rng.randrange(4):
+        match rng.randrange(5):
             case 0:
                 raise KeyError(data)
             case 1:
                 raise AssertionError("understood wrongly")
             case 2:
                 time.sleep(60)
+            case 3:
+                while True:
+                    pass
 
     monkeypatch.setattr(fuzz, "_LONGEST_S", 0.01)
+    monkeypatch.setattr(fuzz, "_LONGEST_WAIT_S", 0.05)
     monkeypatch.setenv("XDG_STATE_HOME", "")  # put back what it sets
     surface = Surface("broken", [b'{"id": 1}'], check)
     found = list(fuzz.findings(3, surface, range(40)))
-    assert {word for each in found for word in re.findall("KeyError|understood wrongly|_Hang", each)} == {
-        *("KeyError", "understood wrongly", "_Hang")
+    assert {word for each in found for word in re.findall("KeyError|understood wrongly|_Hang: .*", each)} == {
+        *("KeyError", "understood wrongly", "_Hang: over 0.01 s of CPU", "_Hang: over 0.05 s")
     }
     assert 20 < len(found) < 40
     again = re.match(r"--seed 3 --surface 'broken' --only (\d+)\n", found[0])
