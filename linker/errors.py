@@ -146,10 +146,14 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class RequestFailed(LinkerError):
-    """One try of one request that got no answer from Aha!; `sent_at` is the loop time at which it left."""
+    """One try of one request that got no answer from Aha!.
+
+    `sent_at` is the loop time at which it left. `has_left` is False if none of it did, so that it did not arrive.
+    """
 
     type: ErrorType
     sent_at: float | None = None
+    has_left = True
 
 
 class ConnectionFailed(RequestFailed):

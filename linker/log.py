@@ -39,6 +39,7 @@ RECORD_CREATED: Final = "record_created"
 RECORD_DELETED: Final = "record_deletion"
 OFF_LAYOUT: Final = "off_layout"
 NO_LINKS_SEEN: Final = "no_links_seen"
+OTHER_ANSWER: Final = "other_answer"
 OTHER_LIMIT: Final = "other_limit"
 STOPPING: Final = "stopping"
 

@@ -53,10 +53,14 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list. `pages` is how many pages the answer says the list has; None if it does not say."""
+    """One page of a list.
+
+    `number` is which page it is, and `pages` is how many pages the list has, by the answer; None if it does not say.
+    """
 
     items: tuple[Listed, ...]
     pages: int | None = None
+    number: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -111,12 +115,18 @@ def understand_page(reply: HttpAnswer, kind: Kind) -> Answer:
     items: Any = value.get(kind.plural)
     if not _are_objects(items):
         raise BadAnswer(f"{reply.status}, but no {kind.plural} in it: {_excerpt(reply.body)}")
+    number, pages = paging(value)
+    page = Page(tuple(_listed(item, kind) for item in items), pages, number)
+    return Answer(reply.status, page=page, sent_at=reply.sent_at)
+
+
+def paging(value: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Which page of a list an answer is, and how many there are; None for what it does not say."""
     match value.get("pagination"):
-        case {"total_pages": int(total)}:
-            pages: int | None = total
-        case _:
-            pages = None
-    return Answer(reply.status, page=Page(tuple(_listed(item, kind) for item in items), pages), sent_at=reply.sent_at)
+        case dict() as pagination:
+            number, pages = pagination.get("current_page"), pagination.get("total_pages")
+            return number if isinstance(number, int) else None, pages if isinstance(pages, int) else None
+    return None, None
 
 
 def understand_object(reply: HttpAnswer, key: str, *, many: bool) -> Answer:
@@ -149,6 +159,14 @@ def understand_deletion(reply: HttpAnswer) -> Answer:
     if reply.body:
         _json(reply)
     return Answer(reply.status, sent_at=reply.sent_at)
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body is a JSON object, as all of Aha!'s own answers are."""
+    try:
+        return not _is_bloated(body) and isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _are_objects(value: Any) -> bool:

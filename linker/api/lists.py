@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from linker.api.answers import Answer, HttpAnswer, Page, understand_page
+from linker.api.mismatch import Mismatch
 from linker.errors import InvalidJob, Stopped, UsageError
 from linker.model.ids import exact_id
 from linker.model.job import is_field
@@ -142,6 +143,13 @@ def check_page(listing: Listing, number: int) -> None:
         raise Stopped(f"the list of {listing} shows over {most:,} items, and more; it is not read to its end")
 
 
+def mismatch_of_pages(subject: str, asked: int, number: int | None, pages: int | None) -> Mismatch | None:
+    """How an answer is not the page that was asked for, although its list has that page."""
+    if number is None or number == asked or asked > (pages or 0):
+        return None
+    return Mismatch(subject, f"it is page {number} of the list", may_be_so=False)
+
+
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """The request of one page of a list, with `fields=`: 200 targets in about 20 KB."""
@@ -176,7 +184,26 @@ class PageRequest:
         """The answer to this request, from those to its halves; `second` is None if the list ends before."""
         page, rest = first.page or Page(()), (second.page if second is not None else None) or Page(())
         pages = None if page.pages is None else math.ceil(page.pages / 2)
-        return msgspec.structs.replace(first, page=Page(page.items + rest.items, pages))
+        return msgspec.structs.replace(first, page=Page(page.items + rest.items, pages, self.number))
+
+    def mismatch(self, answer: Answer) -> Mismatch | None:
+        """How the answer is none to this request; None if it is one.
+
+        A product line may list what belongs to its products, so another prefix than the one asked for may be right.
+        """
+        page = answer.page
+        if page is None:
+            return None
+        if wrong_page := mismatch_of_pages(str(self), self.number, page.number, page.pages):
+            return wrong_page
+        prefix = f"{self.listing.parent}-"
+        references = [item.reference for item in page.items]
+        if not prefix[0].isalpha() or not all(references) or not references:
+            return None
+        if any(reference.startswith(prefix) for reference in references):
+            return None
+        why = f"it lists {references[0]}, and nothing of {self.listing.parent}"
+        return Mismatch(str(self.listing), why)
 
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""

@@ -6,18 +6,28 @@ Paths are those of the vendor's OpenAPI description. Ids and keys in them were c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 import orjson
 
-from linker.api.answers import Answer, HttpAnswer, understand_deletion, understand_object, understand_target
-from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page
+from linker.api.answers import (
+    Answer,
+    HttpAnswer,
+    Listed,
+    paging,
+    understand_deletion,
+    understand_object,
+    understand_target,
+)
+from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page, mismatch_of_pages
+from linker.api.mismatch import Mismatch
 from linker.model.ids import DIGITS, exact_id, sorted_ids
 from linker.model.job import Links
 from linker.model.target import Kind, Target
+from linker.text import quoted, same_name
 
 _RECORD: Final = "custom_object_record"
 
@@ -25,7 +35,8 @@ _RECORD: Final = "custom_object_record"
 class ReadRequest(msgspec.Struct, frozen=True):
     """A GET whose answer the caller reads: a JSON object with one object under `key`, or a list if `many`.
 
-    `number` is the page of the list, with `per_page` items; 0 if it is not read by pages.
+    `number` is the page of the list, with `per_page` items; 0 if it is not read by pages. `holds` is what the object,
+    or each object of the list, has to say of itself if it says anything: `{"id": "640362830"}`.
     """
 
     route: str
@@ -34,6 +45,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
     many: bool = True
     number: int = 0
     per_page: int = PAGE_SIZE
+    holds: Mapping[str, str] = {}
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
     put: ClassVar[None] = None
@@ -75,6 +87,18 @@ class ReadRequest(msgspec.Struct, frozen=True):
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_object(reply, self.key, many=self.many)
 
+    def mismatch(self, answer: Answer) -> Mismatch | None:
+        """How the answer is none to this request; None if it is one."""
+        if answer.value is None:
+            return None
+        if self.number and (wrong_page := mismatch_of_pages(str(self), self.number, *paging(answer.value))):
+            return wrong_page
+        for item in answer.value[self.key] if self.many else (answer.value[self.key],):
+            for key, asked in self.holds.items():
+                if (told := item.get(key)) is not None and str(told) != asked:
+                    return Mismatch(self.route, f"it is about the {key} {quoted(told)}, not {asked}", may_be_so=False)
+        return None
+
 
 PRODUCTS: Final = ReadRequest("/api/v1/products?fields=id,reference_prefix", "products", "list of products", number=1)
 ME: Final = ReadRequest("/api/v1/me", "user", "whose token it is", many=False)
@@ -92,15 +116,20 @@ def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
     Raises `Stopped` after 10,000 pages.
     """
     check_page(table, page)
-    fields = "" if whole else "?fields=id,name,custom_fields"
-    return ReadRequest(f"{table.path}{fields}", f"{_RECORD}s", f"records of {table.place}", number=page)
+    fields = "" if whole else "?fields=id,key,name,custom_fields"
+    what = f"records of {table.place}"
+    return ReadRequest(f"{table.path}{fields}", f"{_RECORD}s", what, number=page, holds={"key": table.table})
 
 
 def record(id: str) -> ReadRequest:
     """One record, with its table and that table's product. Raises `InvalidJob` if the id is not a record's."""
     id = exact_id(id)
     return ReadRequest(
-        f"/api/v1/custom_object_records/{id}?fields=id,key,product_id", _RECORD, f"record {id}", many=False
+        f"/api/v1/custom_object_records/{id}?fields=id,key,product_id",
+        _RECORD,
+        f"record {id}",
+        many=False,
+        holds={"id": id},
     )
 
 
@@ -116,7 +145,8 @@ def layouts_of(product: str) -> ReadRequest:
 def record_with_linkers(id: str) -> ReadRequest:
     """One whole record, with what links to it. Raises `InvalidJob` if the id is not a record's."""
     id = exact_id(id)
-    return ReadRequest(f"/api/v1/custom_object_records/{id}", _RECORD, f"record {id}", many=False)
+    path = f"/api/v1/custom_object_records/{id}"
+    return ReadRequest(path, _RECORD, f"record {id}", many=False, holds={"id": id})
 
 
 def linked_in(listing: Listing) -> ReadRequest:
@@ -148,6 +178,21 @@ class Create(msgspec.Struct, frozen=True):
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_object(reply, _RECORD, many=False)
+
+    def mismatch(self, answer: Answer) -> Mismatch | None:
+        """How the answer is none to this request; None if it shows the record that was to be created, or no fields."""
+        for shown in _custom_fields(answer):
+            asked, told = self.fields.get(str(shown.get("key"))), shown.get("value")
+            if asked is not None and isinstance(told, str) and same_name(told) != same_name(asked):
+                return Mismatch(str(self), f"it is about the record {quoted(told)}", may_be_so=False)
+        return None
+
+
+def _custom_fields(answer: Answer) -> list[Mapping[str, Any]]:
+    match answer.value:
+        case {"custom_object_record": {"custom_fields": list(fields)}}:
+            return [field for field in fields if isinstance(field, dict)]
+    return []
 
 
 def _number(id: str) -> orjson.Fragment | str:
@@ -181,6 +226,9 @@ class Delete(msgspec.Struct, frozen=True):
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_deletion(reply)
 
+    def mismatch(self, answer: Answer) -> Mismatch | None:
+        """How the answer is none to this request; None, because the answer to a DELETE is empty."""
+
 
 _SLIM: Final = "?fields=custom_object_links,reference_num,id"
 _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
@@ -190,11 +238,15 @@ class Request(msgspec.Struct, frozen=True):
     """A GET of one target, or a PUT of the links in `put`.
 
     `clears_with_blank`: a list is cleared by `[""]`. By a public client of 2020, an account took that and ignored `[]`.
+    `names` are ids and reference numbers by which answers may name the target, besides the one of `target`. `may_move`:
+    the caller finds out whether a record that answers by another name is the target, moved.
     """
 
     target: Target
     put: Links | None = None
     clears_with_blank: bool = False
+    names: frozenset[str] = frozenset()
+    may_move: bool = False
 
     @property
     def method(self) -> Literal["GET", "PUT"]:
@@ -228,6 +280,20 @@ class Request(msgspec.Struct, frozen=True):
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
         return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
+
+    def mismatch(self, answer: Answer) -> Mismatch | None:
+        """How the answer is none to this request; None if it is one, or if it names no target."""
+        if is_other(answer.target, {self.target.id} | self.names):
+            why = f"it is about {self.target.kind} {answer.target.reference or answer.target.id}"
+            return Mismatch(str(self), why, may_be_so=self.may_move)
+        return None
+
+
+def is_other(shown: Listed, names: Collection[str]) -> bool:
+    """Whether an answer shows another target than the one with these ids and reference numbers."""
+    if shown.id in names or shown.reference in names:
+        return False
+    return any((shown.id if name.isdigit() else shown.reference) for name in names)
 
 
 ApiRequest: TypeAlias = Request | PageRequest | ReadRequest | Create | Delete

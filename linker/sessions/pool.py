@@ -3,6 +3,9 @@
 A request takes a lease first, then a turn of the rate limiter. There are never more leases than connections, so no
 request waits in aiohttp's own queue after its turn has come. One session with forty connections does the same as forty
 sessions with one, for a fifth less CPU, so a pool has one session.
+
+An answer counts only if it is one to the request. Proxies, caches and connections that went out of step answer with
+what others asked for: such an answer is asked for again on a new connection.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
+from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,32 +21,37 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from linker import log
 from linker._version import __version__
-from linker.api.answers import Answer, HttpAnswer
+from linker.api.answers import Answer, HttpAnswer, is_json
 from linker.api.requests import ApiRequest
-from linker.errors import BadAnswer, OutOfDescriptors, RequestFailed, TimedOut
+from linker.errors import BadAnswer, ConnectionFailed, OutOfDescriptors, RequestFailed, TimedOut
 from linker.ratelimit.limiter import RateLimiter, Turn
+from linker.sessions.body import ENCODINGS, read_body
+from linker.sessions.connections import Connector, Exchange, Unusable
 from linker.sessions.failures import request_failed
 from linker.sessions.token import Token
 from linker.settings import Settings
-
-_LARGEST: Final = 16 * 2**20
-"""Most bytes of an answer. A page of 200 targets with a thousand links each has a tenth of that."""
 
 _OUT_OF_DESCRIPTORS: Final = (
     "no more connections can be opened: too many open files; raise the limit (ulimit -n) or lower --concurrency"
 )
 
 _LATE_S: Final = 2.0
-"""A time-out that comes so much later than it is due was caused by a suspended process, not by the account. aiohttp
-itself rounds time-outs of over 5 s up to a whole second."""
+"""A time-out that comes so much later than it is due was caused by a suspended process, not by the account."""
+
+_LONGEST_HEADER: Final = 66 * 1024
+"""Bytes of a header line. Proxies add policies and traces of tens of kilobytes; aiohttp's default is 8 KB."""
+
+_GIVEN_UP: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT)
+"""What servers send on a connection of which they expect nothing more, whether or not a request is on its way."""
 
 _NO_MAIL: Final = "disable_mailers=true"
 """Keeps a write from mailing the watchers, according to third parties; the vendor does not document it."""
 
 _HEADERS: Final = {
     hdrs.ACCEPT: "application/json",
-    hdrs.ACCEPT_ENCODING: "gzip, deflate",
+    hdrs.ACCEPT_ENCODING: ENCODINGS,
     hdrs.CONTENT_TYPE: "application/json",
 }
 
@@ -55,18 +64,35 @@ class _SendOnce:
     The account would count that request, and the rate limiter would not. `Sender` sends it again in its turn.
     """
 
-    __slots__ = ("_sent",)
+    __slots__ = ("exchange",)
 
     def __init__(self) -> None:
-        self._sent = False
+        self.exchange: Exchange | None = None
+        """The request that has left, or was about to."""
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        if self._sent:
+        if self.has_left:
             raise aiohttp.ServerDisconnectedError
-        self._sent = True
+        assert isinstance(request, Exchange)
+        self.exchange = request
         return await handler(request)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether any of the request may have left."""
+        return self.exchange is not None and self.exchange.connection is not None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the request was the first one on its connection."""
+        return self.exchange is not None and self.exchange.is_first
+
+    def end(self) -> None:
+        """The answer was read to its end, or given up."""
+        if self.exchange is not None and self.exchange.connection is not None:
+            self.exchange.connection.end(self.exchange)
 
 
 class SessionPool:
@@ -87,6 +113,9 @@ class SessionPool:
         self._token = token
         self._leases = asyncio.Semaphore(settings.concurrency)
         self._session: aiohttp.ClientSession | None = None
+        self._mismatches: dict[str, str] = {}  # by request: how its answer was none to it
+        self._as_told: set[str] = set()  # requests whose mismatch a new connection has repeated
+        self._log = log.get_logger()
         self.requests = 0
 
     def __repr__(self) -> str:
@@ -94,17 +123,22 @@ class SessionPool:
 
     async def __aenter__(self) -> Self:
         settings = self._settings
+        self._connector = Connector(settings.concurrency)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.concurrency, limit_per_host=0, ttl_dns_cache=300),
+            connector=self._connector,
+            request_class=Exchange,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
-                total=settings.timeout_s,
+                total=None,  # aiohttp's own does not include a body that ends with its connection
                 sock_connect=settings.connect_timeout_s,
                 # costs a timer for each request, so it is set only if it can be the first to end one
                 sock_read=settings.read_timeout_s if settings.read_timeout_s < settings.timeout_s else None,
             ),
             headers={hdrs.USER_AGENT: _USER_AGENT},
             proxy=settings.proxy,
+            auto_decompress=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
         )
         return self
 
@@ -133,10 +167,12 @@ class SessionPool:
                 turn.give_back()
                 return None
             self.requests += 1
+            sending = _SendOnce()
             try:
-                return await self._exchange(request, turn)
-            except BadAnswer as error:
-                failure: RequestFailed = error
+                async with asyncio.timeout(self._settings.timeout_s):  # around all of it, the body included
+                    return await self._exchange(request, turn, sending)
+            except RequestFailed as error:
+                failure = error
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
                 if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                     raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
@@ -144,10 +180,33 @@ class SessionPool:
                 if isinstance(failure, TimedOut):
                     late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
                     failure.suspended = late_s > _LATE_S
+            finally:
+                sending.end()
+            self._connector.distrust()
             failure.sent_at = turn.at
+            failure.has_left = sending.has_left
             raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
 
-    async def _exchange(self, request: ApiRequest, turn: Turn) -> Answer:
+    async def _exchange(self, request: ApiRequest, turn: Turn, sending: _SendOnce) -> Answer:
+        """Send a request on a connection that can be trusted, and return the answer to it."""
+        while True:  # each connection that cannot be trusted is closed, so there is a new one in the end
+            try:
+                reply = await self._sent(request, turn, sending)
+                break
+            except Unusable:
+                continue
+        if reply.status in _GIVEN_UP and not sending.is_first and _is_parting(reply):
+            raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
+        answer = request.understand(reply)
+        if (mismatch := request.mismatch(answer)) is not None and mismatch.subject not in self._as_told:
+            if not (mismatch.may_be_so and sending.is_first and self._mismatches.get(str(request)) == mismatch.why):
+                self._mismatches[str(request)] = mismatch.why
+                raise BadAnswer(f"{reply.status}, but {mismatch.why}")
+            self._as_told.add(mismatch.subject)
+            self._log.warning(log.OTHER_ANSWER, request=str(request), why=mismatch.why)
+        return answer
+
+    async def _sent(self, request: ApiRequest, turn: Turn, sending: _SendOnce) -> HttpAnswer:
         assert self._session is not None, "the pool is not open"
         path = request.path
         if self._settings.no_mail and request.method != "GET":
@@ -159,23 +218,14 @@ class SessionPool:
             # not in the session: aiohttp sends its headers to a proxy too, outside of TLS
             headers={**_HEADERS, hdrs.AUTHORIZATION: self._token.authorization},
             allow_redirects=False,  # a redirect must not take the token elsewhere
-            middlewares=(_SendOnce(),),
+            middlewares=(sending,),
         ) as response:
             turn.record_answer(response.status, response.headers)
             headers = self._token.kept_out_of_headers(response.headers)
-            body = self._token.kept_out_of(await _body(response))
-        return request.understand(HttpAnswer(response.status, headers, body, turn.at))
+            body = self._token.kept_out_of(await read_body(response))
+        return HttpAnswer(response.status, headers, body, turn.at)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Return an answer's body, decompressed. Raises `BadAnswer` if it is too long; the rest is not read."""
-    part = await response.content.readany()
-    parts, size = [part], len(part)
-    while not response.content.at_eof() and size <= _LARGEST:
-        part = await response.content.readany()
-        parts.append(part)
-        size += len(part)
-    if size > _LARGEST:
-        response.close()
-        raise BadAnswer(f"{response.status}, but over {_LARGEST // 2**20} MB long; it was cut off")
-    return b"".join(parts)
+def _is_parting(reply: HttpAnswer) -> bool:
+    """Whether a 400 or 408 speaks of the connection, as one that came too late for the request before does."""
+    return "close" in reply.headers.get(hdrs.CONNECTION, "").lower() or not is_json(reply.body)

@@ -14,6 +14,8 @@ class Step(Enum):
     """What a target needs next."""
 
     READ = auto()
+    READ_OTHER = auto()
+    """Read the target by the name that an answer gave it instead."""
     WRITE = auto()
     CHECK = auto()
     """Read it back after its PUT."""

@@ -21,6 +21,7 @@ import msgspec
 from linker.api.answers import Answer, Listed
 from linker.api.layouts import parse_layouts
 from linker.api.lists import PageRequest
+from linker.api.requests import is_other
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
 from linker.batch.merge import Job
@@ -28,7 +29,7 @@ from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.ids import rounded_hint
 from linker.model.job import Links
-from linker.model.target import Kind
+from linker.model.target import Kind, Target
 from linker.results.outcomes import Outcomes
 from linker.results.result import Planned
 from linker.retry.verdict import GiveUp
@@ -107,6 +108,10 @@ class Steps:
         """For each field that was written and observed afterwards, whether the account took any of it."""
         self.wait_s = 0.0
         """Seconds to wait before the request of `step` is sent."""
+        self.names = frozenset((pending.desired.target.id, *(job.target.id for job in pending.jobs)))
+        """Ids and reference numbers of the target, as far as they are known."""
+        self.moved_to: Target | None = None
+        """What an answer named instead of the target, while it is not known whether that is the same."""
         self.clears_with_blank = False
         """Whether the last PUT has cleared fields by `[""]`, or the next one is to."""
         self._visibility = visibility
@@ -191,7 +196,10 @@ class Steps:
 
     def _read_and_plan(self) -> _More:
         event = yield Step.READ
+        if isinstance(event, Answer) and is_other(event.target, self.names):
+            event = yield from self._moved(event)
         if isinstance(event, Answer):
+            self._learn_names(event.target)
             if event.target.obscures(self.pending.desired.fields):
                 message = "the answer shows the target's links in a form that linker cannot read"
                 event = GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
@@ -208,6 +216,23 @@ class Steps:
         if not isinstance(event, Observation):
             return False
         return self._plan(event) if self.search is None else self._look(self.search, event)
+
+    def _moved(self, answer: Answer) -> Generator[Step, Event, Event]:
+        """Find out whether the target that the account answers with is the one asked for, under a new name."""
+        shown = answer.target
+        self.moved_to = Target.parse(shown.reference or shown.id, self._kind)
+        event = yield Step.READ_OTHER
+        if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
+            target, other = self.pending.desired.target, self.moved_to
+            message = (
+                f"the answer for {target} is about {other}, and the one for {other} is about yet another record; "
+                "something between linker and Aha! mixes up answers (a proxy or a cache)"
+            )
+            return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
+        return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
+
+    def _learn_names(self, shown: Listed) -> None:
+        self.names |= {shown.id, shown.reference} - {""}
 
     def _write(self) -> _More:
         """Send the PUT until it is taken, or until the jobs to blame are found and the list of the others is taken."""
@@ -293,12 +318,11 @@ class Steps:
     def _seen_by(self, answer: Answer, step: Step) -> Links | None:
         """What a look shows of the target; None if it does not show the target's links."""
         if step is Step.CHECK:
-            return self._shown_by(answer.target, Endpoint.READ)
-        names = {target.id for target in (self.pending.desired.target, *(job.target for job in self.pending.jobs))}
+            return None if is_other(answer.target, self.names) else self._shown_by(answer.target, Endpoint.READ)
         seen: Links | None = None
         for item in answer.page.items if answer.page is not None else ():
             links = self._shown_by(item, Endpoint.LIST)
-            if item.id in names or item.reference in names:
+            if item.id in self.names or item.reference in self.names:
                 seen = links
         return seen
 

@@ -157,8 +157,15 @@ class Work:
         if self.step is Step.CHECK_PAGE:
             assert self._page_request is not None
             return self._page_request
-        put = self._steps.put if self.step is Step.WRITE else None
-        return Request(self.pending.desired.target, put, clears_with_blank=self._steps.clears_with_blank)
+        if self.step is Step.READ_OTHER:
+            assert self._steps.moved_to is not None
+            return Request(self._steps.moved_to, may_move=True)
+        put, names = self._steps.put if self.step is Step.WRITE else None, self._steps.names
+        clears_with_blank = self._steps.clears_with_blank
+        may_move = self.step is Step.READ
+        return Request(
+            self.pending.desired.target, put, clears_with_blank=clears_with_blank, names=names, may_move=may_move
+        )
 
     def request(self, now: float) -> Request | PageRequest | ReadRequest | None:
         """Count a try and return what to send at this moment, `now` in loop time.
@@ -196,7 +203,7 @@ class Work:
     def answered(self, answer: Answer, now: float) -> Outcomes:
         """The current request was answered with a status from 200 to 299."""
         self.refusal = 0
-        if self.step in (Step.READ, Step.CHECK_PAGE):
+        if self.step in (Step.READ, Step.READ_OTHER, Step.CHECK_PAGE):
             self.freshness.looks = max(self.freshness.looks, 1)
         return self._send(answer, now)
 

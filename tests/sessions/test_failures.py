@@ -53,9 +53,9 @@ def harmless(error: RequestFailed) -> str:
         (b"\x1b]0;a title\x07\x1b[2J\r\n\r\n", BadAnswer, "no HTTP answer (Bad status line)"),
         (f"HTTP/1.1 200 OK\r\n{TOKEN}\r\n\r\n".encode(), BadAnswer, "no HTTP answer (Invalid header token)"),
         (
-            f"HTTP/1.1 200 OK\r\nX: {TOKEN * 1000}\r\n\r\n".encode(),
+            f"HTTP/1.1 200 OK\r\nX: {TOKEN * 4000}\r\n\r\n".encode(),
             BadAnswer,
-            "no HTTP answer (Got more than 8190 bytes when reading)",
+            "no HTTP answer (Got more than 67584 bytes when reading)",
         ),
     ],
 )

@@ -148,6 +148,9 @@ class Raw:
         """The answer as it came."""
         return answer
 
+    def mismatch(self, answer: HttpAnswer) -> None:
+        """Any answer is one to this request."""
+
 
 async def send_raw(pool: SessionPool, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
     """One try of any request, and what came back for it."""
