@@ -40,12 +40,20 @@ class Visibility:
         self._confirmed: Counter[Kind] = Counter()
         self._unseen: set[Kind] = {Kind.PRODUCT}  # the API document's answer to a product's PUT shows no links
         self._without_lists: set[Kind] = set()
+        self._owners: dict[str, str] = {}  # by id of a record: the name of the target that it was read as
         self.clears_with_blank: bool | None = None
         """Whether a field is cleared by `[""]` instead of `[]`; None until a clear was seen to work."""
 
     def __repr__(self) -> str:
         proved = ", ".join(sorted(f"{kind} {endpoint.name}" for kind, endpoint in self._proved))
         return f"<Visibility: {proved or 'nothing proved'}>"
+
+    def claim(self, shown: Listed, target: str) -> bool:
+        """Note that a target was read as this record; return whether no other target was before.
+
+        A cache that answers all requests with one record would else make it the list of each target.
+        """
+        return not shown.id or self._owners.setdefault(shown.id, target) == target
 
     def observe(self, kind: Kind, endpoint: Endpoint, item: Listed) -> Links | None:
         """Return the links that an answer shows; None if it leaves them out and that does not mean none yet."""

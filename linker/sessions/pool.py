@@ -52,6 +52,7 @@ _NO_MAIL: Final = "disable_mailers=true"
 _HEADERS: Final = {
     hdrs.ACCEPT: "application/json",
     hdrs.ACCEPT_ENCODING: ENCODINGS,
+    hdrs.CACHE_CONTROL: "no-cache",  # a list that is read to be written back must not be an old one
     hdrs.CONTENT_TYPE: "application/json",
 }
 
@@ -195,6 +196,8 @@ class SessionPool:
                 break
             except Unusable:
                 continue
+        if reply.status == HTTPStatus.REQUEST_TIMEOUT:  # of the server, for this connection
+            self._connector.distrust()
         if reply.status in _GIVEN_UP and not sending.is_first and _is_parting(reply):
             raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
         answer = request.understand(reply)

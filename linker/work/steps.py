@@ -199,7 +199,8 @@ class Steps:
         if isinstance(event, Answer) and is_other(event.target, self.names):
             event = yield from self._moved(event)
         if isinstance(event, Answer):
-            self._learn_names(event.target)
+            self._visibility.claim(event.target, self.pending.desired.target.id)
+            self.names |= {event.target.id, event.target.reference} - {""}
             if event.target.obscures(self.pending.desired.fields):
                 message = "the answer shows the target's links in a form that linker cannot read"
                 event = GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
@@ -222,17 +223,18 @@ class Steps:
         shown = answer.target
         self.moved_to = Target.parse(shown.reference or shown.id, self._kind)
         event = yield Step.READ_OTHER
+        asked = self.pending.desired.target
         if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
-            target, other = self.pending.desired.target, self.moved_to
-            message = (
-                f"the answer for {target} is about {other}, and the one for {other} is about yet another record; "
-                "something between linker and Aha! mixes up answers (a proxy or a cache)"
-            )
-            return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
-        return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
-
-    def _learn_names(self, shown: Listed) -> None:
-        self.names |= {shown.id, shown.reference} - {""}
+            why = f"and the answer for {self.moved_to} about yet another record"
+        elif not self._visibility.claim(shown, asked.id):
+            why = "as is the answer for another target"
+        else:
+            return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
+        message = (
+            f"the answer for {asked} is about {self.moved_to}, {why}; something between linker and Aha! mixes up "
+            "answers (a proxy or a cache)"
+        )
+        return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
 
     def _write(self) -> _More:
         """Send the PUT until it is taken, or until the jobs to blame are found and the list of the others is taken."""

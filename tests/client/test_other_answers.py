@@ -110,3 +110,13 @@ async def test_a_proxy_that_mixes_up_all_answers_lets_nothing_be_written() -> No
     assert [result.error.type.value for result in results if result.error is not None] == ["bad_answer"] * 2
     assert "something between linker and Aha! mixes up answers" in str(results[0].error)
     assert all(result.error is not None and result.error.retryable for result in results)
+
+
+async def test_a_cache_that_gives_all_targets_the_first_answer_lets_only_the_first_be_written() -> None:
+    """The answer is the same on each connection, and consistent in itself: but one record is not two targets."""
+    names = {f"PRJ1-{number}": f"PRJ1-{number}" for number in range(1, 9)}
+    account = Account(names, lambda request, name: "PRJ1-3" if request.method == "GET" else name)
+    results, _ = await run(account, "PRJ1-3", "PRJ1-1", "PRJ1-2")
+    assert account.puts == ["PRJ1-3"]
+    assert [result.status for result in sorted(results, key=lambda each: each.job)] == ["linked", "failed", "failed"]
+    assert account.links["PRJ1-1"] == ["1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import random
 import socket
 import struct
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["FAULTS", "LOST_ON_THE_WAY", "FaultProxy"]
+__all__ = ["FAULTS", "HARMLESS", "LOST_ON_THE_WAY", "FaultProxy"]
 
 _PAGE: Final = b"<html><title>Sign in</title><form>user, password</form></html>"
 
@@ -34,13 +35,27 @@ _SAID: Final[dict[str, Callable[[], bytes]]] = {
     "502": lambda: _answer("502 Bad Gateway", _PAGE, "Content-Type: text/html"),
     "503": lambda: _answer("503 Service Unavailable"),
     "504": lambda: _answer("504 Gateway Timeout"),
+    "524": lambda: _answer("524 A Timeout Occurred", _PAGE, "Content-Type: text/html"),
     "408": lambda: _answer("408 Request Timeout"),
     "407": lambda: _answer("407 Proxy Authentication Required", _PAGE, "Proxy-Authenticate: Basic"),
 }
 """Faults that are an answer; the account never sees the request."""
 
-LOST_ON_THE_WAY: Final = {"reply lost", "reset in the answer", "half an answer", "length too long", "garbled after"}
+LOST_ON_THE_WAY: Final = {
+    "reply lost",
+    "reset in the answer",
+    "half an answer",
+    "length too long",
+    "garbled after",
+    "foreign answer",
+}
 """Faults of which the account has done what the request asked."""
+
+HARMLESS: Final = ("byte by byte", "slow body", "surplus answer", "old view")
+"""Faults that cost no further request, or only a look."""
+
+_OLD_VIEW_S: Final = 0.5
+"""How long after a PUT an answer may show its target as it was before."""
 
 FAULTS: Final = (
     *_SAID,
@@ -49,7 +64,7 @@ FAULTS: Final = (
     "reset in the request",
     "closed",
     "hang",
-    "byte by byte",
+    *HARMLESS,
 )
 
 
@@ -71,6 +86,8 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
+        self._seen: dict[str, tuple[bytes, bytes]] = {}  # by path: the last two answers
+        self._put_at: dict[str, float] = {}
         self.requests: list[str] = []
         self.befallen: Counter[str] = Counter()
 
@@ -157,18 +174,41 @@ class FaultProxy:
         elif fault == "hang":
             await asyncio.sleep(3600)
         else:
-            await self._bend(fault, await self._passed_on(request), writer)
+            answer = await self._passed_on(request)
+            if fault in HARMLESS:
+                await self._say_oddly(fault, request, answer, writer)
+            else:
+                await self._bend(answer, fault, writer)
 
-    async def _bend(self, fault: str | None, answer: bytes, writer: asyncio.StreamWriter) -> None:
+    def _old_view(self, request: bytes, answer: bytes) -> bytes:
+        """The answer as it was before the last PUT, if that was just now, as a copy that follows late would give."""
+        method, path, _ = request.decode("latin-1").split(" ", 2)
+        older, newer = self._seen.get(path, (answer, answer))
+        now = asyncio.get_running_loop().time()
+        if method == "PUT":
+            self._put_at[path] = now
+        self._seen[path] = newer, answer
+        if now - self._put_at.get(path, -1.0) > _OLD_VIEW_S:
+            return answer
+        return newer if method == "PUT" else older
+
+    async def _bend(self, answer: bytes, fault: str | None, writer: asyncio.StreamWriter) -> None:
         head, _, body = answer.partition(b"\r\n\r\n")
         match fault:
             case None:
                 writer.write(answer)
-            case "byte by byte":
-                for byte in answer:
-                    writer.write(bytes([byte]))
+            case "foreign answer":
+                writer.write(self._foreign(body) or answer)
+            case "surplus answer":
+                writer.write(answer)
+                asyncio.get_running_loop().call_later(0.005, writer.write, answer)
+            case "foreign answer":
+                writer.write(self._foreign(body) or answer)
+            case "slow body":
+                for part in (head + b"\r\n\r\n", body[: len(body) // 2], body[len(body) // 2 :]):
+                    writer.write(part)
                     await writer.drain()
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.02)
             case "reply lost":
                 _reset(writer)
             case "reset in the answer":
@@ -186,6 +226,34 @@ class FaultProxy:
                 writer.write(head + b"\r\n\r\n" + bytes(byte ^ 0x5A for byte in body))
             case _:
                 raise AssertionError(fault)
+
+    async def _say_oddly(self, fault: str, request: bytes, answer: bytes, writer: asyncio.StreamWriter) -> None:
+        match fault:
+            case "old view":
+                writer.write(self._old_view(request, answer))
+            case "surplus answer":
+                writer.write(answer)
+                asyncio.get_running_loop().call_later(0.005, writer.write, answer)
+            case "slow body":
+                for part in (answer[:-30], answer[-30:-10], answer[-10:]):
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            case _:
+                for byte in answer:
+                    writer.write(bytes([byte]))
+                    await writer.drain()
+                    await asyncio.sleep(0)
+
+    def _foreign(self, body: bytes) -> bytes:
+        """The answer about another feature, which is another one each time; empty if this is about none."""
+        try:
+            feature = json.loads(body)["feature"]
+        except (ValueError, KeyError):
+            return b""
+        number = self._random.randrange(10_000, 10**9)
+        feature |= {"id": str(number), "reference_num": f"PRJ1-{number}", "custom_object_links": []}
+        return _answer("200 OK", json.dumps({"feature": feature}).encode(), "Content-Type: application/json")
 
     async def _passed_on(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(self._host, self._upstream_port)
