@@ -86,8 +86,8 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
-        self._seen: dict[str, tuple[bytes, bytes]] = {}  # by path: the last two answers
-        self._put_at: dict[str, float] = {}
+        # by path: the answer before the last PUT, when that was, and the latest answer
+        self._seen: dict[str, tuple[bytes, float, bytes]] = {}
         self.requests: list[str] = []
         self.befallen: Counter[str] = Counter()
 
@@ -175,22 +175,21 @@ class FaultProxy:
             await asyncio.sleep(3600)
         else:
             answer = await self._passed_on(request)
+            old = self._note(request, answer)
             if fault in HARMLESS:
-                await self._say_oddly(fault, request, answer, writer)
+                await self._say_oddly(fault, old if fault == "old view" else answer, writer)
             else:
                 await self._bend(answer, fault, writer)
 
-    def _old_view(self, request: bytes, answer: bytes) -> bytes:
-        """The answer as it was before the last PUT, if that was just now, as a copy that follows late would give."""
+    def _note(self, request: bytes, answer: bytes) -> bytes:
+        """The answer as it would have been before the last PUT, if that was just now; notes this one."""
         method, path, _ = request.decode("latin-1").split(" ", 2)
-        older, newer = self._seen.get(path, (answer, answer))
         now = asyncio.get_running_loop().time()
+        before_put, put_at, latest = self._seen.get(path, (answer, -_OLD_VIEW_S, answer))
         if method == "PUT":
-            self._put_at[path] = now
-        self._seen[path] = newer, answer
-        if now - self._put_at.get(path, -1.0) > _OLD_VIEW_S:
-            return answer
-        return newer if method == "PUT" else older
+            before_put, put_at = latest, now
+        self._seen[path] = before_put, put_at, answer
+        return before_put if now - put_at < _OLD_VIEW_S else answer
 
     async def _bend(self, answer: bytes, fault: str | None, writer: asyncio.StreamWriter) -> None:
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -227,10 +226,10 @@ class FaultProxy:
             case _:
                 raise AssertionError(fault)
 
-    async def _say_oddly(self, fault: str, request: bytes, answer: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _say_oddly(self, fault: str, answer: bytes, writer: asyncio.StreamWriter) -> None:
         match fault:
             case "old view":
-                writer.write(self._old_view(request, answer))
+                writer.write(answer)
             case "surplus answer":
                 writer.write(answer)
                 asyncio.get_running_loop().call_later(0.005, writer.write, answer)
