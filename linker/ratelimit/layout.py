@@ -1,24 +1,37 @@
 """The numbers of a permit ledger, by name.
 
-All are 64-bit floats in one flat buffer, so that a file can be the buffer (see `storage.py`): counters, ids, and
-times in seconds (of the monotonic clock, which is one for all processes of a machine). The structures below are views
-of that buffer. Their order is the layout of the file: a change to it needs a new version in the file's name.
+All are 64-bit floats in one flat buffer, which a file can hold a copy of (see `storage.py`): counters, ids, and times
+in seconds (of the monotonic clock, which is one for all processes of a boot). The structures below are views of that
+buffer. Their order is the layout of the file: a change to it needs a new `VERSION`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
+import zlib
 from bisect import bisect_right
-from mmap import mmap
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from linker.settings import Rate
 
 S = TypeVar("S", bound=type[ctypes.Structure])
 
+VERSION: Final = 2
+"""Version of the layout; it is part of the file's name, too."""
+
+MARK: Final = float(int.from_bytes(b"linker"))
+"""What a file of ours begins with, after the checksum."""
+
 _RATES: Final = 8
 """How many rates a buffer has a report of."""
+
+_CLOCKS_S: Final = 1.0
+"""What happened is at most so far in the future: processes read the clock before they write."""
+
+_LONGEST_WAIT_S: Final = 86_400.0
+"""Nothing waits for a moment that is further away than that, or than twice the longest rate in use."""
 
 
 def _doubles(structure: S) -> S:
@@ -31,8 +44,13 @@ def _doubles(structure: S) -> S:
 class Head(ctypes.Structure):
     """What counts for the account as a whole."""
 
+    checksum: float
+    """CRC-32 of the front: of all that follows, up to the log."""
     mark: float
-    """1 if the buffer is in use."""
+    """`MARK` if the buffer is in use."""
+    version: float
+    begun: float
+    """A random number that tells this file from one that was begun anew in its place."""
     sent: float
     """Requests that were sent. Permits that were given back do not count."""
     taken: float
@@ -85,11 +103,14 @@ class Participant(ctypes.Structure):
     timeout_s: float
     dead_at: float
     """When its process was found dead; 0 if it was not."""
+    pid_space: float
+    """The namespace of its process id; 0 if the system has none. In others, the id is another process's."""
 
 
 _HEAD: Final = ctypes.sizeof(Head) // 8
 _REPORT: Final = ctypes.sizeof(RateReport) // 8
 _PARTICIPANT: Final = ctypes.sizeof(Participant) // 8
+_CHECKSUM: Final = 8  # bytes
 _UNDER_WAY: Final = list(Participant.__annotations__).index("under_way")
 
 
@@ -100,9 +121,9 @@ class LedgerState:
     oldest ones.
     """
 
-    __slots__ = ("_owners", "_reports", "_times", "_under_way", "head", "numbers", "participants")
+    __slots__ = ("_owners", "_reports", "_times", "_under_way", "entries", "front", "head", "numbers", "participants")
 
-    def __init__(self, buffer: bytearray | mmap, participants: int) -> None:
+    def __init__(self, buffer: bytearray, participants: int) -> None:
         self.numbers = memoryview(buffer).cast("d")
         first = _HEAD + _RATES * _REPORT
         log = first + participants * _PARTICIPANT
@@ -111,6 +132,10 @@ class LedgerState:
         self.participants = [Participant.from_buffer(buffer, 8 * at) for at in range(first, log, _PARTICIPANT)]
         self._under_way = self.numbers[first + _UNDER_WAY : log : _PARTICIPANT]
         self._times, self._owners = self.numbers[log::2], self.numbers[log + 1 :: 2]
+        self.front = memoryview(buffer)[: 8 * log]
+        """The bytes of all but the log."""
+        self.entries = memoryview(buffer)[8 * log :]
+        """The bytes of the log."""
 
     @staticmethod
     def size(participants: int, log: int) -> int:
@@ -163,3 +188,38 @@ class LedgerState:
         times, end = self._times, int(self.head.answered)
         kept = range(max(0, end - len(times)), end)
         return kept.start + bisect_right(kept, at, key=lambda index: times[index % len(times)])
+
+    def why_unsound(self, now: float) -> str | None:
+        """Why these numbers cannot be those of linkers of this boot; None if they can.
+
+        Whoever believed a time that is still to come, or a number that is none, could wait for ever.
+        """
+        head, longest_s = self.head, max(_LONGEST_WAIT_S, *(2 * report.seconds for report in self._reports))
+        if not all(map(math.isfinite, self.numbers)) or min(self.numbers) < -1:
+            return "its content is damaged"
+        happened = [head.trial_at, *self._times]
+        waited_for = [head.paused_until]
+        for report in self._reports:
+            happened += (report.used_at, report.read_at, report.probed_at)
+            waited_for += (report.until, report.others_until)
+        for participant in self.participants:
+            happened += (participant.seen_at, participant.wants_at, participant.dead_at)
+        if max(happened) > now + _CLOCKS_S or max(waited_for) > now + longest_s:
+            return "it holds times of another clock"
+        newest = range(min(int(head.answered), len(self._times) // 2), 0, -1)  # some of the oldest may be half written
+        times = [0.0, *map(self.ended_at, newest)]
+        if any(later <= 0 or later < earlier for earlier, later in pairwise(times)):
+            return "its content is damaged"
+        return None
+
+
+def checksum(front: bytes | memoryview) -> float:
+    """Return the checksum that belongs into a front."""
+    return float(zlib.crc32(front[_CHECKSUM:]))
+
+
+def is_orderly(entries: bytes, after: float, now: float) -> bool:
+    """Whether these bytes of the log hold times that follow one another, from `after` to now."""
+    numbers = memoryview(entries).cast("d")
+    times = [after, *numbers[::2], now + _CLOCKS_S]
+    return all(map(math.isfinite, numbers)) and all(earlier <= later for earlier, later in pairwise(times))

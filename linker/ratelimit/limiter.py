@@ -16,7 +16,6 @@ answer tells whether the account was used just before.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +27,10 @@ from aiolimiter import AsyncLimiter
 
 from linker import log
 from linker.api.headers import LIMIT, rate_limit
+from linker.disk.boot import this_boot
 from linker.ratelimit.ledger import PermitLedger
 from linker.ratelimit.permit import ANSWER, NO_ANSWER, Delay, Feedback, Permit, UsedBy, Wait
-from linker.ratelimit.storage import MOST_SHARED, SharedFile
+from linker.ratelimit.storage import ADVICE, MOST_SHARED, SharedFile, is_used_elsewhere, state_file
 from linker.ratelimit.waiters import Waiters
 from linker.settings import PACE_ALONE, Rate, Settings
 
@@ -39,6 +39,11 @@ _SHORTEST_PACE_S: Final = 0.001
 
 _LEAST_WAIT_S: Final = 1e-6
 """Rounding leaves waits that a clock cannot tell from none; they would spin."""
+
+_ONE_MACHINE: Final = (
+    "another machine uses this account too, and each machine counts its own requests only; "
+    "divide the limit between them with --share"
+)
 
 
 class Closed(Exception):
@@ -266,13 +271,18 @@ def _shared_ledger(settings: Settings) -> PermitLedger | None:
     most = max((rate.requests for rate in settings.rate), default=0)
     if settings.state_dir is None or not 0 < most <= MOST_SHARED:
         return None
-    account = hashlib.sha256(settings.base_url.lower().encode()).hexdigest()[:16]
-    path = settings.state_dir / f"quota-1-{account}"  # 1: the version of the file's layout
+    boot = this_boot()
+    path = state_file(settings.state_dir, settings.base_url, boot.name)
+    longest_wait_s = max(settings.max_wait, max(rate.seconds for rate in settings.rate) + settings.timeout_s)
+    logger = log.get_logger()
     try:
-        return PermitLedger(settings.rate, SharedFile(path), timeout_s=settings.timeout_s)
+        shared = SharedFile(path, clock=boot.clock, longest_wait_s=longest_wait_s)
     except OSError as error:
-        log.get_logger().warning(log.NOT_SHARED, file=str(path), why=error.strerror or str(error))
+        logger.warning(log.NOT_SHARED, file=str(path), why=error.strerror or str(error), advice=ADVICE)
         return None
+    if is_used_elsewhere(path):
+        logger.warning(log.OTHER_MACHINE, folder=str(path.parent), advice=_ONE_MACHINE)
+    return PermitLedger(settings.rate, shared, timeout_s=settings.timeout_s, clock=boot.clock)
 
 
 def _pace_s(rates: Sequence[Rate], *, even: bool) -> float:

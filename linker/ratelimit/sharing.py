@@ -35,7 +35,7 @@ class Sharing:
 
     Args:
         timeout_s: how many seconds one request can be under way at most.
-        is_alive: tells whether a process with an id still runs.
+        is_alive: tells whether a process with an id still runs; asked only about ids of this process's own namespace.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Sharing:
         self._longest = max(rates, key=lambda rate: (rate.seconds, -rate.requests), default=None)
         self._timeout_s = timeout_s
         self._pid = pid
+        self._pid_space = _pid_space()
         self._is_alive = is_alive
         self._id = 0.0
         self._swept_at = -math.inf
@@ -69,6 +70,7 @@ class Sharing:
         self.me, self._id = me, self._state.head.joined
         me.id, me.pid, me.timeout_s, me.seen_at = self._id, self._pid, self._timeout_s, now
         me.under_way = me.wants_at = me.dead_at = 0.0
+        me.pid_space = self._pid_space
 
     def sweep(self, now: float) -> None:
         """Free the entries of the dead. What they had under way counts as if it ended now."""
@@ -76,7 +78,8 @@ class Sharing:
             return
         self._swept_at = now
         for other in self._others():
-            if not other.dead_at and not self._is_alive(int(other.pid)):
+            is_known = other.pid_space == self._pid_space  # containers may share the file, and not their process ids
+            if is_known and not other.dead_at and not self._is_alive(int(other.pid)):
                 other.dead_at = now
             dead_at = other.dead_at or math.inf
             if other.under_way:
@@ -132,3 +135,11 @@ def is_alive(pid: int) -> bool:
         return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return True
+
+
+def _pid_space() -> float:
+    """Return the number of this process's namespace of process ids; 0 if the system has none."""
+    try:
+        return float(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return 0.0

@@ -73,7 +73,7 @@ async def test_all_files_of_a_run_are_their_owners_alone(
     files = {path for folder in (command.folder, state_home) for path in folder.rglob("*") if path.is_file()} - before
     assert {path.name.partition(".")[0] for path in files} > {"links", "killed", "out"}
     assert journal_of(command.folder / "new/killed.jsonl") in files
-    assert len([path for path in files if path.name.startswith("quota-1-")]) == 2
+    assert len([path for path in files if path.name.startswith("quota-2-")]) == 2
     assert {path.name: oct(mode_of(path)) for path in files} == {path.name: "0o600" for path in files}
     assert mode_of(state_home / "linker") == 0o700
 
@@ -218,7 +218,7 @@ def test_no_state_goes_through_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
-    """The owner of the file could truncate it while others have it mapped."""
+    """The owner of the file could write waits into it that never end."""
     path = tmp_path / "linker/rate-limit"
     SharedFile(path)
     os.chown(path, 12345, -1)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import random
-from array import array
 from itertools import pairwise, repeat
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from linker.ratelimit.layout import LedgerState
 from linker.ratelimit.ledger import PermitLedger
 from linker.ratelimit.limiter import RateLimiter
 from linker.ratelimit.permit import NO_ANSWER, Permit, Wait
-from linker.ratelimit.storage import SharedFile
 from linker.sandbox import Sandbox
 from linker.sandbox.limits import WINDOWS
 from linker.settings import Rate, Settings
@@ -300,78 +297,6 @@ def test_the_answer_of_a_permit_that_was_swept_away_frees_no_other() -> None:
         return [*counts, page.state.under_way(), other.free()[0][1]]
 
     assert run(free()) == [2, 1, 1]
-
-
-# The file.
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where no file is yet."""
-    return tmp_path / "state" / "linker" / "quota-1"
-
-
-def test_two_ledgers_on_one_file_share_their_places(path: Path) -> None:
-    """What one takes, the other lacks; the file is its user's alone and holds no word."""
-    ledgers = [PermitLedger([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0) for _ in range(2)]
-    for _ in range(2):
-        assert isinstance(ledgers[0].take(), Permit)
-    assert isinstance(ledgers[1].take(), Permit)
-    assert [ledger.free() for ledger in ledgers] == [[(Rate(5, 60.0), 2)]] * 2
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 70_000, b"nonsense" * 9_000, os.urandom(71_000)])
-def test_a_file_that_is_none_of_ours_is_begun_anew(path: Path, content: bytes) -> None:
-    """Cut off, grown, garbled: the ledger starts as if no request had been sent."""
-    path.parent.mkdir(parents=True)
-    path.write_bytes(content)
-    ledger = PermitLedger([Rate(5, 60.0)], SharedFile(path))
-    assert isinstance(ledger.take(), Permit)
-    assert ledger.free() == [(Rate(5, 60.0), 4)]
-
-
-def test_the_layout_of_version_1_of_the_file_stays(path: Path) -> None:
-    """Linkers of different releases share one file: each number stays where it was."""
-    ledger = PermitLedger([Rate(5, 60.0)], SharedFile(path), timeout_s=30.0, clock=lambda: 7.0)
-    permits = [ledger.take() for _ in range(3)]
-    assert isinstance(permits[0], Permit)
-    ledger.finish(permits[0], NO_ANSWER)
-    ledger.pause(2.0)
-    numbers = array("d", path.read_bytes())
-    assert len(numbers) == 9 + 8 * 8 + 64 * 7 + 2 * 4096
-    assert list(numbers[:9]) == [1, 3, 3, 1, 9, 1, 0, 0, 1]
-    assert list(numbers[9:17]) == [5, 60, 7, -1, 0, 0, 0, 0]
-    assert list(numbers[73:80]) == [1, os.getpid(), 2, 7, 0, 30, 0]
-    assert list(numbers[521:525]) == [7, 1, 0, 0]
-
-
-def test_after_a_boot_the_clock_starts_anew_and_so_does_the_file(path: Path) -> None:
-    """Times that are still to come are another boot's."""
-    before = PermitLedger([Rate(1, 60.0)], SharedFile(path), clock=lambda: 1e9)
-    permit = before.take()
-    assert isinstance(permit, Permit)
-    before.finish(permit, NO_ANSWER)
-    assert isinstance(PermitLedger([Rate(1, 60.0)], SharedFile(path)).take(), Permit)
-
-
-def test_without_a_file_the_rate_limiter_is_not_shared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It logs one line about it and goes on."""
-    (tmp_path / "file").touch()
-    limiter = RateLimiter.of(Settings(base_url="https://h", state_dir=tmp_path / "file"))
-    assert repr(limiter) == "<RateLimiter 300/60s 300 free, 20/1s 20 free, 0 waiting>"
-    (line,) = caplog.messages
-    assert "quota_not_shared" in line
-
-
-def test_the_file_is_named_by_a_hash_of_the_account(tmp_path: Path) -> None:
-    """One file an account, whatever the case of its name; nothing in it or its name tells which."""
-    for url in ("https://company.aha.io", "https://Company.aha.io", "https://other.aha.io"):
-        RateLimiter.of(Settings(base_url=url, state_dir=tmp_path / "linker"))
-    names = [file.name for file in (tmp_path / "linker").iterdir()]
-    assert len(names) == 2
-    assert not any("company" in name or "other" in name for name in names)
 
 
 @pytest.mark.parametrize("rates", [(), ("100000/1s",), ("300/60s", "5000/1s")])
