@@ -22,9 +22,10 @@ _RATE = re.compile(r"(?P<requests>[0-9]{1,9})/(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1
 _ROUNDING: Final = 1e-9  # a product such as 0.29 * 100 is just below the whole number that it means
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _PATH = re.compile(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~:-]+)*")  # without `.`, `..` and percent-encoding
+_PORTS: Final = {"http": 80, "https": 443}
 _NAME: Final = r"([A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)"
 _ACCOUNT = re.compile(_NAME)
-_ACCOUNT_ADDRESS = re.compile(rf"(?i:(?:https?://)?{_NAME}\.aha\.io(?::443|:80)?)(?:[/?#]\S*)?")
+_ACCOUNT_ADDRESS = re.compile(rf"(?i:(?:https?://)?{_NAME}\.aha\.io\.?(?::443|:80)?)(?:[/?#]\S*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +310,9 @@ def is_loopback(url: str) -> bool:
 
 
 def _host(name: str) -> str:
-    """Return a host as written in a URL; empty if it is invalid."""
+    """Return a host as written in a URL, in the one form that all its spellings have; empty if it is invalid."""
     if ":" not in name:
-        return name if len(name) <= 253 and _HOST.fullmatch(name) else ""
+        return name.removesuffix(".") if len(name) <= 253 and _HOST.fullmatch(name) else ""
     try:
         return f"[{ipaddress.IPv6Address(name)}]" if "%" not in name else ""
     except ValueError:
@@ -320,6 +321,9 @@ def _host(name: str) -> str:
 
 def base_url(account: str | None, url: str | None) -> str:
     """Return the URL of the account: `https://ACCOUNT.aha.io`, or `url` if given (a sandbox, a proxy).
+
+    However an account's address is written, its URL is the same: in lower case, without the usual port, a dot at the
+    end of the host or a slash at the end. The rate limit is shared, and results are kept apart, by this URL.
 
     Args:
         account: `company`, `company.aha.io`, or any address there, such as `https://company.aha.io/features/PRJ1-1`.
@@ -341,7 +345,7 @@ def base_url(account: str | None, url: str | None) -> str:
             path = path.removesuffix("/api/v1").rstrip("/")
         if parts.scheme not in ("http", "https") or not host or port == 0 or not _PATH.fullmatch(path):
             raise UsageError("the URL must be like https://company.aha.io")
-        return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"
+        return f"{parts.scheme}://{host}{'' if port in (None, _PORTS[parts.scheme]) else f':{port}'}{path}"
     if not account:
         raise UsageError("which account? Give --account NAME (or AHA_ACCOUNT), the NAME of https://NAME.aha.io")
     if match := _ACCOUNT.fullmatch(account.strip()) or _ACCOUNT_ADDRESS.fullmatch(account.strip()):

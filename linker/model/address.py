@@ -5,8 +5,10 @@ The paths are those of `url` and `resource` in the answers of the vendor's OpenA
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -31,7 +33,7 @@ _ADDRESS = re.compile(
     rf"(?P<site>(?:{_SCHEME})?{_HOST})/+(?:api/v1/)?(?P<page>[a-z_]+(?:/[a-z_]+)?)/(?P<id>[A-Za-z0-9_-]+)/*"
 )
 _BEHIND_THE_PATH = re.compile(r"[?#].*", re.DOTALL)
-_SITE = re.compile(r"(?:[a-z]+://)?(\[[^]/]*\]|[^:/]*)(:[0-9]+)?")
+_SITE = re.compile(r"(?:[a-z]+://)?(?P<name>\[[^]/]*\]|[^:/]*)(?::(?P<port>[0-9]{1,9}))?")
 _USER = re.compile(r"(?<=//)[^/]*@")
 
 
@@ -71,7 +73,7 @@ def is_address(id: object) -> bool:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL in lower case, with its port unless that is a usual one.
+    """Return the host of a URL in its one form: in lower case, with its port unless that is a usual one.
 
     Example:
         >>> host_of("https://Company.aha.io:443/features/PRJ1-1")
@@ -79,8 +81,11 @@ def host_of(url: str) -> str:
     """
     match = _SITE.match(url.lower())
     assert match is not None, "all of its parts may be empty"
-    name, port = match.groups()
-    return name.rstrip(".") + ("" if port in (None, ":80", ":443") else port)
+    name, port = match["name"].removesuffix("."), int(match["port"] or 0)
+    if name.startswith("["):
+        with suppress(ValueError):
+            name = f"[{ipaddress.IPv6Address(name.strip('[]'))}]"
+    return name if port in (0, 80, 443) else f"{name}:{port}"
 
 
 def located(id: str | int, kind: Kind | str | None = None) -> tuple[Target, str | None]:

@@ -195,7 +195,7 @@ def test_plain_http_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8765", "http://localhost."]
+    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:81", "http://[::1]:8765", "http://localhost"]
 )
 def test_plain_http_to_this_machine_itself_is_fine(url: str) -> None:
     """A sandbox has no certificate, and the token leaves no machine."""
@@ -266,7 +266,9 @@ def test_a_url_whose_host_could_be_taken_for_another_is_none(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "canonical"),
     [
-        ("HTTPS://Company.Aha.IO/", "https://company.aha.io"),
+        ("HTTPS://Company.Aha.IO./", "https://company.aha.io"),
+        ("https://company.aha.io:443", "https://company.aha.io"),
+        ("http://localhost.:80", "http://localhost"),
         ("https://company.aha.io/api/v1/", "https://company.aha.io"),
         ("https://gateway.example:8443/aha/", "https://gateway.example:8443/aha"),
         ("https://gateway.example/.well/aha:prod", "https://gateway.example/.well/aha:prod"),
