@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 import orjson
 
-from linker.api.headers import RateLimit, asked_wait_s, rate_limit
+from linker.api.headers import RateLimit, asked_wait_s, rate_limit, refusal_wait_s
 from linker.errors import BadAnswer, InvalidJob, RequestFailed
 from linker.model.ids import exact_id
 from linker.model.job import Links
@@ -212,9 +212,7 @@ def _refused(reply: HttpAnswer) -> Answer:
         message = f"redirected to {plain(where)}; redirects are not followed: is the account's name right?"
         return Answer(reply.status, message=message, sent_at=reply.sent_at)
     now = datetime.now(UTC)
-    retry_after_s = asked_wait_s(reply.headers, now)
-    if retry_after_s is None and reply.status == 429 and (limit := rate_limit(reply.headers, now)) is not None:
-        retry_after_s = limit.reset_s
+    retry_after_s = (refusal_wait_s if reply.status == 429 else asked_wait_s)(reply.headers, now)
     return Answer(reply.status, message=_message(reply), retry_after_s=retry_after_s, sent_at=reply.sent_at)
 
 

@@ -20,13 +20,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Final, Self
 
 from aiolimiter import AsyncLimiter
 
 from linker import log
-from linker.api.headers import LIMIT, rate_limit
+from linker.api.headers import asks_to_wait, limit_report, reports_limit
 from linker.disk.boot import this_boot
 from linker.ratelimit.ledger import PermitLedger
 from linker.ratelimit.permit import ANSWER, NO_ANSWER, Delay, Feedback, Permit, UsedBy, Wait
@@ -44,6 +43,8 @@ _ONE_MACHINE: Final = (
     "another machine uses this account too, and each machine counts its own requests only; "
     "divide the limit between them with --share"
 )
+_FEWER: Final = "the account allows fewer requests than --rate does; linker sends no more than the account allows"
+_MORE: Final = "the account allows more requests than linker sends; to go faster, give the account's limit with --rate"
 
 
 class Closed(Exception):
@@ -114,6 +115,7 @@ class RateLimiter:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
         self._pace_s = _pace_s(ours, even=even)
         self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
+        self._most = max((rate.requests for rate in rates), default=None)
         self._limits = {rate.requests for rate in rates}
         self._waiters = Waiters(self._grant, self._give_back)
         self._changed = asyncio.Event()
@@ -220,13 +222,16 @@ class RateLimiter:
         self._changed.set()
 
     def _feedback(self, status: int, headers: Mapping[str, str]) -> Feedback:
-        if status != HTTPStatus.TOO_MANY_REQUESTS and LIMIT not in headers:
+        is_refused = asks_to_wait(status, headers)
+        if not (is_refused or reports_limit(headers)):
             return ANSWER
-        limit = rate_limit(headers, datetime.now(UTC))
-        if limit is not None and limit.limit not in self._limits:
-            self._limits.add(limit.limit)  # logged once
-            self._log.warning(log.OTHER_LIMIT, account_says=limit.limit, remaining=limit.remaining)
-        return Feedback(True, status == HTTPStatus.TOO_MANY_REQUESTS, limit)
+        limit = limit_report(headers, datetime.now(UTC))
+        number = None if limit is None else limit.limit
+        if limit is not None and number is not None and self._most is not None and number not in self._limits:
+            self._limits.add(number)  # logged once
+            why = _FEWER if number < self._most else _MORE
+            self._log.warning(log.OTHER_LIMIT, account_says=number, remaining=limit.remaining, why=why)
+        return Feedback(True, is_refused, limit)
 
     async def _wait_for_permits(self, stop: asyncio.Event, wakes: int) -> list[Permit] | None:
         """Wait for permits and take them; None if there was a `wake()` meanwhile and the caller's run goes on."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from linker.api.headers import RateLimit
+from linker.api.headers import LimitReport
 
 
 class Permit(msgspec.Struct, frozen=True, gc=False):
@@ -21,11 +21,11 @@ class Permit(msgspec.Struct, frozen=True, gc=False):
 
 
 class Feedback(msgspec.Struct, frozen=True):
-    """What came of a request: whether the account answered it, whether with 429, and the limit that it reported."""
+    """What came of a request: was it answered, does the answer ask all to wait, and which limit does it report?"""
 
     answered: bool
     refused: bool = False
-    limit: RateLimit | None = None
+    limit: LimitReport | None = None
 
 
 NO_ANSWER: Final = Feedback(answered=False)

@@ -156,20 +156,70 @@ def test_after_a_429_one_request_looks_and_the_rest_go_on_when_it_was_answered()
     assert [at for at, _ in sent[53:]] == [pytest.approx(10.8)]
 
 
-def test_a_limit_of_no_rate_of_ours_is_said_and_not_applied(caplog: pytest.LogCaptureFixture) -> None:
-    """The rates given hold; that the account speaks of another limit is worth a line, once."""
+def turns_with(reports: list[dict[str, str]], *rates: Rate) -> list[float]:
+    """When turns come whose answers have these headers, one after the other."""
 
     async def turns() -> list[float]:
-        limiter, at = RateLimiter([Rate(100, 60.0)], clock=asyncio.get_running_loop().time), []
-        for _ in range(5):
+        limiter, at = RateLimiter(rates, clock=asyncio.get_running_loop().time), []
+        for report in [*reports, {}]:
             async with limiter.turn(asyncio.Event()) as turn:
                 at.append(turn.at)
-                turn.record_answer(
-                    200, {"X-Ratelimit-Limit": "50", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "9"}
-                )
+                turn.record_answer(200, report)
         return at
 
-    assert run(turns()) == pytest.approx([0.0, 0.36, 0.72, 1.08, 1.44], abs=0.01)
+    return run(turns())
+
+
+def reported(remaining: int, limit: str, reset: str) -> dict[str, str]:
+    """The three headers."""
+    return {"X-Ratelimit-Limit": limit, "X-Ratelimit-Remaining": str(remaining), "X-Ratelimit-Reset": reset}
+
+
+def test_a_lower_limit_of_the_account_is_adopted_at_once_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """No more leaves than remains, until the Reset, though no rate of ours has that number."""
+    at = turns_with([reported(remaining, "50", "9") for remaining in (2, 1, 0, 49, 48)], Rate(100, 60.0))
+    assert at[:3] == pytest.approx([0.0, 0.36, 0.72], abs=0.01)
+    assert at[3] == pytest.approx(9.72, abs=0.01)
+    assert at[5] - at[3] < 2
     (line,) = caplog.messages
     assert "other_limit" in line
     assert "50" in line
+    assert "fewer" in line
+
+
+def test_a_higher_limit_of_the_account_is_said_and_our_own_rates_hold(caplog: pytest.LogCaptureFixture) -> None:
+    """The user's rates are the most that is sent, whatever the account allows."""
+    at = turns_with([reported(2999 - number, "3000", "60") for number in range(12)], Rate(5, 10.0))
+    assert all(later - first >= 10 for first, later in zip(at, at[5:], strict=False))
+    (line,) = caplog.messages
+    assert "--rate" in line
+
+
+@pytest.mark.parametrize("reset", ["", "soon", "-5", "1e400", "3600", "99999999999999999999"])
+@pytest.mark.parametrize("limit", ["", "many", "40", "100"])
+def test_nothing_remains_counts_whatever_the_reset_says(limit: str, reset: str) -> None:
+    """Then our own window is waited for, and one request looks."""
+    _, second, third = turns_with([reported(0, limit, reset)] * 2, Rate(40, 10.0))
+    assert second == pytest.approx(10.0, abs=0.1) or (limit == "40" and second < 10)  # explained by our own request
+    if limit != "40":
+        assert third - second == pytest.approx(10.0, abs=0.1)
+
+
+@pytest.mark.parametrize("window", sorted(WINDOWS))
+@pytest.mark.parametrize("allowed", [Rate(100, 60.0), Rate(10, 1.0), Rate(40, 10.0)], ids=str)
+def test_an_account_with_a_lower_limit_refuses_nothing(window: str, allowed: Rate) -> None:
+    """Five minutes with the default rates on an account that allows fewer: most of what it allows is used."""
+
+    async def traffic() -> Account:
+        account = Account([allowed], window)
+        client = Client(account, DEFAULT_RATES, repeat((0.05, 0.05)))
+        tasks = [asyncio.create_task(client.get()) for _ in range(1_600)]
+        await asyncio.sleep(300)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return account
+
+    account = run(traffic())
+    assert account.refused == []
+    assert len(account.served) >= 0.9 * min(300 * allowed.requests / allowed.seconds, 1500)

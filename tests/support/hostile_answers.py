@@ -16,7 +16,7 @@ from typing import Any, Final
 from multidict import CIMultiDict
 
 from linker.api.answers import Answer, HttpAnswer, understand_object, understand_page, understand_target
-from linker.api.headers import asked_wait_s, rate_limit
+from linker.api.headers import asked_wait_s, limit_report, rate_limit, refusal_wait_s
 from linker.api.requests import ME, ReadRequest, Request
 from linker.batch.merge import DesiredLinks
 from linker.client.linker import Linker
@@ -160,8 +160,12 @@ def headers(data: bytes, rng: random.Random, _: Path) -> None:
     if limit is not None:
         assert 0 <= limit.remaining <= limit.limit
         assert 0 <= limit.reset_s <= 86_400
-    wait_s = asked_wait_s(told, now)
-    assert wait_s is None or 0 <= wait_s < math.inf
+    report = limit_report(told, now)
+    if report is not None:
+        assert 0 <= report.remaining <= (report.limit or math.inf)
+        assert 0 <= (report.reset_s or 0.0) <= 86_400
+    for wait_s in (asked_wait_s(told, now), refusal_wait_s(told, now)):
+        assert wait_s is None or 0 <= wait_s < math.inf
     for status in (200, 302, 429, 503):
         reply = HttpAnswer(status, told, b"{}", 0.0)
         with suppress(BadAnswer):
@@ -316,6 +320,9 @@ _IDS: Final = {"key": "salesforce_id", "value": "0015"}
 _DEFINITION: Final = {"key": "customers", "name": "Customers", "type": "CustomFieldDefinitions::LinkMany"}
 _OF: Final = {"custom_fieldable_type": "Feature", "custom_object": _TABLE}
 _HEAD: Final = b"X-Ratelimit-Limit: 300\r\nX-Ratelimit-Remaining: 12\r\nX-Ratelimit-Reset: %s\r\n"
+_IETF: Final = b'RateLimit: "default";r=%d;t=30\r\nRateLimit-Policy: "default";q=300;w=60, "burst";q=20;w=1\r\n'
+_OLD: Final = b"RateLimit-Limit: 10, 10;window=1;burst=20\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 1\r\n"
+_ISO: Final = b"X-Ratelimit-Limit: 40;w=10\r\nX-Ratelimit-Remaining: 0\r\nX-Ratelimit-Reset: 2026-01-01T00:00:09Z\r\n"
 _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 _BODY: Final = _json({"feature": _FEATURE})
 
@@ -359,12 +366,18 @@ ANSWERS: Final = (
         "headers",
         [
             _HEAD % b"1767225660",
+            _HEAD % b"1767225660000",
+            _IETF % 0,
+            _OLD,
+            _ISO,
             _HEAD % b"30.5" + b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nRetry-After: 5\r\n",
             b"Retry-After: Thu, 01 Jan 2026 00:01:00 GMT\r\nretry_after: 2.5\r\nLocation: https://login.example/?to=x\r\n",
         ],
         headers,
     ),
-    Surface("limits", [_HEAD % b"30", _HEAD % b"0", _HEAD % b"1767225660" + b"Retry-After: 3\r\n"], limits),
+    Surface(
+        "limits", [_HEAD % b"30", _HEAD % b"0", _HEAD % b"1767225660" + b"Retry-After: 3\r\n", _IETF % 3, _ISO], limits
+    ),
     Surface(
         "bytes on the wire",
         [
