@@ -148,6 +148,9 @@ class Settings:
     min_rows: int | None = field(default=None, metadata=_OF_RUN)
     """Rows that the input must have, for jobs that nobody watches; None: any number."""
 
+    account_unchecked: bool = field(default=False, metadata=_OF_RUN)
+    """Resume results that name another account's address. Off: rows done there would be taken for done here."""
+
     rate: tuple[Rate, ...] = DEFAULT_RATES
     """Limits on the requests sent; each of them applies. The default is what Aha! allows."""
 

@@ -57,6 +57,7 @@ linker undo RESULTS.
     help="One JSON line a job. Default: the first file's stem with .results.jsonl, here.",
 )
 @options.results
+@options.setting("account_unchecked", help="Resume results that name another account's address.")
 @options.batch
 @options.create
 @options.mail

@@ -69,6 +69,7 @@ def command(
     access = replace(access, settings=replace(access.settings, yes=True))  # this verb asks, the run must not
     source = UndoFile(results)
     source.check()
+    source.check_account(access.settings.base_url)
     path = undone or Path(f"{source.stem}.jsonl")
     if path.exists() and path.samefile(results):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")

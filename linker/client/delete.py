@@ -20,9 +20,10 @@ async def deleted(settings: Settings, token: Token, limiter: RateLimiter, undo: 
     """Delete the records that the run of a results file has created; yield what becomes of each, as it is known.
 
     Raises:
-        UsageError: the file cannot be read, or is no results file.
+        UsageError: the file cannot be read, is no results file, or belongs to another account.
         Stopped: the account rejects the token, or cannot be reached.
     """
+    undo.check_account(settings.base_url)
     async for _ in undo.entries(Reading()):  # fills `created`
         pass
     ids = iter(sorted_ids(undo.created))

@@ -112,10 +112,11 @@ class Linker:
                 `max_removals`, `allow_empty`, `allow_unreadable`, `min_rows`, `max_age`,
                 `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
                 `table={"customers": "PRJ1/customers"}`, `name_field={"customers": "title"}`, `create_missing`,
-                `create_all`, `preflight`, `no_mail`.
+                `create_all`, `preflight`, `no_mail`, `account_unchecked`.
 
         Raises:
-            UsageError: a setting is invalid; from the iteration: a file cannot be used, and nothing was written.
+            UsageError: a setting is invalid; from the iteration: a file cannot be used (an undo, or the results to
+                resume, may belong to another account), and nothing was written.
             Unreachable: from the iteration: the account's host does not exist or refuses connections.
             InputChanged: from the iteration: a job file changed during the run.
             NoRows: from the iteration: a mirror's input has no rows, or an input has fewer than `min_rows`.
@@ -135,6 +136,7 @@ class Linker:
                 resume=resume,
                 durability=settings.durability,
                 account=settings.base_url,
+                account_unchecked=settings.account_unchecked,
             )
         sources = sources_of(jobs)
         return self._register(
@@ -209,7 +211,7 @@ class Linker:
             >>> async for deletion in aha.delete_created(undo): ...
 
         Raises:
-            UsageError: the file cannot be read, or is no results file.
+            UsageError: the file cannot be read, is no results file, or belongs to another account.
             Stopped: the account rejects the token, or cannot be reached.
         """
         async with aclosing(deleted(self._settings, self._token, self._limiter, undo)) as deletions:

@@ -35,6 +35,7 @@ from linker.records.preflight import Preflight
 from linker.results.file import ResultsFile
 from linker.results.result import Outcome, Result
 from linker.results.summary import Summary
+from linker.results.undo import UndoFile
 from linker.results.writer import ResultsWriter
 from linker.retry.sender import Sender
 from linker.sessions.pool import SessionPool
@@ -185,6 +186,8 @@ class Pipeline:
         self._started = asyncio.get_running_loop().time()
         for source in self._sources:
             source.check(self._settings.encoding)
+            if isinstance(source, UndoFile):
+                source.check_account(self._settings.base_url)
         self._preflight.names.check()
         with self._file or nullcontext():
             try:

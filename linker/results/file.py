@@ -15,6 +15,7 @@ from linker.disk.lines import DISK, Disk, Durability, LineFile, Locked
 from linker.disk.private import make_folder
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.model.target import Target
+from linker.results.account import check_resume, last_account
 from linker.results.journal import Journal, OpenIntent, by_process, journal_of
 from linker.results.line import LineMaker
 from linker.results.result import Result
@@ -30,6 +31,7 @@ class ResultsFile:
         resume: append to a file that exists.
         durability: what a line survives once `sync()` has returned.
         account: the address of the account, which the first line of each run names.
+        account_unchecked: resume a file that names another account.
 
     Raises:
         UsageError: the path names a folder.
@@ -48,15 +50,18 @@ class ResultsFile:
         durability: Durability = "fsync",
         disk: Disk = DISK,
         account: str = "",
+        account_unchecked: bool = False,
     ) -> None:
         if path.name in ("", ".."):
             raise UsageError(f"results {os.fspath(path)!r} is the name of a folder; name a file")
         self.path = path
         self.resume = resume
-        self.journal = Journal(journal_of(path), disk, durability)
+        self.journal = Journal(journal_of(path), disk, durability, account, account_unchecked=account_unchecked)
         self.open_intents: Mapping[Target, OpenIntent] = {}
         """PUTs of earlier runs whose results are not all in the file."""
         self._maker = LineMaker(account)
+        self._account = account
+        self._account_unchecked = account_unchecked
         self._overwrite = overwrite
         self._durability: Durability = durability
         self._disk = disk
@@ -77,7 +82,7 @@ class ResultsFile:
 
         Raises:
             ResultsExist: the file exists, and neither `resume` nor `overwrite` is set.
-            UsageError: the file cannot be made, or another run is writing to it.
+            UsageError: the file cannot be made, another run is writing to it, or it belongs to another account.
         """
         try:
             make_folder(self.path.parent)
@@ -89,8 +94,10 @@ class ResultsFile:
                 self.path, self._disk, self._durability, os.O_CREAT | (0 if self.resume else os.O_EXCL)
             )
             self._begun_at = self._lines.size
+            if self._begun_at and not self._account_unchecked:
+                check_resume(self.path, last_account(self.path), self._account)
             self._mend(self._lines)
-            self.open_intents = self.journal.open(anew=not self.resume)
+            self.open_intents = self.journal.open(anew=not self.resume).intents
         except BaseException as error:
             self._close(keep=False)
             if isinstance(error, Locked):

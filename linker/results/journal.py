@@ -1,8 +1,8 @@
 """The journal: what each PUT is about to change, on disk before the PUT leaves, so that a resume knows of it.
 
-It is a file beside the results, `links.results.jsonl.journal`. A line says which process writes, what a PUT will make
-of a target (an intent, and the run that notes it), or which targets have all their results on disk since. If no intent
-is open when the run ends, the file is removed.
+It is a file beside the results, `links.results.jsonl.journal`. A line says which process writes to which account, what
+a PUT will make of a target (an intent, and the run that notes it), or which targets have all their results on disk
+since. If no intent is open when the run ends, the file is removed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -18,31 +19,59 @@ from linker import log
 from linker.batch.change import Intent
 from linker.disk.lines import Disk, Durability, LineFile
 from linker.disk.private import open_private
-from linker.errors import ResultsUnwritable
+from linker.errors import ResultsUnwritable, UsageError
 from linker.model.target import Target
-from linker.text import harmless_json
+from linker.results.account import check_resume
+from linker.text import encodable, harmless_json, quoted
+
+VERSION: Final = 2
+"""The version of the form of a journal's lines, which the line of each process names; without it, the version is 1."""
+
+
+class _Version(msgspec.Struct):
+    version: Any = 1
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
     process: int | None = None
+    version: int | None = None
+    account: str | None = None
     intent: Intent | None = None
     run: int | None = None
     done: tuple[Target, ...] = ()
 
 
 class OpenIntent(msgspec.Struct, frozen=True):
-    """A PUT whose results may be missing from the file, and the run that noted it (None: before linker noted runs)."""
+    """A PUT whose results may be missing from the file, and the run that noted it (None: before linker noted runs).
+
+    `account` is the address of that run's account; None before linker noted it.
+    """
 
     intent: Intent
     run: int | None = None
+    account: str | None = None
+
+
+class LeftOpen(msgspec.Struct):
+    """What earlier runs left open in a journal."""
+
+    intents: dict[Target, OpenIntent] = {}
+    """The last intent of each target that is still open, in the order in which they were noted."""
+    account: str | None = None
+    """The address of the last run's account; None if the journal does not name it."""
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Line).decode
+_decode_version = msgspec.json.Decoder(_Version).decode
 
 
 class Journal:
     """The one writer of a journal.
+
+    Args:
+        account: the address of the account, which the line of each process names.
+        account_unchecked: go on with a journal that names another account.
 
     Example:
         >>> journal.open(anew=True)
@@ -51,8 +80,12 @@ class Journal:
         >>> journal.close()
     """
 
-    def __init__(self, path: Path, disk: Disk, durability: Durability) -> None:
+    def __init__(
+        self, path: Path, disk: Disk, durability: Durability, account: str = "", *, account_unchecked: bool = False
+    ) -> None:
         self.path = path
+        self._account = account
+        self._account_unchecked = account_unchecked
         self.run = 0
         """The number of the run that notes intents; the results file sets it."""
         self._disk = disk
@@ -63,16 +96,17 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal {self.path}, {len(self._open)} open>"
 
-    def open(self, *, anew: bool) -> dict[Target, OpenIntent]:
-        """Make the journal, or go on with the one that exists; return the intents that earlier runs left open.
+    def open(self, *, anew: bool) -> LeftOpen:
+        """Make the journal, or go on with the one that exists; return what earlier runs left open.
 
         Raises:
+            UsageError: a later version of linker has written it, or it belongs to another account.
             OSError: the file cannot be written, or `anew` is set and it exists.
             Locked: another run has it.
         """
         lines = LineFile(self.path, self._disk, self._durability, os.O_CREAT | (os.O_EXCL if anew else 0))
         try:
-            intents = self._begin(lines)
+            left = self._begin(lines)
         except BaseException:
             self._lines = None
             if anew:
@@ -80,17 +114,19 @@ class Journal:
                     self._disk.unlink(self.path)
             lines.close()
             raise
-        self._open.update(intents)
-        return intents
+        self._open.update(left.intents)
+        return left
 
-    def _begin(self, lines: LineFile) -> dict[Target, OpenIntent]:
+    def _begin(self, lines: LineFile) -> LeftOpen:
+        left = read_journal(self.path)  # before anything is mended: it may be another linker's
+        if not self._account_unchecked:
+            check_resume(self.path, left.account, self._account)
         lines.mend(b'{"')
-        intents = left_open(self.path)
-        if not intents and lines.size:
+        if not left.intents and lines.size:
             lines.clear()
         self._lines = lines
-        self._append(_Line(process=os.getpid()))
-        return intents
+        self._append(_Line(process=os.getpid(), version=VERSION, account=self._account or None))
+        return left
 
     async def note(self, intent: Intent) -> None:
         """Write what a PUT is about to change, and wait until it is on disk.
@@ -141,35 +177,63 @@ def journal_of(results: Path) -> Path:
 
 
 def left_open(path: Path) -> dict[Target, OpenIntent]:
-    """The last intent of each target that is still open, in the order in which they were noted."""
-    intents: dict[Target, OpenIntent] = {}
+    """Return the last intent of each target that is still open, as `read_journal` does."""
+    return read_journal(path).intents
+
+
+def read_journal(path: Path) -> LeftOpen:
+    """Return what is still open in a journal; nothing if there is no journal.
+
+    Raises:
+        UsageError: a later version of linker has written it.
+        OSError: it cannot be read.
+    """
+    left = LeftOpen()
     for line in _read(path):
+        if line.process is not None:
+            left.account = line.account
         if line.intent is not None:
-            intents.pop(line.intent.target, None)
-            intents[line.intent.target] = OpenIntent(line.intent, line.run)
+            left.intents.pop(line.intent.target, None)
+            left.intents[line.intent.target] = OpenIntent(line.intent, line.run, left.account)
         for target in line.done:
-            intents.pop(target, None)
-    return intents
+            left.intents.pop(target, None)
+    return left
 
 
 def by_process(results: Path) -> str:
     """The process that writes to a results file, for people: ` (process 123)`, empty if unknown."""
     processes: list[int] = []
-    with suppress(OSError):
+    with suppress(OSError, UsageError):
         processes = [line.process for line in _read(journal_of(results)) if line.process is not None]
     return f" (process {processes[-1]})" if processes else ""
 
 
 def _read(path: Path) -> Iterator[_Line]:
-    """The whole lines of a journal. A broken one is skipped: its target is then read before it is written."""
+    """The whole lines of a journal. A broken one is skipped: its target is then read before it is written.
+
+    Raises:
+        UsageError: a later version of linker has written it.
+    """
     try:
         fd = open_private(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name would never be opened
         with os.fdopen(fd, "rb") as stream:
             for number, line in enumerate(stream, start=1):
                 try:
+                    if b'"version"' in line:
+                        _check_version(path, _decode_version(line).version)
                     yield _decode(line)
+                except UsageError:
+                    raise
                 except (msgspec.MsgspecError, ValueError, RecursionError):  # no UTF-8, too deep
                     if line.endswith(b"\n"):
                         log.get_logger().warning(log.BROKEN_LINE, file=str(path), line=number)
     except FileNotFoundError:
         return
+
+
+def _check_version(path: Path, version: object) -> None:
+    if version not in range(1, VERSION + 1):
+        raise UsageError(
+            f"{encodable(str(path))} was written by a later version of linker (journal version {quoted(version)}, and "
+            f"this linker reads up to {VERSION}); nothing was sent. Update linker and run the same command again"
+        )

@@ -21,6 +21,7 @@ from linker.errors import InvalidJob, UsageError
 from linker.model.ids import exact_id
 from linker.model.job import LinkJob, Mode, check_key, parse_links, parse_mode
 from linker.model.target import Target
+from linker.results.account import check_undo, is_other, other_account
 from linker.results.effects import KEYS, Effects
 from linker.results.journal import by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
@@ -62,6 +63,17 @@ class UndoFile:
             raise UsageError(f"{self.name}: {error.strerror}") from None
         if locked:
             raise UsageError(f"{self.name}: a run is writing to it{by_process(self._path)}; wait for its end")
+
+    def check_account(self, account: str) -> None:
+        """Raise `UsageError` if a run of the file wrote to another account than the one with this address."""
+        journal = journal_of(self._path)
+        try:
+            check_undo(self._path, account)
+            for left in left_open(journal).values():
+                if left.account is not None and is_other(left.account, account):
+                    raise UsageError(other_account(journal, f"on {left.intent.target}", left.account, account))
+        except OSError as error:
+            raise UsageError(f"{self.name}: {error.strerror}") from None
 
     def changed(self) -> bool:
         """Always False: a results file only grows."""
