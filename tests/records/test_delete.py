@@ -14,7 +14,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.raw_server import Arrived, Wire, page
+from support.raw_server import Arrived, Wire, page, said
 from support.runs import ACME, eager, results_of, until
 
 from linker import Deletion, Kind, Linker, Stopped, UndoFile
@@ -158,7 +158,7 @@ async def test_a_token_that_is_refused_ends_it(sandbox: Sandbox, path: Path) -> 
 
 @pytest.mark.parametrize(
     "shown",
-    [{}, {"linked_records": None}, {"linked_records": {}}, {"linked_records": ""}, {"linked_records": [], "id": "8"}],
+    [{}, {"linked_records": None}, {"linked_records": {}}, {"linked_records": ""}],
 )
 async def test_where_the_links_cannot_be_seen_the_record_stays(path: Path, shown: dict[str, Any]) -> None:
     """Others may use it by now: no DELETE is sent."""
@@ -171,6 +171,21 @@ async def test_where_the_links_cannot_be_seen_the_record_stays(path: Path, shown
     async with Wire(answer) as wire, Linker(url=wire.url, token="sandbox", rate=(), state_dir=None) as aha:
         (deletion,) = [deletion async for deletion in aha.delete_created(UndoFile(path))]
     assert deletion == Deletion("7", Ending.FAILED, "record 7: the account does not show what links to it")
+    assert {request.method for request in wire.requests} == {"GET"}
+
+
+async def test_what_links_to_another_record_says_nothing_of_this_one(path: Path) -> None:
+    """Each answer is about record 8: no DELETE is sent."""
+    line = {"status": "failed", "change": None, "changes": None, "created": {"customers": {"New": "7"}}}
+    path.write_bytes(orjson.dumps(line))
+    answer = said(page("200 OK", b'{"custom_object_record":{"id":"8","linked_records":[]}}'))
+    async with (
+        Wire(answer) as wire,
+        Linker(url=wire.url, token="sandbox", rate=(), state_dir=None, attempts=2, backoff_base_s=0.01) as aha,
+    ):
+        (deletion,) = [deletion async for deletion in aha.delete_created(UndoFile(path))]
+    why = "record 7 cannot be read: 200, but it is about the id '8', not 7, tried 2 times"
+    assert deletion == Deletion("7", Ending.FAILED, why)
     assert {request.method for request in wire.requests} == {"GET"}
 
 

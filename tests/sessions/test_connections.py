@@ -162,3 +162,17 @@ async def test_the_addresses_of_a_host_are_asked_for_anew_after_a_failure(monkey
                 assert not caught.value.has_left
                 await send_raw(pool, "GET", "/new")
     assert [request.path for request in old.requests] == ["/", "/", "/new"]
+
+
+async def test_a_dead_address_of_several_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens at the first one: the same try finds the account at the second."""
+    loop = asyncio.get_running_loop()
+
+    async def getaddrinfo(host: str, port: int, **_: int) -> object:
+        addresses = ("127.0.0.3", "127.0.0.1") if host == "account.test" else (host,)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    async with Wire(said(OK)) as server, opened(f"http://account.test:{server.port}", insecure_http=True) as pool:
+        assert (await send_raw(pool, "GET", "/")).status == 200
+    assert server.connections == 1
