@@ -149,21 +149,23 @@ class RequestFailed(LinkerError):
     """One try of one request that got no answer from Aha!.
 
     `sent_at` is the loop time at which it left. `has_left` is False if none of it did, so that it did not arrive.
+    `advice` is what the user should check, if there is no connection and another try is likely to fail the same way.
     """
 
     type: ErrorType
     sent_at: float | None = None
     has_left = True
+    advice: str | None = None
 
 
 class ConnectionFailed(RequestFailed):
     """Refused, reset or cut short, or no such host.
 
-    `advice` is what the user should check, if there is no connection and another try is likely to fail the same way.
+    `is_lasting`: somebody must act before another try can succeed, such as for a certificate that is not trusted.
     """
 
     type = ErrorType.CONNECTION
-    advice: str | None = None
+    is_lasting = False
 
 
 class TimedOut(RequestFailed):
@@ -174,9 +176,15 @@ class TimedOut(RequestFailed):
 
 
 class BadAnswer(RequestFailed):
-    """An answer that is not from Aha!: a proxy's page, or half a body."""
+    """An answer that is not from Aha!: a proxy's page, or half a body.
+
+    `is_foreign`: it is a page, so that most likely another server answers in place of the account. `retry_after_s` are
+    the seconds for which that page asks to wait; None if it does not.
+    """
 
     type = ErrorType.BAD_ANSWER
+    is_foreign = False
+    retry_after_s: float | None = None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from linker.api.headers import RateLimit, asked_wait_s, rate_limit, refusal_wait_s
+from linker.api.statuses import in_words
 from linker.errors import BadAnswer, InvalidJob, RequestFailed
 from linker.model.ids import exact_id
 from linker.model.job import Links
@@ -68,6 +69,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     `target` is set for a request of one target, `page` for a page of a list. Other requests get `value`, the JSON
     object, and `limit`, the rate limit that the account reports. `sent_at` is the loop time at which the request left.
+    `is_foreign`: an error whose body is not JSON, so that most likely a firewall or proxy sent it.
     """
 
     status: int
@@ -78,6 +80,7 @@ class Answer(msgspec.Struct, frozen=True):
     sent_at: float = 0.0
     value: Mapping[str, Any] | None = None
     limit: RateLimit | None = None
+    is_foreign: bool = False
 
 
 Reply: TypeAlias = Answer | RequestFailed
@@ -180,8 +183,16 @@ def _json(reply: HttpAnswer) -> dict[str, Any]:
     try:
         value = orjson.loads(reply.body)  # raises if the JSON is nested over 1,024 deep
     except orjson.JSONDecodeError:
-        raise BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}") from None
+        raise _no_json(reply) from None
     return value if isinstance(value, dict) else {}
+
+
+def _no_json(reply: HttpAnswer) -> BadAnswer:
+    error = BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}")
+    if _is_page(reply.body):
+        error.is_foreign = True
+        error.retry_after_s = asked_wait_s(reply.headers, datetime.now(UTC))
+    return error
 
 
 def _is_bloated(body: bytes) -> bool:
@@ -213,7 +224,14 @@ def _refused(reply: HttpAnswer) -> Answer:
         return Answer(reply.status, message=message, sent_at=reply.sent_at)
     now = datetime.now(UTC)
     retry_after_s = (refusal_wait_s if reply.status == 429 else asked_wait_s)(reply.headers, now)
-    return Answer(reply.status, message=_message(reply), retry_after_s=retry_after_s, sent_at=reply.sent_at)
+    message, is_foreign = _message(reply)
+    return Answer(
+        reply.status,
+        message=message,
+        retry_after_s=retry_after_s,
+        sent_at=reply.sent_at,
+        is_foreign=is_foreign,
+    )
 
 
 def _links(value: object) -> tuple[Links | None, frozenset[str]]:
@@ -247,13 +265,19 @@ def _record_ids(value: object) -> frozenset[str]:
     return frozenset(map(exact_id, value))
 
 
-def _message(reply: HttpAnswer) -> str:
-    """The server's error message, in any of the forms it uses, or else the start of the body."""
+def _message(reply: HttpAnswer) -> tuple[str, bool]:
+    """Return the server's error message, or else the start of the body; and whether the body is not JSON."""
+    is_foreign, value = False, None
     try:
-        value: Any = None if _is_bloated(reply.body) else orjson.loads(reply.body)
+        value = None if _is_bloated(reply.body) else orjson.loads(reply.body)
     except orjson.JSONDecodeError:
-        return _excerpt(reply.body)
-    return plain(_found_message(value) or "") or _excerpt(reply.body)
+        is_foreign = bool(reply.body.strip()) and reply.status != 422  # which no firewall or proxy answers
+    text = plain(_found_message(value) or "")
+    if not text:
+        text, words = _excerpt(reply.body), in_words(reply.status)
+        if words is not None and (_is_page(reply.body) or not reply.body.strip()):
+            text = f"{words} {text}"
+    return text, is_foreign
 
 
 def _found_message(value: Any, depth: int = 0) -> str | None:
@@ -277,8 +301,13 @@ def _found_message(value: Any, depth: int = 0) -> str | None:
             return None
 
 
+def _is_page(body: bytes) -> bool:
+    """Whether a body is HTML."""
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
 def _excerpt(body: bytes) -> str:
-    if body.lstrip()[:1] == b"<":
+    if _is_page(body):
         return "(an HTML page)"
     return plain(body[:_EXCERPT].decode(errors="replace")) or "(no text)"
 

@@ -226,6 +226,11 @@ class Workers:
             case GiveUp() if self._breaker.suspects(reply):
                 self._suspects.append((work, decision, self._breaker.outages))
                 return True
+            case Pause(in_doubt=True):  # a proxy's page: the account may have taken the PUT
+                work.forgive()
+                work.refusal += 1
+                self._queue.again(work)
+                return True
             case Pause():
                 work.refused()
                 self._count_written(work)
@@ -267,7 +272,10 @@ class Workers:
                 self._start_over(work)
                 continue
             await self._settle(work, given_up)
-            self._done(work)
+            if work.step is None or given_up.error.type is ErrorType.UNAUTHORIZED:
+                self._done(work)
+            else:  # a look at what was written has failed, and another step comes
+                self._queue.again(work)
 
     def _leave(self, work: Work) -> None:
         """Give a work up, for nothing more is sent. If its PUT was noted and never left, the journal forgets it.

@@ -1,73 +1,39 @@
 """The circuit breaker: during an outage of the account, only a probe is sent now and then.
 
-    closed ──(20 failures in a row of one cause, or the account rejects a token that it accepted before)──▶ open
-    open ──(a probe is answered)──▶ closed          open for longer than `max_wait` ──▶ the run stops
+    closed ──(20 failures in a row of one cause; 3 pages of a firewall; an accepted token is rejected)──▶ open
+    open ──(a probe is answered)──▶ closed      failing for longer than `max_wait` ──▶ the run stops
 
 Every request passes the gate first. While the breaker is open, nothing leaves but a probe at growing intervals. The
 probe asks for no target but for the token's owner (`GET /me`), because targets may fail by themselves: if it is
 answered, the account is well, and the failures so far count as attempts. If it fails, there is an outage, and the
 failures of an outage use up no attempt.
+
+Before anything was well, failures that no waiting mends end the run at once: an unknown host, a certificate that is not
+trusted, a login page.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Final
 
 from linker import log
 from linker.api.answers import Answer, Reply
 from linker.api.requests import ME, ApiRequest
-from linker.errors import (
-    ConnectionFailed,
-    ErrorType,
-    RequestFailed,
-    Stopped,
-    TimedOut,
-    Unauthorized,
-    Unreachable,
-)
-from linker.retry.verdict import backoff_s
+from linker.errors import ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized, Unreachable
+from linker.retry.cause import IN_A_ROW, Cause, advice_on, cause_of, ends_at_once, in_a_row, lasts
+from linker.retry.verdict import asked_s, backoff_s, describe, is_limit
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
-IN_A_ROW: Final = 20
-"""So many failures of one cause, with no answer between them, are an outage."""
+__all__ = ["IN_A_ROW", "Breaker", "Cause", "cause_of"]
 
+_LASTING_S: Final = 120.0
+"""How long a failure is waited for that most likely lasts until somebody acts, if the account was well before."""
 
-class Cause(StrEnum):
-    """Why all requests fail during an outage."""
-
-    CONNECTION = "connection"
-    SERVER_ERROR = "server_error"
-    BAD_ANSWER = "bad_answer"
-    UNAUTHORIZED = "unauthorized"
-
-
-_CAUSES: Final = {
-    ErrorType.CONNECTION: Cause.CONNECTION,
-    ErrorType.TIMEOUT: Cause.CONNECTION,
-    ErrorType.BAD_ANSWER: Cause.BAD_ANSWER,
-}
-
-
-def cause_of(reply: Reply) -> Cause | None:
-    """Return why a request failed if others may fail for the same reason; None if the account is well."""
-    if isinstance(reply, RequestFailed):
-        return _CAUSES[reply.type]
-    if reply.status == 401:
-        return Cause.UNAUTHORIZED
-    if reply.status == 407:
-        return Cause.CONNECTION
-    if 300 <= reply.status < 400:
-        return Cause.BAD_ANSWER  # most likely a redirect to a login page
-    return Cause.SERVER_ERROR if reply.status >= 500 or reply.status == 408 else None
-
-
-def describe(reply: Reply) -> str:
-    """Return what a reply says, for people: `503: Service Unavailable`."""
-    return str(reply) if isinstance(reply, RequestFailed) else f"{reply.status}: {reply.message}"
+_CONNECT_S: Final = 20.0
+"""How long after the first failure linker tries to connect to an account that it has never reached."""
 
 
 class Breaker:
@@ -97,12 +63,15 @@ class Breaker:
         self._cause: Cause | None = None  # of the failures in a row
         self._failures = 0
         self._last: Reply | None = None  # of them
+        self._failing_since: float | None = None  # when the first of all failures in a row came, of whatever cause
         self._open_since: float | None = None
         self._probes = 0
         self._probing = False
         self._probe_at = 0.0  # loop time
         self._changed = asyncio.Event()
         self._was_reached = False
+        self._has_written = False  # a request that may change something has left
+        self._strangers = 0  # replies in a row that are not the account's, while nothing was well
         self._ended = False
         self._log = log.get_logger()
         self.was_well = False
@@ -150,7 +119,9 @@ class Breaker:
         def chosen(now: float) -> ApiRequest | None:
             nonlocal has_opened
             has_opened = self.is_open  # while this request waited for its turn
-            return None if has_opened else choose(now)
+            request = None if has_opened else choose(now)
+            self._has_written |= request is not None and request.method != "GET"
+            return request
 
         while True:
             await self._wait(lambda: not self.is_open)
@@ -160,7 +131,7 @@ class Breaker:
                 reply = failure
             if not has_opened or self._ended:
                 break
-        if reply is None or self._is_out_of_reach(reply):
+        if reply is None or self._ends_at_once(reply):
             return None
         if not self._count(reply):
             return reply
@@ -198,14 +169,16 @@ class Breaker:
         finally:
             self._probing = False
             self._changed.set()
-        if reply is None or self._is_out_of_reach(reply) or (isinstance(reply, TimedOut) and reply.suspended):
+        if reply is None or self._ends_at_once(reply) or (isinstance(reply, TimedOut) and reply.suspended):
             return  # says nothing about the account
         cause = cause_of(reply)
-        asked_s = (reply.retry_after_s or 0.0) if isinstance(reply, Answer) else 0.0
-        if isinstance(reply, Answer) and (reply.status == 429 or (cause and asked_s > self._settings.max_wait)):
-            self._pause(ME, asked_s or backoff_s(self._probes + 1, self._settings))
+        if cause is Cause.FORBIDDEN and self._cause is not cause:
+            cause = None  # the account answers; it does not tell everybody whose token it is
+        if is_limit(reply) or (cause and asked_s(reply) > self._settings.max_wait):
+            self._pause(ME, asked_s(reply) or backoff_s(self._probes + 1, self._settings))
             self._failed_again(reply)  # whether the account is well will show when it lets a probe through
         elif cause is None:
+            self.was_well = self.was_well or _is_success(reply)
             self._close()
         elif cause is Cause.UNAUTHORIZED and not self.was_well:
             self._ended = True
@@ -216,42 +189,68 @@ class Breaker:
                 self.is_outage = True
                 self.outages += 1
                 why = describe(self._last or reply)
-                self._log.warning(log.OUTAGE, cause=cause.value, why=why, most_s=self._settings.max_wait)
+                self._log.warning(log.OUTAGE, cause=cause.value, why=why, most_s=self._most_s(reply))
             self._failed_again(reply)
 
-    def _is_out_of_reach(self, reply: Reply) -> bool:
-        """End the run if no request was ever answered and this one could not be sent, so that waiting is in vain."""
+    def _ends_at_once(self, reply: Reply) -> bool:
+        """End the run if nothing was ever well, and a reply shows that waiting is most likely in vain."""
         self._was_reached = self._was_reached or not isinstance(reply, ConnectionFailed | TimedOut)
-        if self._was_reached or not isinstance(reply, ConnectionFailed) or reply.advice is None:
+        if self.was_well or self._ended:
             return False
-        self._ended = True
-        self._changed.set()
-        self._end(Unreachable(f"{reply}; {reply.advice}"))
+        advice, enough = advice_on(reply), ends_at_once(reply)
+        self._strangers = self._strangers + 1 if enough else 0
+        if enough and self._strangers >= enough:
+            why = f"another server answers in place of the account ({describe(reply)}); {advice}"
+            self._stop(Stopped(why) if self._has_written else Unreachable(why))
+            return True
+        if advice is None or self._was_reached:
+            return False
+        if isinstance(reply, TimedOut) and not self._has_failed_for(_CONNECT_S):
+            return False
+        self._stop(Unreachable(f"{reply}; {advice}"))
         return True
+
+    def _has_failed_for(self, seconds: float) -> bool:
+        """Whether failures have lasted for so long, counted from the first one."""
+        since = self._failing_since
+        return since is not None and asyncio.get_running_loop().time() - since >= seconds
 
     def _count(self, reply: Reply) -> bool:
         """Count a reply, and return whether it may have failed of an outage, because the breaker is open."""
-        if isinstance(reply, Answer) and reply.status < 300:  # nearly all of them
+        if _is_success(reply):  # nearly all of them
             self.was_well = True
-            self._failures = 0
+            self._failures, self._failing_since = 0, None
             return False
         if isinstance(reply, TimedOut) and reply.suspended:
             return self.is_open  # this reply says nothing about the account
-        if isinstance(reply, Answer) and (reply.retry_after_s or 0.0) > self._settings.max_wait:
+        if asked_s(reply) > self._settings.max_wait:
             return False  # longer than an outage may last: `Sender` ends the run
-        cause = cause_of(reply)
-        if cause is None:
-            self.was_well = self.was_well or (isinstance(reply, Answer) and reply.status != 429)
-            self._failures = 0
+        cause, now = cause_of(reply), asyncio.get_running_loop().time()
+        is_refusal = isinstance(reply, Answer) and reply.status == 429
+        if cause is None and (is_refusal or not is_limit(reply)):
+            self.was_well = self.was_well or not is_refusal
+            self._failures, self._failing_since = 0, None
             return False
         if cause is Cause.UNAUTHORIZED and not self.was_well:
             return False  # a token that was never accepted is no outage
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        is_over = self._has_failed_for(self._most_s(reply))
+        if cause is None:  # a ban, which is waited for like a 429, but not for ever
+            self._failures = 0
+            if is_over:
+                self._stop_failing(reply)
+            return False
+        self.was_well = self.was_well or cause is Cause.FORBIDDEN
         self._failures = self._failures + 1 if cause is self._cause else 1
         self._cause, self._last = cause, reply
-        if not self.is_open and (self._failures >= IN_A_ROW or cause is Cause.UNAUTHORIZED):
-            self._open_since, self._probes = asyncio.get_running_loop().time(), 0
+        if not self.is_open and (self._failures >= in_a_row(cause) or is_over):
+            self._open_since, self._probes = now, 0
             self._wait_for_probe(reply)
         return self.is_open
+
+    def _most_s(self, reply: Reply) -> float:
+        """How many seconds failures like this one may last."""
+        return min(self._settings.max_wait, _LASTING_S) if lasts(reply) else self._settings.max_wait
 
     def _close(self) -> None:
         """The account is well."""
@@ -263,23 +262,36 @@ class Breaker:
             assert self._last is not None
             self._log.info(log.NO_OUTAGE, probes=self._probes + 1, why=describe(self._last))
         self._open_since, self._cause, self._last, self._failures = None, None, None, 0
+        self._failing_since = None
         self.is_outage = False
         self._changed.set()
 
     def _failed_again(self, reply: Reply) -> None:
-        assert self._open_since is not None
-        now = asyncio.get_running_loop().time()
         self._probes += 1
-        if now - self._open_since < self._settings.max_wait:
-            self._wait_for_probe(reply)
-            return
-        self._ended = True
-        minutes = f"for {(now - self._open_since) / 60:.0f} min" if now - self._open_since >= 90 else "too long"
-        if self._cause is Cause.UNAUTHORIZED:
-            self._end(Unauthorized(f"the account takes the token no more ({describe(reply)}), {minutes}"))
+        if self._has_failed_for(self._most_s(reply)):
+            self._stop_failing(reply)
         else:
-            why = f"the account cannot be reached {minutes} ({describe(reply)}); go on when it is well"
-            self._end(Stopped(why))
+            self._wait_for_probe(reply)
+
+    def _stop_failing(self, reply: Reply) -> None:
+        """End the run: its requests have failed for too long."""
+        seconds = asyncio.get_running_loop().time() - (self._failing_since or 0.0)
+        how_long = f"for {seconds / 60:.0f} min" if seconds >= 90 else "too long"
+        what = describe(reply)
+        if self._cause is Cause.UNAUTHORIZED:
+            self._stop(Unauthorized(f"the account takes the token no more ({what}), {how_long}"))
+        elif is_limit(reply) or self._cause in (Cause.BLOCKED, Cause.FORBIDDEN):
+            self._stop(
+                Stopped(f"every request was refused {how_long} ({what}); go on when linker is let through again")
+            )
+        else:
+            do = advice_on(reply) if lasts(reply) else None
+            self._stop(Stopped(f"the account cannot be reached {how_long} ({what}); {do or 'go on when it is well'}"))
+
+    def _stop(self, why: Stopped | Unreachable) -> None:
+        self._ended = True
+        self._changed.set()
+        self._end(why)
 
     def _wait_for_probe(self, reply: Reply) -> None:
         """Set when the next probe may leave: after a wait that doubles, or that the account asks for.
@@ -287,7 +299,10 @@ class Breaker:
         The last probe leaves right before the outage becomes too long.
         """
         now = asyncio.get_running_loop().time()
-        asked_s = reply.retry_after_s or 0.0 if isinstance(reply, Answer) else 0.0
-        wait_s = max(backoff_s(self._probes + 1, self._settings), asked_s)
-        assert self._open_since is not None
-        self._probe_at = min(now + wait_s, max(now, self._open_since + self._settings.max_wait))
+        wait_s = max(backoff_s(self._probes + 1, self._settings), asked_s(reply))
+        assert self._failing_since is not None
+        self._probe_at = min(now + wait_s, max(now, self._failing_since + self._most_s(reply)))
+
+
+def _is_success(reply: Reply) -> bool:
+    return isinstance(reply, Answer) and reply.status < 300

@@ -14,10 +14,11 @@ from linker import log
 from linker.api.answers import Answer, Reply
 from linker.api.lists import PAGE_SIZE, SMALLEST_PAGE, PageRequest
 from linker.api.requests import ApiRequest, ReadRequest, Request
+from linker.api.statuses import TOO_SLOW, may_be_applied
 from linker.errors import Error, ErrorType, OutOfDescriptors, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.ratelimit.limiter import Closed, RateLimiter
-from linker.retry.breaker import Breaker, describe
-from linker.retry.verdict import Accept, Again, GiveUp, Pause, verdict
+from linker.retry.breaker import Breaker
+from linker.retry.verdict import Accept, Again, GiveUp, Pause, describe, verdict
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
@@ -110,7 +111,7 @@ class Sender:
                 reply = await self.send(lambda now: request if is_recent is None or is_recent(now) else None)
             except Closed:
                 raise asyncio.CancelledError from None
-            in_doubt = in_doubt or not isinstance(reply, Answer) or reply.status >= 500 or reply.status == 408
+            in_doubt = in_doubt or may_be_applied(reply.status if isinstance(reply, Answer) else None)
             if reply is None:  # an outage, during which no try counts, or a read that is too old
                 attempt = 0
                 continue
@@ -171,7 +172,7 @@ class Sender:
             request: what `str()` names the request, for the log.
             attempt: how often the request was sent.
             counted: how many of these tries count towards `Settings.attempts`.
-            refusal: how many 429s in a row came before this reply.
+            refusal: how many replies in a row before this one asked the run to wait.
         """
         match verdict(reply, counted, refusal, self._settings):
             case Again(least_s, most_s):
@@ -180,7 +181,7 @@ class Sender:
                 self._log.info(log.RETRY, request=str(request), attempt=attempt, after_s=round(after_s, 2), why=why)
                 return Retry(after_s)
             case Pause(seconds) as pause:
-                self._pause(request, seconds)
+                self._pause(request, seconds, describe(reply))
                 return pause
             case GiveUp(error, 401) if self.breaker.was_well:  # a probe was answered since
                 message = f"{error.message}, for this request alone: the account accepts the token for others"
@@ -203,8 +204,9 @@ class Sender:
             raise why
         self._stop(why)
 
-    def _pause(self, request: object, seconds: float) -> None:
-        self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2))
+    def _pause(self, request: object, seconds: float, why: str = "") -> None:
+        because = {"why": why} if why else {}
+        self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2), **because)
         if seconds > self._settings.max_wait:
             at = datetime.now(UTC) + timedelta(seconds=min(seconds, _A_YEAR_S))
             self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on after {at:%Y-%m-%d %H:%M:%S} UTC"))
@@ -218,4 +220,4 @@ def _is_too_large(request: ApiRequest, reply: Reply) -> bool:
         return False
     if request.per_page // 2 < SMALLEST_PAGE:
         return False
-    return isinstance(reply, TimedOut) or (isinstance(reply, Answer) and reply.status == 504)
+    return isinstance(reply, TimedOut) or (isinstance(reply, Answer) and reply.status in TOO_SLOW)

@@ -11,17 +11,19 @@ from typing import Final, TypeAlias
 import msgspec
 
 from linker.api.answers import Answer, Reply
-from linker.errors import Error, ErrorType, RequestFailed
+from linker.api.statuses import is_transient, may_be_applied
+from linker.errors import BadAnswer, Error, ErrorType, RequestFailed
 from linker.settings import Settings
 
-_TRANSIENT: Final = frozenset({408, 500, 502, 503, 504})
+_BLOCKS: Final = frozenset({403, 405, 406, 418, 444, 451})
+"""Statuses with which firewalls refuse a request."""
+
 _TYPES: Final = {
     401: ErrorType.UNAUTHORIZED,
     403: ErrorType.FORBIDDEN,
     404: ErrorType.NOT_FOUND,
     407: ErrorType.CONNECTION,
     408: ErrorType.TIMEOUT,
-    429: ErrorType.RATE_LIMITED,
 }
 
 
@@ -39,9 +41,13 @@ class Again(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pause(msgspec.Struct, frozen=True, gc=False):
-    """Let the whole run wait for so long (a 429, or any wait beyond `max_wait`). No attempt is used up."""
+    """Let the whole run wait for so long (a 429, a ban, or any wait beyond `max_wait`). No attempt is used up.
+
+    `in_doubt`: a proxy sent the answer, and the account may have carried out the request all the same.
+    """
 
     seconds: float
+    in_doubt: bool = False
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -59,8 +65,10 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
 
     Args:
         attempt: how many tries have counted, this one included.
-        refusal: how many 429s in a row came before this reply.
+        refusal: how many replies in a row before this one asked the run to wait.
     """
+    if is_limit(reply):
+        return _wait(reply, attempt, refusal, settings)
     if isinstance(reply, RequestFailed):
         if attempt < settings.attempts:
             return Again(0.0, backoff_s(attempt, settings))
@@ -68,19 +76,54 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
     status = reply.status
     if 200 <= status < 300:
         return Accept(reply)
-    if status == 429 and refusal < settings.refusals:
-        if reply.retry_after_s is None:
-            return Pause(backoff_s(refusal + 1, settings))
-        # refused again after the wait that the account asked for: other clients use up the limit
-        return Pause(max(reply.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0))
-    if status in _TRANSIENT and (reply.retry_after_s or 0.0) > settings.max_wait:
+    retryable = is_transient(status) or is_blocked(reply)
+    if retryable and (reply.retry_after_s or 0.0) > settings.max_wait:
         return Pause(reply.retry_after_s or 0.0)
-    if status in _TRANSIENT and attempt < settings.attempts:
+    if retryable and attempt < settings.attempts:
         least_s = reply.retry_after_s or 0.0
         return Again(least_s, least_s + backoff_s(attempt, settings))
-    retryable = status in _TRANSIENT or status == 429
-    message = f"{status}: {reply.message}" + (f", {_tries(attempt)}" if retryable else "")
-    return GiveUp(Error(_type(status), message, retryable), status)
+    message = describe(reply) + (f", {_tries(attempt)}" if retryable else "")
+    return GiveUp(Error(_type(reply), message, retryable), status)
+
+
+def is_limit(reply: Reply) -> bool:
+    """Return whether a reply asks the whole run to wait: a 429, or "go away for a while" in another form.
+
+    That is a 403, or a page of a firewall or proxy with any status, with `Retry-After`.
+    """
+    if isinstance(reply, RequestFailed):
+        return isinstance(reply, BadAnswer) and reply.retry_after_s is not None
+    return reply.status == 429 or (reply.retry_after_s is not None and (reply.status == 403 or reply.is_foreign))
+
+
+def is_blocked(reply: Reply) -> bool:
+    """Return whether a firewall or proxy refuses a request in place of the account: a 403 that is not Aha!'s JSON."""
+    return isinstance(reply, Answer) and reply.is_foreign and reply.status in _BLOCKS and not is_limit(reply)
+
+
+def asked_s(reply: Reply) -> float:
+    """Return the seconds that a reply asks to wait; 0 if it does not."""
+    return (reply.retry_after_s or 0.0) if isinstance(reply, Answer | BadAnswer) else 0.0
+
+
+def describe(reply: Reply) -> str:
+    """Return what a reply says, for people: `503: Service Unavailable`."""
+    if isinstance(reply, RequestFailed):
+        return str(reply)
+    text = f"{reply.status}: {reply.message}"
+    return f"{text}, which is not an answer of Aha!: a firewall or proxy blocks linker" if is_blocked(reply) else text
+
+
+def _wait(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Pause | GiveUp:
+    status = reply.status if isinstance(reply, Answer) else None
+    if refusal >= settings.refusals:
+        error = Error(ErrorType.RATE_LIMITED, f"{describe(reply)}, {_tries(attempt)}", retryable=True)
+        return GiveUp(error, status)
+    in_doubt = may_be_applied(status)
+    if not isinstance(reply, Answer | BadAnswer) or reply.retry_after_s is None:
+        return Pause(backoff_s(refusal + 1, settings), in_doubt)
+    # refused again after the wait that the account asked for: other clients use up the limit
+    return Pause(max(reply.retry_after_s, backoff_s(refusal, settings) if refusal else 0.0), in_doubt)
 
 
 def backoff_s(attempt: int, settings: Settings) -> float:
@@ -88,12 +131,14 @@ def backoff_s(attempt: int, settings: Settings) -> float:
     return float(min(settings.backoff_cap_s, settings.backoff_base_s * 2.0 ** min(attempt - 1, 64)))
 
 
-def _type(status: int) -> ErrorType:
-    if status in _TYPES:
-        return _TYPES[status]
-    if status >= 500:
+def _type(reply: Answer) -> ErrorType:
+    if is_blocked(reply):
+        return ErrorType.BAD_ANSWER
+    if reply.status in _TYPES:
+        return _TYPES[reply.status]
+    if is_transient(reply.status) or reply.status >= 500:
         return ErrorType.SERVER_ERROR
-    return ErrorType.INVALID_VALUE if status >= 400 else ErrorType.BAD_ANSWER
+    return ErrorType.INVALID_VALUE if reply.status >= 400 else ErrorType.BAD_ANSWER
 
 
 def _tries(attempt: int) -> str:

@@ -19,6 +19,8 @@ _NO_NETWORK: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNO
 _PASSING: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EINTR})
 """What keeps a connection from being opened, but maybe not the next one."""
 
+_NOT_CONNECTED: Final = "is it behind a firewall, is a proxy needed (HTTPS_PROXY), and does that port speak TLS?"
+
 _ACCOUNT = re.compile(r"https://([a-z0-9-]+)\.aha\.io")
 
 NotConnected: TypeAlias = aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError
@@ -28,7 +30,9 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
     """Return linker's error for one of aiohttp's; its message says what the user can act on."""
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return TimedOut(f"no connection within {settings.connect_timeout_s:g} s")
+            late = TimedOut(f"no connection within {settings.connect_timeout_s:g} s")
+            late.advice = f"check {_name_of(settings.base_url)}; {_NOT_CONNECTED}"
+            return late
         case aiohttp.SocketTimeoutError():
             return TimedOut(f"nothing came for {settings.read_timeout_s:g} s")
         case TimeoutError():
@@ -36,6 +40,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
             failure = ConnectionFailed(not_connected(error))
             failure.advice = advice(error, settings)
+            failure.is_lasting = _is_lasting(error)
             return failure
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailed("the connection was closed before an answer")
@@ -48,6 +53,13 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
             return ConnectionFailed(f"the connection broke: {reason(error)}")
         case _:
             return ConnectionFailed(f"the request failed ({type(error).__name__})")
+
+
+def _is_lasting(error: NotConnected) -> bool:
+    """Whether somebody must act before a connection can be opened, even if there was one before."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return error.status == 407
+    return isinstance(error, aiohttp.ClientConnectorCertificateError)
 
 
 def not_connected(error: NotConnected) -> str:

@@ -22,6 +22,7 @@ from linker.api.answers import Answer, Listed
 from linker.api.layouts import parse_layouts
 from linker.api.lists import PageRequest
 from linker.api.requests import is_other
+from linker.api.statuses import may_be_applied
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
 from linker.batch.merge import Job
@@ -458,7 +459,7 @@ class Steps:
         """The jobs fail, except for those that are already in place."""
         error, status, is_put = given_up.error, given_up.http_status, self.step is Step.WRITE
         # a PUT that was refused for good changed nothing; any other may have, whatever became of its answer
-        refused = is_put and status is not None and status < 500 and status != 408
+        refused = is_put and not may_be_applied(status)
         if self.search is not None:
             self._break_off(self.search, error, status, refused=refused)
             return

@@ -12,7 +12,7 @@ import linker
 from linker import ErrorType, Kind, Status, Unreachable
 from linker.sandbox import Fault, Sandbox
 
-TRANSIENT: list[int | str] = [408, 429, 500, 502, 503, 504, "reset", "reset_after", "html", "cut"]
+TRANSIENT: list[int | str] = [408, 409, 425, 429, 500, 502, 503, 504, 507, 522, "reset", "reset_after", "html", "cut"]
 
 
 def linked(sandbox: Sandbox, count: int) -> bool:
@@ -55,6 +55,8 @@ async def test_among_faults_of_every_sort_every_job_is_linked() -> None:
         (408, ErrorType.TIMEOUT, 408),
         (500, ErrorType.SERVER_ERROR, 500),
         (503, ErrorType.SERVER_ERROR, 503),
+        (409, ErrorType.SERVER_ERROR, 409),
+        (522, ErrorType.SERVER_ERROR, 522),
         ("reset", ErrorType.CONNECTION, None),
         ("reset_after", ErrorType.CONNECTION, None),
         ("cut", ErrorType.CONNECTION, None),
@@ -87,7 +89,7 @@ async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
         (400, ErrorType.INVALID_VALUE),
         (403, ErrorType.FORBIDDEN),
         (404, ErrorType.NOT_FOUND),
-        (409, ErrorType.INVALID_VALUE),
+        (410, ErrorType.INVALID_VALUE),
         (422, ErrorType.INVALID_VALUE),
     ],
 )
@@ -240,10 +242,11 @@ async def test_what_the_puts_answer_does_not_show_is_read_back(terse: Sandbox) -
     assert terse.stats.methods == {"GET": 2 + 1 + 3, "PUT": 2}  # what is not there is looked for three times
 
 
-async def test_a_read_back_that_fails_fails_the_job_which_may_be_tried_again(terse: Sandbox) -> None:
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_a_read_back_that_fails_fails_the_job_which_may_be_tried_again(terse: Sandbox, status: int) -> None:
     """The PUT was answered 200, and nobody could look afterwards: not `linked`, with the changes that were asked."""
-    terse.faults.script(None, None, 403)
-    async with eager(terse) as aha:
+    terse.faults.script(None, None, status)
+    async with eager(terse, attempts=1) as aha:
         (result,) = await results_of(aha.run(features(1)))
     assert result.error is not None
     assert (result.status, result.error.type, result.error.retryable) == (Status.FAILED, ErrorType.NOT_APPLIED, True)

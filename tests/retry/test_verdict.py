@@ -6,18 +6,27 @@ from hypothesis import strategies as st
 
 from linker import Error, ErrorType, Settings
 from linker.api.answers import Answer
+from linker.api.statuses import may_be_applied
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
-from linker.retry.verdict import Accept, Again, GiveUp, Pause, backoff_s, verdict
+from linker.retry.cause import cause_of
+from linker.retry.verdict import Accept, Again, GiveUp, Pause, backoff_s, is_limit, verdict
 
 SETTINGS = Settings(base_url="http://127.0.0.1", attempts=3, backoff_base_s=0.5, backoff_cap_s=30.0, refusals=4)
 LAST = SETTINGS.attempts
 
 TRANSIENT = {
     408: ErrorType.TIMEOUT,
+    409: ErrorType.SERVER_ERROR,
+    421: ErrorType.SERVER_ERROR,
+    423: ErrorType.SERVER_ERROR,
+    425: ErrorType.SERVER_ERROR,
     500: ErrorType.SERVER_ERROR,
     502: ErrorType.SERVER_ERROR,
     503: ErrorType.SERVER_ERROR,
     504: ErrorType.SERVER_ERROR,
+    507: ErrorType.SERVER_ERROR,
+    509: ErrorType.SERVER_ERROR,
+    **dict.fromkeys(range(520, 531), ErrorType.SERVER_ERROR),
 }
 FINAL = {
     301: ErrorType.BAD_ANSWER,
@@ -27,7 +36,6 @@ FINAL = {
     403: ErrorType.FORBIDDEN,
     404: ErrorType.NOT_FOUND,
     405: ErrorType.INVALID_VALUE,
-    409: ErrorType.INVALID_VALUE,
     410: ErrorType.INVALID_VALUE,
     413: ErrorType.INVALID_VALUE,
     422: ErrorType.INVALID_VALUE,
@@ -82,7 +90,7 @@ def test_no_status_is_left_without_a_verdict() -> None:
         elif status == 429:
             assert kind is Pause
         else:
-            assert kind is (Again if status in TRANSIENT else GiveUp)
+            assert kind is (Again if status in TRANSIENT or (status >= 500 and status not in FINAL) else GiveUp)
             assert isinstance(judge(status, LAST), GiveUp)
 
 
@@ -117,6 +125,54 @@ def test_refusals_do_not_go_on_for_ever() -> None:
     assert isinstance(judge(429, 1, SETTINGS.refusals - 1), Pause)
     given_up = judge(429, 2, SETTINGS.refusals)
     assert given_up == GiveUp(Error(ErrorType.RATE_LIMITED, "429: why, tried 2 times", retryable=True), 429)
+
+
+# --- other ways to say "go away for a while"
+
+
+PAGE = BadAnswer("200, but no JSON: (an HTML page)")
+PAGE.retry_after_s = 8.0
+
+
+@pytest.mark.parametrize(
+    ("reply", "in_doubt"),
+    [
+        (Answer(403, message="slow down", retry_after_s=8.0), False),
+        (Answer(403, retry_after_s=8.0, is_foreign=True), False),
+        (Answer(404, retry_after_s=8.0, is_foreign=True), False),
+        (Answer(401, retry_after_s=8.0, is_foreign=True), False),
+        (Answer(503, retry_after_s=8.0, is_foreign=True), True),
+        (PAGE, True),
+    ],
+    ids=repr,
+)
+def test_a_403_or_a_page_with_a_wait_pauses_the_run_like_a_429(reply: Answer | BadAnswer, in_doubt: bool) -> None:
+    """No attempt is used up; the account may have carried out a request that a proxy answers with a 5xx or a 200."""
+    assert verdict(reply, LAST, 0, SETTINGS) == Pause(8.0, in_doubt)
+    given_up = verdict(reply, 2, SETTINGS.refusals, SETTINGS)
+    assert isinstance(given_up, GiveUp)
+    assert (given_up.error.type, given_up.error.retryable) == (ErrorType.RATE_LIMITED, True)
+    assert cause_of(reply) is None
+
+
+@pytest.mark.parametrize("status", [403, 405, 406, 451])
+def test_a_firewall_s_page_is_no_verdict_on_the_target(status: int) -> None:
+    """It is tried again, and in the end the message says whose answer it is; Aha!'s own 403 is final."""
+    blocked = Answer(status, message="(an HTML page)", is_foreign=True)
+    assert verdict(blocked, 1, 0, SETTINGS) == Again(0.0, 0.5)
+    given_up = verdict(blocked, LAST, 0, SETTINGS)
+    assert isinstance(given_up, GiveUp)
+    assert (given_up.error.type, given_up.error.retryable) == (ErrorType.BAD_ANSWER, True)
+    assert "a firewall or proxy blocks linker" in given_up.error.message
+
+
+@pytest.mark.parametrize("status", range(200, 600))
+def test_one_list_says_what_may_pass(status: int) -> None:
+    """What is tried again counts for the circuit breaker too, and of the 4xx only a 408 may have been carried out."""
+    is_tried_again = isinstance(judge(status), Again)
+    assert is_tried_again <= (cause_of(Answer(status)) is not None)
+    if is_tried_again:
+        assert status >= 500 or not may_be_applied(status) or status == 408
 
 
 # --- how long
@@ -161,7 +217,12 @@ SECONDS = st.floats(0.001, 1e4)
     ),
     st.one_of(
         st.sampled_from(sorted(FAILURES, key=str)),
-        st.builds(Answer, st.integers(200, 599), retry_after_s=st.one_of(st.none(), st.floats(0, 1e9))),
+        st.builds(
+            Answer,
+            st.integers(200, 599),
+            retry_after_s=st.one_of(st.none(), st.floats(0, 1e9)),
+            is_foreign=st.booleans(),
+        ),
     ),
     st.integers(1, 2000),
     st.integers(0, 100),
@@ -179,5 +240,5 @@ def test_every_wait_is_within_its_bounds(
         assert 0.0 < said.most_s - said.least_s <= knobs.backoff_cap_s * (1 + 1e-9) + 1e-6
     elif isinstance(said, Pause):
         assert isinstance(outcome, Answer)
-        assert refusal < knobs.refusals if outcome.status == 429 else asked_s > knobs.max_wait
+        assert refusal < knobs.refusals if is_limit(outcome) else asked_s > knobs.max_wait
         assert 0.0 <= said.seconds <= max(asked_s, knobs.backoff_cap_s)
