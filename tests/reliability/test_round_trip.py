@@ -36,8 +36,8 @@ from support.watched_sandbox import (
 from linker import Kind, Plan, Result, Status, UndoFile
 from linker.sandbox import Sandbox
 
-EXAMPLES: Final = int(os.environ.get("ROUND_TRIP_EXAMPLES", "200"))
-"""In all some 1,500; `make roundtrip` runs more than ten thousand."""
+EXAMPLES: Final = int(os.environ.get("ROUND_TRIP_EXAMPLES", "100"))
+"""In all some 750; `make roundtrip` runs more than ten thousand."""
 
 IDS = st.integers(0, 5)
 SETS = st.frozensets(IDS, max_size=3)
