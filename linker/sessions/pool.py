@@ -184,6 +184,7 @@ class SessionPool:
             finally:
                 sending.end()
             self._connector.distrust()
+            failure.args = (self._token.kept_out_of_text(str(failure)),)  # it may repeat a part of the answer
             failure.sent_at = turn.at
             failure.has_left = sending.has_left
             raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
@@ -200,13 +201,14 @@ class SessionPool:
             self._connector.distrust()
         if reply.status in _GIVEN_UP and not sending.is_first and _is_parting(reply):
             raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
-        answer = request.understand(reply)
+        answer = self._token.kept_out_of_answer(request.understand(reply))
         if (mismatch := request.mismatch(answer)) is not None and mismatch.subject not in self._as_told:
             if not (mismatch.may_be_so and sending.is_first and self._mismatches.get(str(request)) == mismatch.why):
                 self._mismatches[str(request)] = mismatch.why
                 raise BadAnswer(f"{reply.status}, but {mismatch.why}")
             self._as_told.add(mismatch.subject)
-            self._log.warning(log.OTHER_ANSWER, request=str(request), why=mismatch.why)
+            why = self._token.kept_out_of_text(mismatch.why)
+            self._log.warning(log.OTHER_ANSWER, request=str(request), why=why)
         return answer
 
     async def _sent(self, request: ApiRequest, turn: Turn, sending: _SendOnce) -> HttpAnswer:

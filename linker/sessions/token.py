@@ -6,12 +6,16 @@ the `Authorization` header does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
+from msgspec import structs
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from linker.api.answers import Answer
 from linker.errors import UsageError
+from linker.sessions.redaction import redacted
 
 _LONGEST: Final = 4096
 """Characters. Aha!'s API keys have 64, OAuth2 tokens a few hundred; servers refuse headers of over 8 KB."""
@@ -20,6 +24,7 @@ _SECRET_FROM: Final = 16
 """Characters from which a token is removed from answers. A shorter one, as of a sandbox, may be part of an id."""
 
 _INSTEAD: Final = "[token]"
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9A-Fa-f])|\\/")
 
 
 class Token:
@@ -66,10 +71,31 @@ class Token:
         return f"Bearer {self.__text}"
 
     def kept_out_of(self, body: bytes) -> bytes:
-        """Return a body without the token, which a proxy's error or a debugging page may repeat."""
+        """Return a body without the token, which a proxy's error or a debugging page may repeat.
+
+        In JSON it may be spelled with escapes. Other encodings are left to `kept_out_of_text`.
+        """
         if len(self.__text) < _SECRET_FROM:
             return body
-        return body.replace(self.__text.encode(), _INSTEAD.encode())
+        body = body.replace(self.__text.encode(), _INSTEAD.encode())
+        if b"\\u00" not in body and b"\\/" not in body:
+            return body
+        ours = "|".join(f"{ord(char):02x}" for char in sorted(set(self.__text)))  # servers escape <, > and & alone
+        escape = rf"\\(?:u00(?i:{ours})|/)" if "/" in self.__text else rf"\\u00(?i:{ours})"
+        if re.search(escape.encode(), body) is not None:
+            plain = _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else b"/", body)
+            if self.__text.encode() in plain:
+                spelled = "".join(map(_spelled, self.__text))
+                body = re.sub(spelled.encode(), _INSTEAD.encode(), body)
+        return body
+
+    def kept_out_of_text(self, text: str) -> str:
+        """Return a text that is to be shown without the token, in whatever form somebody else has put it there."""
+        return redacted(text, self.__text, _INSTEAD) if len(self.__text) >= _SECRET_FROM else text
+
+    def kept_out_of_answer(self, answer: Answer) -> Answer:
+        """Return an answer whose message is without the token."""
+        return structs.replace(answer, message=self.kept_out_of_text(answer.message)) if answer.message else answer
 
     def kept_out_of_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return the headers of an answer without the token."""
@@ -77,3 +103,8 @@ class Token:
             return headers
         hidden = ((name, value.replace(self.__text, _INSTEAD)) for name, value in headers.items())
         return CIMultiDictProxy(CIMultiDict(hidden))
+
+
+def _spelled(char: str) -> str:
+    """A regular expression for the ways in which JSON may spell a character."""
+    return rf"(?:\\?{re.escape(char)}|\\u00(?i:{ord(char):02x}))"

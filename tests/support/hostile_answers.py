@@ -206,7 +206,8 @@ async def wire(data: bytes, rng: random.Random, _: Path) -> None:
                 assert_printable(str(error))
                 return
             with suppress(BadAnswer):
-                _judged(understand_target(reply, Kind.FEATURE))
+                raw = HttpAnswer(reply.status, reply.headers, reply.body, reply.sent_at)
+                _judged(understand_target(raw, Kind.FEATURE))
 
 
 _FEATURES: Final = 6

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl as tls
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
 
-from linker.api.answers import HttpAnswer
+from linker.api.answers import Answer, HttpAnswer
 from linker.ratelimit.limiter import RateLimiter
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
@@ -136,6 +136,13 @@ async def opened(
         yield pool
 
 
+class RawAnswer(Answer, frozen=True):
+    """An answer as it came."""
+
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
 @dataclass(frozen=True)
 class Raw:
     """A request of any method, path and body, whose answer is what came back."""
@@ -144,15 +151,15 @@ class Raw:
     path: str
     body: bytes | None = None
 
-    def understand(self, answer: HttpAnswer) -> HttpAnswer:
+    def understand(self, answer: HttpAnswer) -> RawAnswer:
         """The answer as it came."""
-        return answer
+        return RawAnswer(answer.status, sent_at=answer.sent_at, headers=answer.headers, body=answer.body)
 
     def mismatch(self, answer: HttpAnswer) -> None:
         """Any answer is one to this request."""
 
 
-async def send_raw(pool: SessionPool, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
+async def send_raw(pool: SessionPool, method: str, path: str, body: bytes | None = None) -> RawAnswer:
     """One try of any request, and what came back for it."""
     request: Any = Raw(method, path, body)
-    return cast("HttpAnswer", await pool.send(lambda _: request))
+    return cast("RawAnswer", await pool.send(lambda _: request))
