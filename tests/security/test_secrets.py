@@ -139,7 +139,6 @@ ECHOES: dict[str, Callable[[bytes], bytes]] = {
     "text": lambda head: b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\nyou sent " + head,
     "json": lambda head: b'HTTP/1.1 403 No\r\nConnection: close\r\n\r\n{"error": "' + secret_line(head) + b'"}',
     "200": lambda head: b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + secret_line(head),
-    "redirect": lambda head: b"HTTP/1.1 302 Go\r\nLocation: /?" + secret_line(head).split()[-1] + b"\r\n\r\n",
     "garbage": lambda head: secret_line(head) + b"\r\n\r\n",
     "status": lambda head: b"HTTP/1.1 " + secret_line(head) + b"\r\n\r\n",
     "header": lambda head: b"HTTP/1.1 200 OK\r\n" + secret_line(head) + b"\x00\r\n\r\n",
@@ -160,6 +159,18 @@ async def test_a_server_that_repeats_the_token_does_not_get_it_into_a_result(ech
     (result,) = results
     assert result.error is not None
     assert_kept(result, *logs, result.to_json().decode())
+
+
+async def test_a_redirect_that_repeats_the_token_ends_the_run_without_it(logs: list[Any]) -> None:
+    """The error shows where to, less the token."""
+
+    def there(head: bytes) -> bytes:
+        return b"HTTP/1.1 302 Go\r\nLocation: /?" + secret_line(head).split()[-1] + b"\r\n\r\n"
+
+    async with server(there) as port, with_token(f"http://127.0.0.1:{port}", attempts=2) as aha:
+        with pytest.raises(linker.Unreachable, match=r"redirected to /\?\[token\]") as caught:
+            await read_into([], aha.run(features(1)))
+    assert_kept(caught.value, *logs)
 
 
 @pytest.mark.parametrize("status", [407, 502])
