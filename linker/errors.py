@@ -150,12 +150,14 @@ class RequestFailed(LinkerError):
 
     `sent_at` is the loop time at which it left. `has_left` is False if none of it did, so that it did not arrive.
     `advice` is what the user should check, if there is no connection and another try is likely to fail the same way.
+    `later_advice` is that if it goes on and the account never answers.
     """
 
     type: ErrorType
     sent_at: float | None = None
     has_left = True
     advice: str | None = None
+    later_advice: str | None = None
 
 
 class ConnectionFailed(RequestFailed):

@@ -21,8 +21,9 @@ from typing import Final
 from linker import log
 from linker.api.answers import Answer, Reply
 from linker.api.requests import ME, ApiRequest
-from linker.errors import ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized, Unreachable
-from linker.retry.cause import IN_A_ROW, Cause, advice_on, cause_of, ends_at_once, in_a_row, lasts
+from linker.errors import RequestFailed, Stopped, TimedOut, Unauthorized, Unreachable
+from linker.retry.beginning import Beginning
+from linker.retry.cause import IN_A_ROW, Cause, cause_of, in_a_row, lasts
 from linker.retry.verdict import asked_s, backoff_s, describe, is_limit
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
@@ -31,9 +32,6 @@ __all__ = ["IN_A_ROW", "Breaker", "Cause", "cause_of"]
 
 _LASTING_S: Final = 120.0
 """How long a failure is waited for that most likely lasts until somebody acts, if the account was well before."""
-
-_CONNECT_S: Final = 20.0
-"""How long after the first failure linker tries to connect to an account that it has never reached."""
 
 
 class Breaker:
@@ -69,9 +67,7 @@ class Breaker:
         self._probing = False
         self._probe_at = 0.0  # loop time
         self._changed = asyncio.Event()
-        self._was_reached = False
-        self._has_written = False  # a request that may change something has left
-        self._strangers = 0  # replies in a row that are not the account's, while nothing was well
+        self._beginning = Beginning()
         self._ended = False
         self._log = log.get_logger()
         self.was_well = False
@@ -120,7 +116,8 @@ class Breaker:
             nonlocal has_opened
             has_opened = self.is_open  # while this request waited for its turn
             request = None if has_opened else choose(now)
-            self._has_written |= request is not None and request.method != "GET"
+            if request is not None and not self.was_well:
+                self._beginning.leaves(request)
             return request
 
         while True:
@@ -194,21 +191,12 @@ class Breaker:
 
     def _ends_at_once(self, reply: Reply) -> bool:
         """End the run if nothing was ever well, and a reply shows that waiting is most likely in vain."""
-        self._was_reached = self._was_reached or not isinstance(reply, ConnectionFailed | TimedOut)
         if self.was_well or self._ended:
             return False
-        advice, enough = advice_on(reply), ends_at_once(reply)
-        self._strangers = self._strangers + 1 if enough else 0
-        if enough and self._strangers >= enough:
-            why = f"another server answers in place of the account ({describe(reply)}); {advice}"
-            self._stop(Stopped(why) if self._has_written else Unreachable(why))
-            return True
-        if advice is None or self._was_reached:
-            return False
-        if isinstance(reply, TimedOut) and not self._has_failed_for(_CONNECT_S):
-            return False
-        self._stop(Unreachable(f"{reply}; {advice}"))
-        return True
+        why = self._beginning.end(reply, asyncio.get_running_loop().time())
+        if why is not None:
+            self._stop(why)
+        return why is not None
 
     def _has_failed_for(self, seconds: float) -> bool:
         """Whether failures have lasted for so long, counted from the first one."""
@@ -228,7 +216,7 @@ class Breaker:
         cause, now = cause_of(reply), asyncio.get_running_loop().time()
         is_refusal = isinstance(reply, Answer) and reply.status == 429
         if cause is None and (is_refusal or not is_limit(reply)):
-            self.was_well = self.was_well or not is_refusal
+            self.was_well = self.was_well or not (is_refusal or _is_foreign(reply))
             self._failures, self._failing_since = 0, None
             return False
         if cause is Cause.UNAUTHORIZED and not self.was_well:
@@ -285,7 +273,7 @@ class Breaker:
                 Stopped(f"every request was refused {how_long} ({what}); go on when linker is let through again")
             )
         else:
-            do = advice_on(reply) if lasts(reply) else None
+            do = reply.advice if isinstance(reply, RequestFailed) and lasts(reply) else None
             self._stop(Stopped(f"the account cannot be reached {how_long} ({what}); {do or 'go on when it is well'}"))
 
     def _stop(self, why: Stopped | Unreachable) -> None:
@@ -306,3 +294,7 @@ class Breaker:
 
 def _is_success(reply: Reply) -> bool:
     return isinstance(reply, Answer) and reply.status < 300
+
+
+def _is_foreign(reply: Reply) -> bool:
+    return isinstance(reply, Answer) and reply.is_foreign

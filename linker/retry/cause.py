@@ -1,4 +1,4 @@
-"""Why a request failed, and what that says about the others: a cause that they share, and advice that ends the run."""
+"""Why a request failed, and what that says about the others: a cause that they share, and how many are an outage."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from typing import Final
 
 from linker.api.answers import Answer, Reply
 from linker.api.statuses import is_transient
-from linker.errors import BadAnswer, ConnectionFailed, ErrorType, RequestFailed
+from linker.errors import ConnectionFailed, ErrorType, RequestFailed
 from linker.retry.verdict import is_blocked, is_limit
-
-_PROXY: Final = "check the proxy (HTTPS_PROXY), its user and its password"
-_ELSEWHERE: Final = (
-    "check the account's name (--account or --url); if your network has a login page of its own, sign in there first"
-)
 
 
 class Cause(StrEnum):
@@ -69,33 +64,8 @@ def cause_of(reply: Reply) -> Cause | None:
     return None
 
 
-def advice_on(reply: Reply) -> str | None:
-    """Return what the user should check, if waiting most likely does not help; None if it may."""
-    if isinstance(reply, BadAnswer):
-        return _ELSEWHERE if reply.is_foreign else None
-    if isinstance(reply, RequestFailed):
-        return reply.advice
-    if reply.status == 407:
-        return _PROXY
-    return _ELSEWHERE if 300 <= reply.status < 400 or reply.is_foreign else None
-
-
 def lasts(reply: Reply) -> bool:
     """Return whether a failure will most likely last until somebody acts, even if the account was well before."""
     if isinstance(reply, Answer):
         return reply.status == 407 or 300 <= reply.status < 400
     return isinstance(reply, ConnectionFailed) and reply.is_lasting
-
-
-def ends_at_once(reply: Reply) -> int:
-    """Return how many such replies in a row end a run in which nothing was ever well; 0 if none does.
-
-    A page is asked for again: a server that starts may answer with one.
-    """
-    if is_limit(reply) or is_blocked(reply):
-        return 0
-    if isinstance(reply, RequestFailed):
-        return 3 if isinstance(reply, BadAnswer) and reply.is_foreign else 0
-    if lasts(reply):
-        return 1
-    return 3 if reply.is_foreign and 400 <= reply.status < 500 and reply.status != 401 else 0

@@ -31,7 +31,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
     match error:
         case aiohttp.ConnectionTimeoutError():
             late = TimedOut(f"no connection within {settings.connect_timeout_s:g} s")
-            late.advice = f"check {_name_of(settings.base_url)}; {_NOT_CONNECTED}"
+            late.later_advice = f"check {_name_of(settings.base_url)}; {_NOT_CONNECTED}"
             return late
         case aiohttp.SocketTimeoutError():
             return TimedOut(f"nothing came for {settings.read_timeout_s:g} s")
@@ -43,7 +43,10 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
             failure.is_lasting = _is_lasting(error)
             return failure
         case aiohttp.ServerDisconnectedError():
-            return ConnectionFailed("the connection was closed before an answer")
+            closed = ConnectionFailed("the connection was closed before an answer")
+            if settings.base_url.startswith("http:"):
+                closed.later_advice = f"check {_name_of(settings.base_url)}; does that port expect https?"
+            return closed
         case aiohttp.ClientPayloadError():
             return ConnectionFailed("the answer was cut short or garbled")
         case aiohttp.ClientResponseError():

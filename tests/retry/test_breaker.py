@@ -14,7 +14,8 @@ from linker.api.answers import Answer, Reply
 from linker.api.requests import ME, Request
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.model.target import Kind, Target
-from linker.retry.breaker import IN_A_ROW, Breaker, Cause, cause_of
+from linker.retry.breaker import Breaker
+from linker.retry.cause import IN_A_ROW, Cause, cause_of
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
 
@@ -72,7 +73,13 @@ async def fail(breaker: Breaker, account: Account, outcome: Answer | RequestFail
         (Answer(500), Cause.SERVER_ERROR),
         (Answer(503), Cause.SERVER_ERROR),
         (Answer(408), Cause.SERVER_ERROR),
+        (Answer(409), Cause.SERVER_ERROR),
+        (Answer(423), Cause.SERVER_ERROR),
+        (Answer(522), Cause.SERVER_ERROR),
         (Answer(302), Cause.BAD_ANSWER),
+        (Answer(403), Cause.FORBIDDEN),
+        (Answer(403, is_foreign=True), Cause.BLOCKED),
+        (Answer(403, retry_after_s=8.0), None),
         (Answer(401), Cause.UNAUTHORIZED),
         (DOWN, Cause.CONNECTION),
         (TimedOut("no answer"), Cause.CONNECTION),
@@ -352,5 +359,153 @@ def test_a_suspended_process_s_time_outs_are_no_outage() -> None:
         await fail(breaker, account, late, 2 * IN_A_ROW)
         assert not breaker.is_open
         assert not breaker.in_streak
+
+    run(main())
+
+
+BLOCK = Answer(403, message="(an HTML page)", is_foreign=True)
+
+
+def test_a_firewall_s_page_opens_it_after_three_and_no_attempt_is_used_up() -> None:
+    """From then on one probe at a time; when it is let through, so is everybody, as if nothing had been tried."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        await fail(breaker, account, WELL, 1)
+        begun = asyncio.get_running_loop().time()
+        account.answer = lambda: BLOCK if asyncio.get_running_loop().time() - begun < 60 else WELL
+
+        async def client() -> None:
+            while True:
+                if await breaker.send(lambda _: REQUEST) == WELL:
+                    return
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(40):
+                group.create_task(client())
+                if number < 3:
+                    await asyncio.sleep(0.02)
+        blocked = [at for at in account.asked if 0 < at - begun < 60]
+        assert len(blocked) - len(account.probed) <= 3
+        assert len(account.probed) <= 10
+        assert (breaker.outages, ended, breaker.is_open) == (1, [], False)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("outcome", "times"), [(BLOCK, 3), (Answer(403, message="no"), IN_A_ROW)], ids=str)
+def test_a_block_that_does_not_end_stops_the_run_after_the_longest_wait(outcome: Answer, times: int) -> None:
+    """Counted from the first refusal, and the message says that it is one."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended, max_wait=100.0)
+        await fail(breaker, account, WELL, 1)
+        begun = asyncio.get_running_loop().time()
+        assert (await fail(breaker, account, outcome, times))[-1] is None
+        while not ended:
+            await breaker.send(lambda _: REQUEST)
+        assert 100 <= asyncio.get_running_loop().time() - begun < 101
+        assert "every request was refused for 2 min (403: " in str(ended[0])
+
+    run(main())
+
+
+def test_targets_that_are_forbidden_fail_alone_if_the_token_s_owner_is_not() -> None:
+    """Aha!'s own 403 is the target's answer, however many there are: each 20th costs a probe."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        account.me = lambda: WELL
+        forbidden = Answer(403, message="no")
+        assert await fail(breaker, account, forbidden, 2 * IN_A_ROW) == [forbidden] * 2 * IN_A_ROW
+        assert (len(account.probed), breaker.outages, ended) == (2, 0, [])
+
+    run(main())
+
+
+def test_a_ban_that_is_renewed_for_ever_stops_the_run() -> None:
+    """Each refusal is waited for like a 429, which opens nothing, until the longest wait is over."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        ban = Answer(403, message="slow down", retry_after_s=8.0)
+        while not ended:
+            assert await fail(breaker, account, ban, 1) == [ban]
+            assert not breaker.is_open
+            await asyncio.sleep(8)
+        assert 600 <= asyncio.get_running_loop().time() < 620
+        assert "every request was refused for 10 min" in str(ended[0])
+
+    run(main())
+
+
+@pytest.mark.parametrize("tries_s", [2.0, 10.0, 45.0])
+def test_the_longest_wait_counts_from_the_first_failure(tries_s: float) -> None:
+    """Also where each try takes so long that twenty of them take far longer."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended, max_wait=120.0)
+        send = account.send
+
+        async def slow(choose: Callable[[float], Any], *, first: bool = False) -> Answer | None:
+            await asyncio.sleep(tries_s)
+            return await send(choose, first=first)
+
+        account.send = slow  # type: ignore[method-assign]
+        account.answer = lambda: TimedOut("no answer")
+        while not ended:
+            await breaker.send(lambda _: REQUEST)
+        over_s = asyncio.get_running_loop().time() - tries_s
+        assert 120 <= over_s <= 120 + 2 * tries_s + 1
+
+    run(main())
+
+
+def lasting(message: str) -> ConnectionFailed:
+    """A failure that lasts until somebody acts."""
+    failure = ConnectionFailed(message)
+    failure.is_lasting, failure.advice = True, "check SSL_CERT_FILE"
+    return failure
+
+
+@pytest.mark.parametrize(
+    "outcome", [Answer(302, message="redirected"), Answer(407), lasting("the certificate is not trusted")], ids=str
+)
+def test_in_mid_run_what_lasts_until_somebody_acts_is_waited_for_two_minutes(outcome: Answer | RequestFailed) -> None:
+    """Not for the ten minutes of an outage: most likely nobody comes."""
+
+    async def main() -> None:
+        account, ended = Account(), list[Stopped]()
+        breaker = breaker_of(account, ended)
+        await fail(breaker, account, WELL, 1)
+        begun = asyncio.get_running_loop().time()
+        await fail(breaker, account, outcome, IN_A_ROW)
+        while not ended:
+            await breaker.send(lambda _: REQUEST)
+        assert 120 <= asyncio.get_running_loop().time() - begun < 121
+        assert "cannot be reached for 2 min" in str(ended[0])
+        assert isinstance(outcome, Answer) or "check SSL_CERT_FILE" in str(ended[0])
+
+    run(main())
+
+
+def test_a_login_page_at_the_start_ends_the_run_and_a_later_one_does_not() -> None:
+    """Once anything was well, a page is an outage."""
+
+    async def main() -> None:
+        page = BadAnswer("200, but no JSON: (an HTML page)")
+        page.is_foreign = True
+        account, ended = Account(), list[Stopped]()
+        assert (await fail(breaker_of(account, ended), account, page, 3))[-1] is None
+        assert isinstance(ended.pop(), Unreachable)
+        breaker = breaker_of(account, ended)
+        await fail(breaker, account, WELL, 1)
+        assert await fail(breaker, account, page, IN_A_ROW - 1) == [page] * (IN_A_ROW - 1)
+        assert ended == []
 
     run(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from urllib.parse import parse_qs
 
+import pytest
 from support.runs import ACME, eager, features, results_of
 
 from linker import Kind, LinkJob, Status
@@ -54,11 +55,12 @@ async def test_the_records_of_a_table_are_read_by_smaller_pages_too() -> None:
         assert set(sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"]) == {str(record.id) for record in wanted}
 
 
-async def test_a_list_that_times_out_at_any_size_is_given_up_for_single_reads() -> None:
+@pytest.mark.parametrize("status", [504, 524])
+async def test_a_list_that_times_out_at_any_size_is_given_up_for_single_reads(status: int) -> None:
     """Two tries at each size, all of them at the smallest; then the targets are read by themselves."""
     async with Sandbox(limits=[], keep_requests=True) as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME])
-        sandbox.faults.script(on="per_page=", stays=504)
+        sandbox.faults.script(on="per_page=", stays=status)
         async with eager(sandbox, attempts=3) as aha:
             results = await results_of(aha.run(features(5), mode="add"))
         assert {result.status for result in results} == {Status.LINKED, Status.UNCHANGED}
