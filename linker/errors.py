@@ -53,7 +53,10 @@ class ResultsExist(UsageError):
 
 
 class Unreachable(UsageError):
-    """The host does not exist or refuses connections, and no request of this run was ever answered."""
+    """The account never answered in this run, and trying again would not help.
+
+    The host does not exist or refuses connections, its certificate is not trusted, or another server answers.
+    """
 
 
 class InvalidJob(LinkerError, ValueError):
@@ -181,7 +184,7 @@ class BadAnswer(RequestFailed):
     """An answer that is not from Aha!: a proxy's page, or half a body.
 
     `is_foreign`: it is a page, so that most likely another server answers in place of the account. `retry_after_s` are
-    the seconds for which that page asks to wait; None if it does not.
+    the seconds for which a body that is not JSON asks to wait; None if it does not.
     """
 
     type = ErrorType.BAD_ANSWER

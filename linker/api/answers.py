@@ -189,9 +189,8 @@ def _json(reply: HttpAnswer) -> dict[str, Any]:
 
 def _no_json(reply: HttpAnswer) -> BadAnswer:
     error = BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}")
-    if _is_page(reply.body):
-        error.is_foreign = True
-        error.retry_after_s = asked_wait_s(reply.headers, datetime.now(UTC))
+    error.is_foreign = _is_page(reply.body)
+    error.retry_after_s = asked_wait_s(reply.headers, datetime.now(UTC))
     return error
 
 

@@ -183,7 +183,8 @@ class Sender:
             case Pause(seconds) as pause:
                 self._pause(request, seconds, describe(reply))
                 return pause
-            case GiveUp(error, 401) if self.breaker.was_well:  # a probe was answered since
+            case GiveUp(Error(ErrorType.UNAUTHORIZED) as error, 401) if self.breaker.was_well:
+                # a probe was answered since
                 message = f"{error.message}, for this request alone: the account accepts the token for others"
                 return GiveUp(Error(ErrorType.FORBIDDEN, message), 401)
             case decision:
