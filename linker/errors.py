@@ -151,14 +151,14 @@ class Error(msgspec.Struct, frozen=True):
 class RequestFailed(LinkerError):
     """One try of one request that got no answer from Aha!.
 
-    `sent_at` is the loop time at which it left. `has_left` is False if none of it did, so that it did not arrive.
+    `sent_at` is the loop time at which it left. `was_sent` is False if none of it did, so that it did not arrive.
     `advice` is what the user should check, if there is no connection and another try is likely to fail the same way.
     `later_advice` is that if it goes on and the account never answers.
     """
 
     type: ErrorType
     sent_at: float | None = None
-    has_left = True
+    was_sent = True
     advice: str | None = None
     later_advice: str | None = None
 

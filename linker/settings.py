@@ -72,7 +72,7 @@ _BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] =
         lambda value: value > 0,
         "more than 0",
     ),
-    (("max_age", "max_wait"), lambda value: value >= 0, "0 or more seconds"),
+    (("max_age", "max_wait", "create_wait"), lambda value: value >= 0, "0 or more seconds"),
     (("max_removals", "min_rows"), lambda value: value >= 0, "0 or more"),
     (("share",), lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     (("pace",), lambda value: value in ("burst", "even"), "burst or even"),
@@ -114,6 +114,9 @@ class Settings:
 
     create_all: bool = field(default=False, metadata=_OF_RUN)
     """Create records for whatever names, also for `#N/A`, `NULL`, totals and ids; implies `create_missing`. Off."""
+
+    create_wait: float = field(default=75.0, metadata=_OF_RUN)
+    """Seconds to look for a record whose creation was not answered: after 3 %, 11 %, 40 % and all of them."""
 
     preflight: bool = field(default=True, metadata=_OF_RUN)
     """Read the field definitions first and reject jobs on fields that do not link to records. On: saves requests."""

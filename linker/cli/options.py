@@ -120,6 +120,7 @@ batch = _all(
 create = _all(
     setting("create_missing", help="Create the records whose names their table does not have, first."),
     setting("create_all", help="Create them even if a name looks like an error or an id."),
+    setting("create_wait", metavar="S", help="Look S seconds for a record whose creation got no answer."),
 )
 
 mail = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")

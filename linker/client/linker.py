@@ -24,6 +24,7 @@ from linker.pipeline.consent import ConfirmUnreadable
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.create import ConfirmNew
 from linker.records.delete import Deletion
+from linker.records.doubt import settled_s
 from linker.results.file import ResultsFile
 from linker.results.summary import Summary
 from linker.results.undo import UndoFile
@@ -112,7 +113,7 @@ class Linker:
                 `max_removals`, `allow_empty`, `allow_unreadable`, `min_rows`, `max_age`,
                 `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
                 `table={"customers": "PRJ1/customers"}`, `name_field={"customers": "title"}`, `create_missing`,
-                `create_all`, `preflight`, `no_mail`, `account_unchecked`.
+                `create_all`, `create_wait`, `preflight`, `no_mail`, `account_unchecked`.
 
         Raises:
             UsageError: a setting is invalid; from the iteration: a file cannot be used (an undo, or the results to
@@ -137,6 +138,7 @@ class Linker:
                 durability=settings.durability,
                 account=settings.base_url,
                 account_unchecked=settings.account_unchecked,
+                recent_s=settled_s(settings),
             )
         sources = sources_of(jobs)
         return self._register(

@@ -18,6 +18,7 @@ from linker.api.lists import Listing, PageRequest
 from linker.api.requests import Request
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.merge import DesiredState, Job
+from linker.batch.placeholder import is_new
 from linker.errors import Error
 from linker.model.job import Links
 from linker.model.target import Kind, Target
@@ -153,7 +154,8 @@ class Feeder:
         by_whole_lists = [each for each in candidates if each.desired is not None and not each.desired.needs_before]
         if candidates and candidates[0].kind is Kind.PRODUCT:  # most likely hides its links, which an `add` would drop
             candidates = []
-        return next(iter(by_whole_lists or candidates), None)
+        ready = [each for each in by_whole_lists or candidates if not _needs_creation(each)]  # else all would wait
+        return next(iter(ready or by_whole_lists or candidates), None)
 
     def _brings_links(self, snapshot: Snapshot) -> bool:
         """Whether a target is to hold links that its jobs name, on a layout that may have their fields."""
@@ -257,6 +259,12 @@ class Feeder:
             defined=self._defined,
             is_off_layout=(snapshot.kind, workspace_of(desired.target)) in self._off_layout,
         )
+
+
+def _needs_creation(snapshot: Snapshot) -> bool:
+    """Whether a record must be created before the target can be written."""
+    assert snapshot.desired is not None
+    return any(is_new(id) for job in snapshot.desired.jobs for ids in job.links.values() for id in ids)
 
 
 def _rejected(rejected: tuple[Job, Error]) -> Result:

@@ -107,7 +107,9 @@ class Pipeline:
         self._pool = SessionPool(settings, token, limiter, self._stop)
         self._sender = Sender(settings, self._pool, limiter, self.stop)
         self._preflight = Preflight(settings, self._sender.fetch)
-        self._creator = RecordCreator(self._preflight.names, self._sender, None if settings.yes else confirm_new)
+        journal = results.journal if results is not None else None
+        confirm_new = None if settings.yes else confirm_new
+        self._creator = RecordCreator(settings, self._preflight.names, self._sender, journal, confirm_new)
         self._batch = Batch(settings.mode)
         self._intake = Intake(settings, sources, self._batch, self._preflight)
         self._resume = Resume(failed_only=failed_only, names_of=self._preflight.names.names_of_target)
@@ -127,7 +129,7 @@ class Pipeline:
             self._admission,
             self._consent,
             self._writer,
-            results.journal if results is not None else None,
+            journal,
             self._creator,
             self._layout,
             self.summary,
@@ -255,9 +257,12 @@ class Pipeline:
         """Read all input. A batch is declarative, so nothing is sent before its last line is known."""
         if self._file is not None and self._file.resume:
             await self._resume.read(self._file)
+        if self._file is not None:
+            self._preflight.names.created_before = self._file.created_before
         async with aclosing(self._intake.read()) as rejected:
             async for some in rejected:
                 await self._writer.take([*some])
+        self._creator.pass_over_seen()
         self._check_rows()
         if self._mirrored is not None:
             await self._mirror(*self._mirrored)

@@ -16,6 +16,7 @@ from linker.batch.placeholder import place_of
 from linker.errors import ErrorType, ResultsUnwritable, TimedOut
 from linker.pipeline.consent import Consent
 from linker.pipeline.guard import Admission
+from linker.pipeline.parked import ParkedWorks
 from linker.pipeline.refresh import PageRefresh
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import Closed
@@ -66,6 +67,7 @@ class Workers:
         self._layout = layout
         self._summary = summary
         self._backoff: Backoff[Work] = Backoff(queue.again)
+        self._parked = ParkedWorks(queue)
         self._refresh = PageRefresh(sender.fetch, queue, admission, writer, visibility)
         # they failed, but it may be an outage; with the number of outages before
         self._suspects: list[tuple[Work, GiveUp, int]] = []
@@ -107,7 +109,9 @@ class Workers:
     async def leave_waiting(self) -> None:
         """Give up every work that waits for anything: the run is being stopped."""
         await self._settle_suspects()
-        for work in [*self._queue.drop(), *self._backoff.drop(), *self._refresh.drop(), *self._consent.drop()]:
+        self._creator.end()
+        waiting = (self._queue, self._backoff, self._refresh, self._parked, self._consent)
+        for work in [work for stage in waiting for work in stage.drop()]:
             self._leave(work)
 
     async def _work(self, owner: asyncio.TaskGroup) -> None:
@@ -145,13 +149,21 @@ class Workers:
                     return True
                 if isinstance(decision, GiveUp) and decision.error.type is ErrorType.UNAUTHORIZED:
                     return True
-            elif self._breaker.is_outage and work.step is not None:
-                self._go_back(work)
-                return False
-            elif work.page is not None and work.is_old(asyncio.get_running_loop().time()):
-                self._refresh.wait(work, work.page, owner)
+            elif self._comes_back(work, owner):
                 return False
         return True
+
+    def _comes_back(self, work: Work, owner: asyncio.TaskGroup) -> bool:
+        """Let a work wait whose request was not sent, or failed of an outage; return whether it waits."""
+        if work in self._parked:
+            return True
+        if self._breaker.is_outage and work.step is not None:
+            self._go_back(work)
+            return True
+        if work.page is not None and work.is_old(asyncio.get_running_loop().time()):
+            self._refresh.wait(work, work.page, owner)
+            return True
+        return False
 
     async def _look_at_page(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Read the page that showed a work's target again. Return False if the run is being stopped."""
@@ -172,10 +184,8 @@ class Workers:
         Raises:
             Closed: the run is being stopped.
         """
-        if work.is_fresh:
-            await self._prepare(work, owner)
-            if work.step is None:
-                return None
+        if work.is_fresh and not await self._prepare(work, owner):
+            return None
         journal = self._journal if work.step is Step.WRITE else None
         if journal is not None and not work.is_noted:
             try:
@@ -198,23 +208,31 @@ class Workers:
             work.forgive()
         return reply
 
-    async def _prepare(self, work: Work, owner: asyncio.TaskGroup) -> None:
-        """Before the first PUT: create missing records.
+    async def _prepare(self, work: Work, owner: asyncio.TaskGroup) -> bool:
+        """Before the first PUT: create missing records. Return whether the PUT can leave.
+
+        If a record is in doubt, the work is parked until it is known whether it exists.
 
         Raises:
             Closed: the run is being stopped.
         """
         if not self._creator.is_needed or not (new := work.pending.new):
-            return
+            return True
         now = asyncio.get_running_loop().time
-        created, errors = await self._creator.create(work.pending.desired.target.kind, new, owner)
-        if errors:
+        creations = await self._creator.create(work.pending.desired.target.kind, new, owner)
+        if creations.in_doubt:
+            self._parked.wait(work, creations.in_doubt, owner)
+            return False
+        if creations.errors:
             by_place = {
-                (field, place_of(name)): error for field, by_name in errors.items() for name, error in by_name.items()
+                (field, place_of(name)): error
+                for field, by_name in creations.errors.items()
+                for name, error in by_name.items()
             }
             await self._take(work, work.drop(by_place, now(), tried=not self._creator.is_refused))
         if work.step is not None:
-            work.pending.fill(created)
+            work.pending.fill(creations.ids)
+        return work.step is not None
 
     def _waits(self, work: Work, decision: Decision, reply: Reply) -> bool:
         """Let a work wait if its request is sent again, or may have failed of an outage; return whether it waits."""

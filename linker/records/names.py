@@ -26,6 +26,7 @@ from linker.records.table import (
     table_of_targets,
 )
 from linker.records.tables import TablesInUse
+from linker.results.created import CreatedBefore
 from linker.retry.sender import Read
 from linker.settings import Settings
 from linker.text import quoted, tidied
@@ -84,6 +85,8 @@ class NameResolver(TablesInUse):
         self._new: dict[tuple[Table, str], NewRecord] = {}  # by the folded name
         self._suggestions = Suggestions()
         self._names_of_targets: dict[Target, set[str]] = {}
+        self.created_before: CreatedBefore | None = None
+        """Records that earlier runs have just created, so that the list of their table may lack them."""
 
     def __repr__(self) -> str:
         return f"<NameResolver of {self.read:,} records, {len(self._new)} to be created>"
@@ -97,6 +100,13 @@ class NameResolver(TablesInUse):
     def new_records(self) -> Sequence[NewRecord]:
         """The records that are to be created, in the order of the input."""
         return list(self._new.values())
+
+    def has(self, table: str, title: str) -> bool:
+        """Whether a table that was read, as `--table` names it, has a record with this name."""
+        return any(
+            name_of(read) == table and by == TITLE and bool(records.ids(title))
+            for (read, by), records in self._records.items()
+        )
 
     async def resolve(self, job: LinkJob, place: str = "") -> LinkJob:
         """Return the same job with ids instead of names.
@@ -158,7 +168,13 @@ class NameResolver(TablesInUse):
         where = f"links.{field_}"
         may_create = self._settings.create_missing and not row.given
         names = _names_in(name, records, where, may_guess=not may_create or self._settings.create_all)
-        return [await self._id(table, records, where, each, row) for each in names]
+        ids: list[str] = []
+        for each in names:
+            earlier = None
+            if self.created_before is not None and each.field == TITLE and not records.ids(each.value):
+                earlier = self.created_before.find(kind, field_, undressed_name(each.value))
+            ids.append(earlier or await self._id(table, records, where, each, row))
+        return ids
 
     async def _id(self, table: Table, records: RecordIndex, where: str, name: Name, row: _Row) -> str:
         found = records.ids(name.value)

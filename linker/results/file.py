@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from linker.disk.lines import DISK, Disk, Durability, LineFile, Locked
 from linker.disk.private import make_folder
 from linker.errors import ResultsExist, ResultsUnwritable, UsageError
 from linker.model.target import Target
-from linker.results.account import check_resume, last_account
-from linker.results.journal import Journal, OpenIntent, by_process, journal_of
+from linker.results.account import check_resume, is_other, last_account
+from linker.results.created import CreatedBefore, OpenCreate
+from linker.results.journal import Journal, OpenIntent, by_process, journal_of, read_journal
 from linker.results.line import LineMaker
 from linker.results.result import Result
 
@@ -32,6 +34,7 @@ class ResultsFile:
         durability: what a line survives once `sync()` has returned.
         account: the address of the account, which the first line of each run names.
         account_unchecked: resume a file that names another account.
+        recent_s: the table's list may not show a record yet that was created so many seconds ago.
 
     Raises:
         UsageError: the path names a folder.
@@ -51,6 +54,7 @@ class ResultsFile:
         disk: Disk = DISK,
         account: str = "",
         account_unchecked: bool = False,
+        recent_s: float = 0.0,
     ) -> None:
         if path.name in ("", ".."):
             raise UsageError(f"results {os.fspath(path)!r} is the name of a folder; name a file")
@@ -59,6 +63,8 @@ class ResultsFile:
         self.journal = Journal(journal_of(path), disk, durability, account, account_unchecked=account_unchecked)
         self.open_intents: Mapping[Target, OpenIntent] = {}
         """PUTs of earlier runs whose results are not all in the file."""
+        self.created_before = CreatedBefore(time.time() - recent_s)
+        """Records that earlier runs have just created."""
         self._maker = LineMaker(account)
         self._account = account
         self._account_unchecked = account_unchecked
@@ -66,6 +72,7 @@ class ResultsFile:
         self._durability: Durability = durability
         self._disk = disk
         self._lines: LineFile | None = None
+        self._creates: list[OpenCreate] = []  # of the journal that was put away
         self._put_away: list[tuple[Path, Path]] = []
         self._discarded = False
         self._begun_at = 0
@@ -97,7 +104,12 @@ class ResultsFile:
             if self._begun_at and not self._account_unchecked:
                 check_resume(self.path, last_account(self.path), self._account)
             self._mend(self._lines)
-            self.open_intents = self.journal.open(anew=not self.resume).intents
+            left = self.journal.open(anew=not self.resume)
+            self.open_intents = left.intents
+            for create in self._creates:
+                self.journal.keep_create(create)
+            if self._begun_at:
+                self.created_before.read(self.path)
         except BaseException as error:
             self._close(keep=False)
             if isinstance(error, Locked):
@@ -131,6 +143,9 @@ class ResultsFile:
             self._lines.append(b"".join(map(self._maker.line, results)))
         except OSError as error:
             raise self._unwritable(error) from None
+        for result in results:
+            if result.created is not None and self.journal.creates:
+                self.journal.told(id for ids in result.created.values() for id in ids.values())
 
     async def sync(self) -> None:
         """Wait until all that was written is as durable as asked. Raises `ResultsUnwritable` if that fails."""
@@ -167,7 +182,11 @@ class ResultsFile:
             log.get_logger().warning(log.MENDED, file=str(self.path), torn_bytes=cut)
 
     def _keep_the_old(self) -> None:
-        """Rename the old file, and its journal with it."""
+        """Rename the old file, and its journal with it; what they say of records just created still counts."""
+        if self.path.is_file() and not is_other(last_account(self.path), self._account):
+            self.created_before.read(self.path)
+            with suppress(UsageError):  # a later linker's; this run does not use it
+                self._creates = [*read_journal(self.journal.path).creates.values()]
         for path in (self.path, self.journal.path):
             if path.is_file():
                 old = LineFile(path, self._disk, self._durability)  # takes the lock: a run may be writing to it

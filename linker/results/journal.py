@@ -2,13 +2,15 @@
 
 It is a file beside the results, `links.results.jsonl.journal`. A line says which process writes to which account, what
 a PUT will make of a target (an intent, and the run that notes it), or which targets have all their results on disk
-since. If no intent is open when the run ends, the file is removed.
+since. A line also says which record a run is about to create, and the id that the account gave it: two POSTs create two
+records, so a resume must know of each. If nothing is open when the run ends, the file is removed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +24,15 @@ from linker.disk.private import open_private
 from linker.errors import ResultsUnwritable, UsageError
 from linker.model.target import Target
 from linker.results.account import check_resume
+from linker.results.created import OpenCreate
 from linker.text import encodable, harmless_json, quoted
 
 VERSION: Final = 2
 """The version of the form of a journal's lines, which the line of each process names; without it, the version is 1."""
+
+
+_FORGOTTEN_S: Final = 3600.0
+"""A record that an older POST was to create is in its table by now, or never will be."""
 
 
 class _Version(msgspec.Struct):
@@ -39,6 +46,8 @@ class _Line(msgspec.Struct, omit_defaults=True):
     intent: Intent | None = None
     run: int | None = None
     done: tuple[Target, ...] = ()
+    create: OpenCreate | None = None
+    refused: OpenCreate | None = None
 
 
 class OpenIntent(msgspec.Struct, frozen=True):
@@ -57,6 +66,8 @@ class LeftOpen(msgspec.Struct):
 
     intents: dict[Target, OpenIntent] = {}
     """The last intent of each target that is still open, in the order in which they were noted."""
+    creates: dict[tuple[str, str], OpenCreate] = {}
+    """The records that may have been created, by table and name."""
     account: str | None = None
     """The address of the last run's account; None if the journal does not name it."""
 
@@ -92,9 +103,16 @@ class Journal:
         self._durability = durability
         self._lines: LineFile | None = None
         self._open: set[Target] = set()
+        self._creates: dict[tuple[str, str], OpenCreate] = {}
+        self._keys: dict[str, tuple[str, str]] = {}  # of those of them whose id is known
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}, {len(self._open)} open>"
+
+    @property
+    def creates(self) -> Mapping[tuple[str, str], OpenCreate]:
+        """The records of this run and earlier ones whose POST or id no result tells of, by table and name."""
+        return self._creates
 
     def open(self, *, anew: bool) -> LeftOpen:
         """Make the journal, or go on with the one that exists; return what earlier runs left open.
@@ -115,6 +133,8 @@ class Journal:
             lines.close()
             raise
         self._open.update(left.intents)
+        self._creates.update(left.creates)
+        self._keys.update((create.id, key) for key, create in left.creates.items() if create.id is not None)
         return left
 
     def _begin(self, lines: LineFile) -> LeftOpen:
@@ -122,7 +142,9 @@ class Journal:
         if not self._account_unchecked:
             check_resume(self.path, left.account, self._account)
         lines.mend(b'{"')
-        if not left.intents and lines.size:
+        since = time.time() - _FORGOTTEN_S
+        left.creates = {key: create for key, create in left.creates.items() if create.at >= since}
+        if not (left.intents or left.creates) and lines.size:
             lines.clear()
         self._lines = lines
         self._append(_Line(process=os.getpid(), version=VERSION, account=self._account or None))
@@ -140,8 +162,7 @@ class Journal:
             self._append(_Line(intent=intent, run=self.run))
             await self._lines.sync()
         except OSError as error:
-            message = f"journal {self.path}: {error.strerror}; nothing more is sent"
-            raise ResultsUnwritable(message) from None
+            raise self._unwritable(error) from None
 
     def settle(self, targets: Iterable[Target]) -> None:
         """Close the intents of targets that have all their results on disk."""
@@ -151,20 +172,63 @@ class Journal:
             with suppress(OSError):  # then the next run looks at these targets; no further PUT of this run leaves
                 self._append(_Line(done=done))
 
+    async def note_create(self, create: OpenCreate) -> None:
+        """Write that a record is about to be created, and wait until it is on disk.
+
+        Raises:
+            ResultsUnwritable: it could not be written, so the POST must not leave.
+        """
+        assert self._lines is not None
+        try:
+            self.keep_create(create)
+            await self._lines.sync()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def keep_create(self, create: OpenCreate) -> None:
+        """Write when a POST leaves, or the id that it got.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._creates[create.key] = create
+        if create.id is not None:
+            self._keys[create.id] = create.key
+        self._append(_Line(create=create))
+
+    def forget_create(self, create: OpenCreate) -> None:
+        """Note that the account has not created a record: it refused the POST, or never got it."""
+        if self._creates.pop(create.key, None) is not None:
+            with suppress(OSError):  # then a resume looks for the record
+                self._append(_Line(refused=create))
+
+    def pass_over(self, create: OpenCreate) -> None:
+        """Keep the journal no longer for a record, because it is in its table by now."""
+        self._creates.pop(create.key, None)
+
+    def told(self, ids: Iterable[str]) -> None:
+        """Take note that results name these created records, so that the journal need not be kept for them."""
+        for id in ids:
+            if (key := self._keys.pop(id, None)) is not None:
+                self._creates.pop(key, None)
+
     @property
     def pending(self) -> int:
         """How many targets have an open intent: what became of their last PUT is unknown."""
         return len(self._open)
 
     def close(self) -> None:
-        """Close the file, and remove it if no intent is open."""
+        """Close the file, and remove it if nothing is open."""
         if self._lines is None:
             return
-        if not self._open:
+        if not (self._open or self._creates):
             with suppress(OSError):
                 self._disk.unlink(self.path)
         self._lines.close()
         self._lines = None
+
+    def _unwritable(self, error: OSError) -> ResultsUnwritable:
+        return ResultsUnwritable(f"journal {self.path}: {error.strerror}; nothing more is sent")
 
     def _append(self, line: _Line) -> None:
         assert self._lines is not None
@@ -197,6 +261,10 @@ def read_journal(path: Path) -> LeftOpen:
             left.intents[line.intent.target] = OpenIntent(line.intent, line.run, left.account)
         for target in line.done:
             left.intents.pop(target, None)
+        if line.create is not None:
+            left.creates[line.create.key] = line.create
+        if line.refused is not None:
+            left.creates.pop(line.refused.key, None)
     return left
 
 

@@ -186,7 +186,7 @@ class SessionPool:
             self._connector.distrust()
             failure.args = (self._token.kept_out_of_text(str(failure)),)  # it may repeat a part of the answer
             failure.sent_at = turn.at
-            failure.has_left = sending.has_left
+            failure.was_sent = sending.has_left
             raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
 
     async def _exchange(self, request: ApiRequest, turn: Turn, sending: _SendOnce) -> Answer:

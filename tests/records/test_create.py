@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +20,7 @@ from linker.api.answers import HttpAnswer
 from linker.api.lists import Listing
 from linker.api.requests import records
 from linker.errors import BadAnswer
+from linker.results.journal import journal_of
 from linker.sandbox import Definition, Fault, Sandbox
 
 TABLE = {"customers": "PRJ1/customers"}
@@ -42,7 +45,8 @@ def created_by(sandbox: Sandbox, count: int, process: asyncio.subprocess.Process
 
 async def created(sandbox: Sandbox, jobs: list[dict[str, Any]], **options: Any) -> list[Result]:
     """The results of a run that creates what is missing."""
-    async with eager(sandbox, table=TABLE, create_missing=True, **options) as aha:
+    given: dict[str, Any] = {"create_wait": 0.1, "timeout_s": 0.5}
+    async with eager(sandbox, table=TABLE, create_missing=True, **given | options) as aha:
         return await results_of(aha.run(jobs))
 
 
@@ -86,9 +90,9 @@ async def test_an_id_of_another_system_alone_is_no_name_for_a_record(sandbox: Sa
     assert "one that is created needs a name, and its salesforce_id alone is known" in result.error.message
 
 
-@pytest.mark.parametrize("fault", ["reset_after", "cut", "html", 503, "reset", 429])
+@pytest.mark.parametrize("fault", ["reset_after", "cut", 429])
 async def test_an_answer_that_is_lost_creates_no_second_record(sandbox: Sandbox, fault: str | int) -> None:
-    """It is looked for in the table before it is sent again; a 429 has done nothing, and needs no look."""
+    """It is looked for in the table; a 429 has done nothing, and needs no look."""
     sandbox.faults.script(None, None, fault)  # the table's page, the feature, and then the POST
     (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
     assert result.status is Status.LINKED
@@ -97,16 +101,85 @@ async def test_an_answer_that_is_lost_creates_no_second_record(sandbox: Sandbox,
     assert len(pages) == (1 if fault == 429 else 2)
 
 
+@pytest.mark.parametrize("fault", ["html", 503, "reset"])
+async def test_a_request_that_may_be_carried_out_later_is_not_sent_again(sandbox: Sandbox, fault: str | int) -> None:
+    """The record is not seen, so the row fails and says what to do; a later run creates it."""
+    sandbox.faults.script(None, None, fault)
+    (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
+    assert result.error is not None
+    assert (result.status, result.error.retryable) == (Status.FAILED, True)
+    assert result.error.message.startswith("the record 'Newcomer' may exist by now: its creation was not confirmed (")
+    assert result.error.message.endswith(". Run again in a minute")
+    assert (sandbox.stats.methods["POST"], sandbox.stats.methods["PUT"]) == (1, 0)
+    (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
+    assert (result.status, customers(sandbox)) == (Status.LINKED, {"Newcomer": 1})
+
+
+async def test_a_record_in_doubt_holds_up_no_other_target(sandbox: Sandbox) -> None:
+    """One worker does all other rows meanwhile, and a stop ends the wait at once: the row has no line."""
+    sandbox.account.set_links(Kind.FEATURE, "PRJ1-50", "customers", [ACME])  # links are shown, so no target goes first
+    sandbox.faults.script(on="POST *", stays="reset")
+    jobs = [named("PRJ1-1", "Newcomer"), *[named(f"PRJ1-{number}", "Acme Corp") for number in range(2, 10)]]
+    async with asyncio.timeout(20), eager(sandbox, table=TABLE, create_missing=True, concurrency=1) as aha:
+        run = aha.run(jobs)
+        results: list[Result] = []
+        async for result in run:
+            results.append(result)
+            if len(results) == 8:
+                run.stop()
+    assert {result.status for result in results} == {Status.LINKED}
+    assert sandbox.stats.methods["POST"] == 1
+
+
+async def test_after_three_records_in_doubt_no_further_one_is_created(sandbox: Sandbox) -> None:
+    """The account answers no creation, so every further one would be in doubt too."""
+    sandbox.faults.script(on="POST *", stays=504)
+    results = await created(sandbox, [named(f"PRJ1-{number}", f"Newcomer {number}") for number in range(1, 9)])
+    assert {result.status for result in results} == {Status.FAILED}
+    messages = [result.error.message for result in results if result.error is not None]
+    assert sum("was not created: the account answered none of the last 3" in message for message in messages) >= 1
+    assert sandbox.stats.methods["POST"] < 8
+
+
+@pytest.mark.parametrize("again", ["resume", "overwrite"])
+async def test_a_name_in_doubt_is_looked_for_by_the_next_run_first(
+    sandbox: Sandbox, tmp_path: Path, again: str
+) -> None:
+    """The journal has it, whether the run is resumed or starts over; the record that came late is linked."""
+    path = tmp_path / "links.results.jsonl"
+    jobs = [named("PRJ1-1", "Newcomer")]
+    sandbox.faults.script(None, None, 504)
+    options: dict[str, Any] = {"table": TABLE, "create_missing": True, "timeout_s": 0.5}
+    async with eager(sandbox, create_wait=0.1, **options) as aha:
+        (lost,) = await results_of(aha.run(jobs, path))
+        assert lost.status is Status.FAILED
+        asked = len(sandbox.requests)
+        resumed = again == "resume"
+        run = aha.run(jobs, path, resume=resumed, overwrite=not resumed, create_wait=3.0)
+        found = asyncio.create_task(results_of(run))
+        await until(lambda: any("q=Newcomer" in seen.query for seen in sandbox.requests[asked:]))
+        product = sandbox.account.find(Kind.PRODUCT, "PRJ1")
+        assert product is not None
+        late = sandbox.account.create_record(product, "customers", "Newcomer")
+        (result,) = await found
+    assert (result.status, result.after) == (Status.LINKED, {"customers": [str(late.id)]})
+    assert result.created == {"customers": {"Newcomer": str(late.id)}}
+    assert sandbox.stats.methods["POST"] == 1
+    assert not journal_of(path).exists()
+
+
 async def test_faults_at_random_create_no_second_record() -> None:
     """Of 60 names on 60 targets, with a third of the answers lost."""
     jobs = [named(f"PRJ1-{number}", f"Newcomer {number % 30}", f"Other {number}") for number in range(1, 61)]
     faults = [Fault("reset_after", 0.2), Fault("cut", 0.1), Fault(503, 0.1)]
     async with Sandbox(limits=[], features=100, faults=faults, seed=3) as rough:
         results = await created(rough, jobs, attempts=40)
-        assert {result.status for result in results} == {Status.LINKED}
         made = customers(rough)
+        again = await created(rough, jobs, attempts=40)
+        assert set(customers(rough).values()) == {1}
     assert set(made.values()) == {1}
-    assert len(made) == 90
+    assert Status.LINKED in {result.status for result in results + again}
+    assert all(result.error is None or result.error.retryable for result in results + again)
 
 
 async def test_where_nobody_can_tell_it_is_not_sent_again(sandbox: Sandbox) -> None:
@@ -207,14 +280,18 @@ async def test_a_killed_run_does_not_create_twice(command: Command, sandbox: San
     """Killed right after a POST was done, again and again: one record a name at the end, and every link."""
     jobs = [named(f"PRJ1-{number}", f"Newcomer {number % 8}") for number in range(1, 25)]
     write_jobs(command.folder / "links.jsonl", jobs)
-    options = ("run", "links.jsonl", *OPTIONS, "--resume")
+    options = {"table": TABLE, "create_missing": True, "create_wait": 0.1, "timeout_s": 0.3, "rate": "1000/1s"}
+    script = f"""import linker, sys
+summary = linker.link("links.jsonl", url="{sandbox.url}", token="{sandbox.options.token}", resume=True,
+                      results="links.results.jsonl", **{options})
+sys.exit(not summary.ok)"""
     for kills in range(1, 5):
-        process = await command.start(*options)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=command.folder)
         await until(partial(created_by, sandbox, 2 * kills, process))
         process.kill()
         await process.communicate()
-    finished = await command(*options)
-    assert finished.code == 0, finished.stdout
+    finished = await command.program(sys.executable, "-c", script)
+    assert finished.code == 0, finished.stderr
     assert customers(sandbox) == {f"Newcomer {number}": 1 for number in range(8)}
     last = {line["id"]: line for line in lines_of(command.folder / "links.results.jsonl")}
     assert {line["status"] for line in last.values()} <= {"linked", "unchanged"}
