@@ -26,9 +26,8 @@ from linker.records.names import NameResolver, NewRecord
 from linker.records.table import Table, name_of
 from linker.results.created import OpenCreate
 from linker.results.journal import Journal
-from linker.retry.breaker import describe
 from linker.retry.sender import Retry, Sender
-from linker.retry.verdict import Accept, GiveUp, Pause
+from linker.retry.verdict import Accept, GiveUp, Pause, describe
 from linker.settings import Settings
 from linker.text import harmless, quoted, same_name
 
