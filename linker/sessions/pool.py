@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
@@ -65,20 +66,26 @@ class _SendOnce:
     The account would count that request, and the rate limiter would not. `Sender` sends it again in its turn.
     """
 
-    __slots__ = ("exchange",)
+    __slots__ = ("_lost", "exchange")
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
         """The request that has left, or was about to."""
+        self._lost: Exception = aiohttp.ServerDisconnectedError()
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         if self.has_left:
-            raise aiohttp.ServerDisconnectedError
+            raise self._lost
         assert isinstance(request, Exchange)
         self.exchange = request
-        return await handler(request)
+        try:
+            return await handler(request)
+        except aiohttp.ClientOSError as error:
+            if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses late, in the place of an answer
+                self._lost = error
+            raise
 
     @property
     def has_left(self) -> bool:
