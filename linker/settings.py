@@ -231,7 +231,9 @@ class Settings:
                     raise UsageError(f"{name} must be {expected}, not {value!r}")
         object.__setattr__(self, "base_url", base_url(None, self.base_url))
         if self.proxy is not None and not _is_http(self.proxy):
-            raise UsageError("the proxy must be an HTTP proxy: http://HOST:PORT")
+            raise UsageError(
+                "the proxy must be an HTTP proxy: http://HOST:PORT (HTTPS_PROXY); a SOCKS proxy is not supported"
+            )
         if self.base_url.startswith("http:"):
             _check_clear(self.base_url, insecure=self.insecure_http, proxied=self.proxy is not None)
 

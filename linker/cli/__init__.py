@@ -16,6 +16,7 @@ import click
 
 from linker import log
 from linker._version import __version__
+from linker.cli.machine import certificate_advice, shortage
 from linker.errors import GuardStopped, LinkerError, Stopped
 
 __all__ = ["main"]
@@ -103,21 +104,32 @@ def _exit_code() -> int:
                 log.tell("error", line, "error")
         return 2
     except LinkerError as error:
-        log.tell("error", f"linker: {error}", "error")
+        advice = certificate_advice(str(error))
+        log.tell("error", f"linker: {error}; {advice}" if advice else f"linker: {error}", "error")
         nothing_written = isinstance(error, GuardStopped) and not error.written
         return 3 if isinstance(error, Stopped) and not nothing_written else 2
     except (click.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:
-        log.tell("error", f"linker: {error.strerror or error}", "error")
+        _tell(f"linker: {shortage(error) or error.strerror or error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again
         return 3
     except Exception as error:
+        if (lacking := shortage(error)) is not None:
+            _tell(f"linker: {lacking}")
+            return 3
         where = _last_place(error)
-        message = f"linker: a fault of linker itself: {type(error).__name__} at {where}; please report it"
-        log.tell("error", message, "error")
+        _tell(f"linker: a fault of linker itself: {type(error).__name__} at {where}; please report it")
         return 3
     return code if isinstance(code, int) else 0
+
+
+def _tell(message: str) -> None:
+    """Write an error to stderr, as JSON if that is asked for and there is memory to load what writes it."""
+    try:
+        log.tell("error", message, "error")
+    except (MemoryError, ImportError, OSError):
+        sys.stderr.write(f"{message}\n")
 
 
 def _last_place(error: BaseException) -> str:

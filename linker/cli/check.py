@@ -8,6 +8,7 @@ import orjson
 
 from linker.cli import options
 from linker.cli.drive import run_in_loop
+from linker.cli.machine import certificate_advice
 from linker.cli.output import counted, duration
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
@@ -68,7 +69,8 @@ async def _checked(access: options.Access, sources: list[JobFile]) -> Check:
 def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
     account = f"{check.account}, {check.url}" if check.account else check.url
     if check.problem is not None:
-        return [("account", [account]), ("problem", [check.problem])]
+        advice = certificate_advice(check.problem)
+        return [("account", [account]), ("problem", [check.problem, *([advice] if advice else [])])]
     owner = " ".join(filter(None, (check.user, f"<{check.email}>" if check.email else None))) or "somebody unnamed"
     sees = f", who sees {counted(check.workspaces, 'workspace')}" if check.workspaces is not None else ""
     screen = [

@@ -9,17 +9,16 @@ from enum import Enum
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import click
 from click.core import ParameterSource
 
 from linker import log
+from linker.cli.environment import proxy_of, unread_proxy
 from linker.cli.token import token_of
 from linker.errors import UsageError
 from linker.sessions.token import Token
-from linker.settings import DEFAULT_RATES, Settings, base_url, is_loopback
+from linker.settings import DEFAULT_RATES, Settings, base_url
 from linker.sources import Columns, JobFile
 
 _FIELDS: Final = {field.name: field for field in fields(Settings)}
@@ -255,15 +254,9 @@ def settings_of(account: str | None, url: str | None, **others: Any) -> Settings
     if source("account") is ParameterSource.COMMANDLINE and source("url") is not ParameterSource.COMMANDLINE:
         url = None
     base = base_url(account, url)
-    return Settings(base_url=base, proxy=_proxy_of(base), **others)
-
-
-def _proxy_of(url: str) -> str | None:
-    """Return the proxy for a URL by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; None if its host is this machine."""
-    parts = urlsplit(url)
-    if is_loopback(url) or proxy_bypass(parts.hostname or ""):
-        return None
-    return getproxies().get(parts.scheme)
+    if (ignored := unread_proxy(base)) is not None:
+        log.tell("proxy_ignored", f"linker: {ignored}")
+    return Settings(base_url=base, proxy=proxy_of(base), **others)
 
 
 def job_files(files: tuple[str, ...], format: str | None, columns: Columns | None = None) -> list[JobFile]:

@@ -23,11 +23,37 @@ _NOT_CONNECTED: Final = "is it behind a firewall, is a proxy needed (HTTPS_PROXY
 
 _ACCOUNT = re.compile(r"https://([a-z0-9-]+)\.aha\.io")
 
+_TLS_FAULTS: Final = (
+    (
+        "CERTIFICATE_REQUIRED",
+        "{host} wants a client certificate, which linker cannot send",
+        "ask whoever runs that server or proxy for a way in that takes the token alone, then check {account}",
+    ),
+    (
+        "HANDSHAKE_FAILURE",
+        "{host} refused the TLS handshake; it may want a client certificate, which linker cannot send",
+        "ask whoever runs that server or proxy for a way in that takes the token alone, then check {account}",
+    ),
+    (
+        "WRONG_VERSION_NUMBER",
+        "{host} does not speak HTTPS",
+        "check the port, and whether the address begins with http://: {account}",
+    ),
+    (
+        "PROTOCOL_VERSION",
+        "{host} speaks no version of TLS that this machine accepts",
+        "ask whoever runs that server or proxy for TLS 1.2 or 1.3, then check {account}",
+    ),
+)
+"""Of an error's name in OpenSSL: what is wrong, and what to do. None of them passes by itself."""
+
 NotConnected: TypeAlias = aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError
 
 
 def request_failed(error: Exception, settings: Settings) -> RequestFailed:
     """Return linker's error for one of aiohttp's; its message says what the user can act on."""
+    if (failure := _tls_failure(error, settings)) is not None:
+        return failure
     match error:
         case aiohttp.ConnectionTimeoutError():
             late = TimedOut(f"no connection within {settings.connect_timeout_s:g} s")
@@ -63,6 +89,26 @@ def _is_lasting(error: NotConnected) -> bool:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status == 407
     return isinstance(error, aiohttp.ClientConnectorCertificateError)
+
+
+def _tls_failure(error: Exception, settings: Settings) -> ConnectionFailed | None:
+    """Return linker's error for a TLS handshake that fails each time; None for anything else.
+
+    TLS 1.3 reports that a certificate is missing only after the handshake, in the place of an answer.
+    """
+    causes = (getattr(error, "os_error", None), error.__cause__, error)  # aiohttp's own errors have no reason
+    reasons = (getattr(cause, "reason", None) for cause in causes if isinstance(cause, ssl.SSLError))
+    tls_reason = next(filter(None, reasons), "")
+    host = urlsplit(settings.base_url).netloc
+    if isinstance(error, aiohttp.ClientConnectorError):
+        host = f"{error.host}:{error.port}"
+    for name, what, do in _TLS_FAULTS:
+        if name in tls_reason:
+            failure = ConnectionFailed(what.format(host=host))
+            failure.advice = do.format(account=_name_of(settings.base_url))
+            failure.is_lasting = True
+            return failure
+    return None
 
 
 def not_connected(error: NotConnected) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
 from support.command import Command
-from support.raw_server import OK, Arrived, Wire
+from support.raw_server import OK, Arrived, Wire, said
 from support.runs import features, names, write_jobs
 
 CONFIG = """
@@ -91,3 +92,57 @@ async def test_a_certificate_is_looked_at(
     assert "the certificate of 127.0.0.1 is not trusted" in finished.stderr
     assert f"; check --url {wire.url} (or AHA_URL)" in finished.stderr
     assert "SSL_CERT_FILE" in finished.stderr
+
+
+async def test_a_bundle_that_linker_does_not_read_is_named(
+    command: Command, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With the command that makes linker read it; a bundle that cannot be read is named, too."""
+    made, key = certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1", *LONG)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    write_jobs(command.folder / "links.jsonl", features(1))
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+        command.environment.pop(name, None)
+    async with Wire(said(OK), ssl=context) as wire:
+        command.environment |= {"AHA_URL": wire.url, "REQUESTS_CA_BUNDLE": str(made)}
+        for verb in ("run", "check"):
+            shown = await command(verb, "links.jsonl")
+            told = (
+                'REQUESTS_CA_BUNDLE is set, but linker reads SSL_CERT_FILE: export SSL_CERT_FILE="$REQUESTS_CA_BUNDLE"'
+            )
+            assert told in shown.stdout + shown.stderr
+        command.environment["SSL_CERT_FILE"] = f"{made}.gone"
+        missing = await command("run", "links.jsonl")
+        assert (missing.code, f"cannot be read: {made}.gone" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("version", "said_no"),
+    [("-tls1_3", "wants a client certificate, which linker"), ("-tls1_2", "it may want a client certificate")],
+)
+async def test_a_client_certificate_that_is_wanted_is_said(
+    command: Command, tmp_path_factory: pytest.TempPathFactory, version: str, said_no: str
+) -> None:
+    """In words, at once, before the token is sent or after TLS 1.3's late refusal: exit 2, with whom to ask."""
+    made, key = certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1", *LONG)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    wanting = ["-Verify", "1", "-verify_return_error", "-accept", f"127.0.0.1:{port}", "-www", version]
+    server = await asyncio.create_subprocess_exec(
+        "openssl", "s_server", *wanting, "-cert", made, "-key", key, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert server.stdout is not None
+    try:
+        while b"ACCEPT" not in await server.stdout.readline():
+            pass
+        write_jobs(command.folder / "links.jsonl", features(1))
+        command.environment |= {"AHA_URL": f"https://127.0.0.1:{port}", "SSL_CERT_FILE": str(made)}
+        finished = await command("run", "links.jsonl")
+    finally:
+        server.kill()
+        await server.communicate()
+    assert (finished.code, finished.stdout) == (2, "")
+    assert said_no in finished.stderr
+    assert "ask whoever runs that server or proxy" in finished.stderr

@@ -202,7 +202,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused_before_the_token_is_
 
 
 async def test_a_server_that_speaks_no_tls_is_a_connection_error() -> None:
-    """An https URL to a plain server: TLS's own word for it."""
+    """An https URL to a plain server: the user checks the port, and nothing is tried again."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -214,7 +214,8 @@ async def test_a_server_that_speaks_no_tls_is_a_connection_error() -> None:
         async with opened(f"https://127.0.0.1:{port}") as pool:
             with pytest.raises(ConnectionFailed) as caught:
                 await send_raw(pool, "GET", "/")
-    assert harmless(caught.value).startswith(f"no connection to 127.0.0.1:{port}: [SSL")
+    assert harmless(caught.value) == f"127.0.0.1:{port} does not speak HTTPS"
+    assert "check the port" in (caught.value.advice or "")
 
 
 def classes(root: type[Exception]) -> Iterator[type[Exception]]:
