@@ -20,6 +20,7 @@ from support.runs import ACME, eager, results_of, until
 from linker import Deletion, Kind, Linker, Stopped, UndoFile
 from linker.records.delete import Ending
 from linker.sandbox import Account, Fault, Resource, Sandbox
+from linker.sandbox.faults import Faults
 
 RECORD = Kind.CUSTOM_OBJECT_RECORD
 OPTIONS: dict[str, Any] = {"table": {"customers": "PRJ1/customers"}, "create_missing": True}
@@ -224,8 +225,9 @@ async def test_no_sequence_of_kills_and_retries_deletes_what_is_linked(steps: li
     faults = [Fault("reset_after", 0.1), Fault(503, 0.1), Fault("cut", 0.05)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "links.results.jsonl"
-        async with Sandbox(limits=[], features=10, faults=faults, seed=seed) as rough:
-            ids = await create(rough, path, *[named(number + 1, f"New {number}") for number in range(6)], attempts=40)
+        async with Sandbox(limits=[], features=10) as rough:
+            ids = await create(rough, path, *[named(number + 1, f"New {number}") for number in range(6)])
+            rough.faults = Faults(faults, seed)
             with watched(rough.account) as wrong:
                 for step, number in [*steps, ("undo", 10**6), ("delete", 10**6)]:
                     if step == "link" and ids[number] in created(rough):
