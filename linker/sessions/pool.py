@@ -47,6 +47,9 @@ _LONGEST_HEADER: Final = 66 * 1024
 _GIVEN_UP: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT)
 """What servers send on a connection of which they expect nothing more, whether or not a request is on its way."""
 
+_NEW_CONNECTION: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_EARLY)
+"""Answers after which a new connection may do better (RFC 9110, 15.5.9 and 15.5.20; RFC 8470, 5.2)."""
+
 _NO_MAIL: Final = "disable_mailers=true"
 """Keeps a write from mailing the watchers, according to third parties; the vendor does not document it."""
 
@@ -204,7 +207,7 @@ class SessionPool:
                 break
             except Unusable:
                 continue
-        if reply.status == HTTPStatus.REQUEST_TIMEOUT:  # of the server, for this connection
+        if reply.status in _NEW_CONNECTION:
             self._connector.distrust()
         if reply.status in _GIVEN_UP and not sending.is_first and _is_parting(reply):
             raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
