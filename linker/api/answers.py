@@ -69,7 +69,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     `target` is set for a request of one target, `page` for a page of a list. Other requests get `value`, the JSON
     object, and `limit`, the rate limit that the account reports. `sent_at` is the loop time at which the request left.
-    `is_foreign`: an error whose body is not JSON, so that most likely a firewall or proxy sent it.
+    `is_foreign`: an error whose body is not JSON, so that most likely a firewall or proxy sent it; or a redirect that
+    names a host.
     """
 
     status: int
@@ -220,7 +221,7 @@ def _refused(reply: HttpAnswer) -> Answer:
     if 300 <= reply.status < 400:
         where = reply.headers.get("Location", "nowhere")
         message = f"redirected to {plain(where)}; redirects are not followed: is the account's name right?"
-        return Answer(reply.status, message=message, sent_at=reply.sent_at)
+        return Answer(reply.status, message=message, sent_at=reply.sent_at, is_foreign=_is_absolute(where))
     now = datetime.now(UTC)
     retry_after_s = (refusal_wait_s if reply.status == 429 else asked_wait_s)(reply.headers, now)
     message, is_foreign = _message(reply)
@@ -231,6 +232,11 @@ def _refused(reply: HttpAnswer) -> Answer:
         sent_at=reply.sent_at,
         is_foreign=is_foreign,
     )
+
+
+def _is_absolute(location: str) -> bool:
+    """Whether a `Location` names a host."""
+    return "//" in location.strip()[:8]
 
 
 def _links(value: object) -> tuple[Links | None, frozenset[str]]:

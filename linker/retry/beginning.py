@@ -7,7 +7,6 @@ from typing import Final
 from linker.api.answers import Answer, Reply
 from linker.api.requests import ApiRequest
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, Stopped, TimedOut, Unreachable
-from linker.retry.cause import lasts
 from linker.retry.verdict import describe, is_blocked, is_limit
 
 _CONNECT_S: Final = 20.0
@@ -48,7 +47,7 @@ class Beginning:
         self._pages = self._pages + 1 if _is_page(reply) else 0
         if self._pages >= _PAGES:
             return self._ended(f"another server answers in place of the account ({describe(reply)}); {_ELSEWHERE}")
-        if not isinstance(reply, Answer) or is_limit(reply) or not lasts(reply):
+        if not isinstance(reply, Answer) or is_limit(reply) or not (reply.status == 407 or _is_redirect(reply)):
             return None
         if reply.status == 407:
             return self._ended(f"the proxy wants a user and a password ({describe(reply)}); {_PROXY}")
@@ -73,4 +72,11 @@ def _is_page(reply: Reply) -> bool:
         return False
     if isinstance(reply, BadAnswer):
         return reply.is_foreign
-    return isinstance(reply, Answer) and reply.is_foreign and 400 <= reply.status < 500 and reply.status != 401
+    if not isinstance(reply, Answer) or _is_redirect(reply):
+        return False
+    return 300 <= reply.status < 400 or (reply.is_foreign and 400 <= reply.status < 500 and reply.status != 401)
+
+
+def _is_redirect(reply: Answer) -> bool:
+    """Whether an answer sends linker to a host by name; one within the account may be that of a single address."""
+    return reply.is_foreign and 300 <= reply.status < 400

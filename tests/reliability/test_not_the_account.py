@@ -34,6 +34,7 @@ STRANGERS = {
         page("302 Found", b"", "Location: https://sso.example/login"),
         "redirected to https://sso.example/login",
     ),
+    "login": (page("301 Moved Permanently", b"", "Location: /login"), "redirected to /login"),
     "login page": (page("200 OK", b"<html><form>password</form></html>"), "another server answers"),
     "wrong server": (page("404 Not Found", b"<html>no such page</html>"), "another server answers"),
     "https port": (page("400 Bad Request", b"<html>plain HTTP request sent to HTTPS port</html>"), "another server"),

@@ -14,7 +14,8 @@ PAGE = BadAnswer("200, but no JSON: (an HTML page)")
 PAGE.is_foreign = True
 LATE = TimedOut("no connection within 10 s")
 LATE.later_advice = "check --url"
-REDIRECT = Answer(302, message="redirected to https://sso.example/login")
+REDIRECT = Answer(302, message="redirected to https://sso.example/login", is_foreign=True)
+LOGIN = Answer(302, message="redirected to /login")
 MISSING = Answer(404, message="(an HTML page)", is_foreign=True)
 
 
@@ -31,6 +32,7 @@ def ends_after(beginning: Beginning, *replies: Reply, every_s: float = 1.0) -> t
     [
         (REDIRECT, 1, "another server answers in place of the account (302: redirected to https://sso.example/login)"),
         (Answer(407, message="(an HTML page)"), 1, "check the proxy (HTTPS_PROXY), its user and its password"),
+        (LOGIN, 3, "another server answers in place of the account (302: redirected to /login)"),
         (PAGE, 3, "check the account's name (--account or --url)"),
         (MISSING, 3, "check the account's name (--account or --url)"),
         (LATE, 21, "no connection within 10 s; check --url"),
@@ -38,7 +40,7 @@ def ends_after(beginning: Beginning, *replies: Reply, every_s: float = 1.0) -> t
     ids=str,
 )
 def test_what_no_waiting_mends_ends_the_run(reply: Reply, number: int, said: str) -> None:
-    """A redirect and a proxy's 407 at once, a page at its third, and a connection that is never made after a while."""
+    """A redirect elsewhere and a 407 at once, a page at its third, a connection that is never made after a while."""
     count, why = ends_after(Beginning(), *[reply] * 30)
     assert count == number
     assert isinstance(why, Unreachable)
