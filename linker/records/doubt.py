@@ -51,7 +51,7 @@ def settled_s(settings: Settings) -> float:
 
     250 s by default: the account may take two minutes to carry it out, and two minutes to show it.
     """
-    return max(settings.create_wait * 10 / 3, settings.timeout_s)
+    return settings.create_wait * 10 / 3
 
 
 class DoubtfulRecords:
