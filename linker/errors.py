@@ -181,15 +181,21 @@ class TimedOut(RequestFailed):
 
 
 class BadAnswer(RequestFailed):
-    """An answer that is not from Aha!: a proxy's page, or half a body.
+    """An answer that is not from Aha!: a proxy's page, or half a body. `status` is its HTTP status; None if unknown.
 
     `is_foreign`: it is a page, so that most likely another server answers in place of the account. `retry_after_s` are
     the seconds for which a body that is not JSON asks to wait; None if it does not.
     """
 
     type = ErrorType.BAD_ANSWER
+    status: int | None = None
     is_foreign = False
     retry_after_s: float | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the request was answered with a status from 200 to 299, so that it may have been carried out."""
+        return self.status is not None and 200 <= self.status < 300
 
 
 @contextmanager

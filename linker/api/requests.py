@@ -25,6 +25,7 @@ from linker.api.answers import (
 )
 from linker.api.lists import PAGE_SIZE, Listing, PageRequest, check_page, mismatch_of_pages
 from linker.api.mismatch import Mismatch
+from linker.errors import BadAnswer
 from linker.model.ids import DIGITS, exact_id, sorted_ids
 from linker.model.job import Links
 from linker.model.target import Kind, Target
@@ -289,8 +290,12 @@ class Request(msgspec.Struct, frozen=True):
         return f"{self.method} {self.target}{fields}"
 
     def understand(self, reply: HttpAnswer) -> Answer:
-        """Parse the reply. Raises `BadAnswer` if it is not from Aha!."""
-        return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
+        """Parse the reply. Raises `BadAnswer`, with the status of the reply, if it is not from Aha!."""
+        try:
+            return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
+        except BadAnswer as error:
+            error.status = reply.status
+            raise
 
     def mismatch(self, answer: Answer) -> Mismatch | None:
         """How the answer is none to this request; None if it is one, or if it names no target."""

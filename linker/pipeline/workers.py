@@ -13,9 +13,10 @@ from linker.api.lists import PageRequest
 from linker.api.requests import ApiRequest
 from linker.api.visibility import Visibility
 from linker.batch.placeholder import place_of
-from linker.errors import ErrorType, ResultsUnwritable, TimedOut
+from linker.errors import BadAnswer, ErrorType, ResultsUnwritable, TimedOut
 from linker.pipeline.consent import Consent
 from linker.pipeline.guard import Admission
+from linker.pipeline.looks import PageLooks
 from linker.pipeline.parked import ParkedWorks
 from linker.pipeline.refresh import PageRefresh
 from linker.pipeline.workqueue import WorkQueue
@@ -68,6 +69,7 @@ class Workers:
         self._summary = summary
         self._backoff: Backoff[Work] = Backoff(queue.again)
         self._parked = ParkedWorks(queue)
+        self._looks = PageLooks(sender.fetch)
         self._refresh = PageRefresh(sender.fetch, queue, admission, writer, visibility)
         # they failed, but it may be an outage; with the number of outages before
         self._suspects: list[tuple[Work, GiveUp, int]] = []
@@ -127,8 +129,9 @@ class Workers:
     async def _advance(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Take a work as far as it goes. Return False if it waits for something, and comes back to the queue."""
         while work.step is not None and not work.is_on_hold:
-            if wait_s := work.take_wait():
-                self._backoff.wait(work, min(wait_s, self._longest_wait_s))
+            if (wait_s := work.take_wait()) is not None:
+                wait_s = min(wait_s, self._longest_wait_s)
+                self._backoff.wait(work, self._looks.together(wait_s) if work.step is Step.CHECK_PAGE else wait_s)
                 return False
             if work.step is Step.CHECK_PAGE:
                 if not await self._look_at_page(work, owner):
@@ -167,14 +170,13 @@ class Workers:
 
     async def _look_at_page(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Read the page that showed a work's target again. Return False if the run is being stopped."""
+        is_shared = work.has_waited
         request = work.request(asyncio.get_running_loop().time())
         assert isinstance(request, PageRequest)
-        task = owner.create_task(self._sender.fetch(request))
-        await asyncio.wait({task})
-        if task.cancelled():
+        answer = await self._looks.read(request, owner, is_shared=is_shared)
+        if answer is None:
             self._leave(work)
             return False
-        answer = task.result()
         await self._settle(work, Accept(answer) if isinstance(answer, Answer) else answer)
         return bool(await self._admission.admit([work]))
 
@@ -239,6 +241,8 @@ class Workers:
         match decision:
             case Retry(after_s):
                 work.refusal = 0
+                if work.step is Step.WRITE and isinstance(reply, BadAnswer) and reply.is_taken:
+                    work.answered_unusably(asyncio.get_running_loop().time())
                 self._backoff.wait(work, after_s)
                 return True
             case GiveUp() if self._breaker.suspects(reply):

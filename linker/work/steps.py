@@ -118,7 +118,7 @@ class Steps:
         self._visibility = visibility
         self._kind = pending.desired.target.kind
         self._page = page
-        self._is_pioneer = is_pioneer
+        self.is_pioneer = is_pioneer
         self._presumed_by: Endpoint | None = None  # showed no links before, which is taken to mean none
         self._dry = dry
         self.is_off_layout = is_off_layout
@@ -181,7 +181,7 @@ class Steps:
         links = yield from self._read_back()
         if self._ignored_clears(links):
             links = yield from self._clear_with_blank(links)
-        if links is None and self._is_pioneer and not self.is_off_layout:
+        if links is None and self.is_pioneer and not self.is_off_layout:
             yield from self._check_layout()
         self._finish(links)
         return False
@@ -287,36 +287,45 @@ class Steps:
         links = written = self._shown_by(answer.target, Endpoint.WRITE) if answer is not None else None
         if links is not None:
             links = {**links, **self._observed}
-        if self._visibility.hides(self._kind) and not self._is_pioneer:
+        if self._visibility.hides(self._kind) and not self.is_pioneer:
             return links
-        for wait_s in _LOOKS:
-            looks = self._next_looks(links)
+        for number, wait_s in enumerate(_LOOKS, start=1):
+            looks = self._next_looks(links, number)
             if not looks:
                 break
             for step in looks:
+                if step is not looks[0] and not self.is_pioneer and self._is_as_asked(links):
+                    break  # the page has just shown it
                 self.wait_s = wait_s
                 event = yield step
                 if not isinstance(event, Answer):  # the PUT was taken, even if it cannot be read back
                     return links
                 if (seen := self._seen_by(event, step)) is not None:
                     links = seen
-                    if written is None and not self._is_pioneer:
+                    if written is None and not self.is_pioneer:
                         self._visibility.confirm(self._kind, holds_links=any(seen.values()))
                 wait_s = 0.0
-        if links is None and not self._is_pioneer and not self._visibility.can_be_read(self._kind):
+        if links is None and not self.is_pioneer and not self._visibility.can_be_read(self._kind):
             self._visibility.conclude_unseen(self._kind)
         return links
 
-    def _next_looks(self, links: Links | None) -> list[Step]:
-        """How to look again: not at all, if the target is known to hold what was asked and no proof is missing."""
+    def _next_looks(self, links: Links | None, number: int) -> list[Step]:
+        """How to look again: not at all, if the target is known to hold what was asked and no proof is missing.
+
+        Later looks are at the page of the list, which they share; the last one also at the target itself.
+        """
         reads, lists = (self._visibility.is_proved(self._kind, end) for end in (Endpoint.READ, Endpoint.LIST))
-        if self._is_pioneer and self._presumed_by is not None:
+        if self.is_pioneer and self._presumed_by is not None:
             is_list_open = self._page is not None and not lists
             looks = [Step.CHECK] * (not reads) + [Step.CHECK_PAGE] * is_list_open
             return looks or [Step.CHECK] * (not self._is_as_asked(links))
         if self._is_as_asked(links):
             return []
-        return [Step.CHECK_PAGE if self._page is not None and lists and not reads else Step.CHECK]
+        if number == 1:
+            return [Step.CHECK_PAGE if self._page is not None and lists and not reads else Step.CHECK]
+        if self._page is None or not self._visibility.is_answering(self._kind, Endpoint.LIST):
+            return [Step.CHECK]
+        return [Step.CHECK_PAGE] if number < len(_LOOKS) or (not reads and lists) else [Step.CHECK_PAGE, Step.CHECK]
 
     def _seen_by(self, answer: Answer, step: Step) -> Links | None:
         """What a look shows of the target; None if it does not show the target's links."""
@@ -363,6 +372,8 @@ class Steps:
         self.clears_with_blank = True
         self.read_at = None  # the target was looked at just now
         event = yield Step.WRITE
+        if event is Signal.OUTDATED:  # taken, and answered with nothing usable: the looks settle it
+            event = Answer(self._read_status)
         if not isinstance(event, Answer):  # refused, or the run ends: then the target holds what was observed
             return links
         self.in_flight.attempts += self._attempts
@@ -413,10 +424,10 @@ class Steps:
         Only the pioneer is written on that presumption. A plan writes nothing; and a target that is to lose links has
         none to lose where none are shown.
         """
-        if self._visibility.hides(self._kind) and not self._is_pioneer:
+        if self._visibility.hides(self._kind) and not self.is_pioneer:
             return None
         asks_for_links = any(links.replace or links.add for links in self.pending.desired.fields.values())
-        if asks_for_links and not (self._dry or self._is_pioneer):
+        if asks_for_links and not (self._dry or self.is_pioneer):
             return None
         self._presumed_by = endpoint
         return {}

@@ -87,6 +87,8 @@ class Work:
         """The guard and the pilot let it be written."""
         self.is_on_hold = False
         """It waits for consent, so nothing is sent."""
+        self.has_waited = False
+        """The current request has waited for as long as its step asked."""
         self.ended = False
         """Nothing more is done for it in this run."""
 
@@ -144,9 +146,16 @@ class Work:
         """Seconds to wait before the current request is sent."""
         return self._steps.wait_s
 
-    def take_wait(self) -> float:
-        """Return `wait_s`, and let the request be sent from now on."""
+    def take_wait(self) -> float | None:
+        """Return `wait_s`, and let the request be sent from now on; None if it need not wait.
+
+        A look at a page waits in any case, until other targets look at it too. A pioneer has no others beside it.
+        """
         wait_s, self._steps.wait_s = self._steps.wait_s, 0.0
+        is_shared = self.step is Step.CHECK_PAGE and not self._steps.is_pioneer
+        if self.has_waited or not (wait_s or is_shared):
+            return None
+        self.has_waited = True
         return wait_s
 
     @property
@@ -214,6 +223,13 @@ class Work:
         endpoint = Endpoint.READ if self._page_request is None else Endpoint.LIST
         return self._send(Observation(links, read_at, endpoint), now)
 
+    def answered_unusably(self, now: float) -> None:
+        """The PUT was answered with 2xx, and with nothing that shows the target: read it before the PUT is sent again.
+
+        What is read then settles it: if the target holds what was asked for, the PUT was carried out.
+        """
+        self._send(Signal.OUTDATED, now)
+
     def failed(self, error: Error, http_status: int | None, now: float) -> Outcomes:
         """The current request will not be tried again."""
         return self._send(GiveUp(error, http_status), now)
@@ -262,6 +278,7 @@ class Work:
         elapsed_ms = round((now - self.sent_at) * 1000, 1) if self.sent_at is not None else 0.0
         outcomes = self._steps.send(event, elapsed_ms)
         self.step = self._steps.step
+        self.has_waited = False
         return outcomes
 
     def _leave_page(self) -> None:

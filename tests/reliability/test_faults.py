@@ -91,7 +91,12 @@ async def test_a_fault_that_stays_fails_the_job_as_the_table_says(
         assert ROWS[fault]["does"] == ("gives up" if fault in NOT_TRIED_AGAIN else "tries again")
         assert ROWS[fault]["there"] == ("yes" if fault in LOST_ON_THE_WAY else "no")
         assert held(sandbox) == [ACME if fault in LOST_ON_THE_WAY else ZANE]
-        assert proxy.befallen[fault] == tries
+        read_too = fault in (
+            "garbled after",
+            "half a JSON",
+            "login page",
+        )  # after an answer that cannot be used, the target is read
+        assert proxy.befallen[fault] == tries + read_too
         proxy.script()
         await results_of(aha.run(linker.UndoFile(path)))
     assert held(sandbox) == [ZANE]
