@@ -22,11 +22,14 @@ def linked(sandbox: Sandbox, count: int) -> bool:
 
 @pytest.mark.parametrize("what", TRANSIENT, ids=str)
 async def test_a_passing_fault_is_got_over(sandbox: Sandbox, what: int | str) -> None:
-    """The first GET and the first PUT meet the fault: both are sent again, and the job is linked."""
+    """The first GET and the first PUT meet the fault: both are sent again, and the job is linked.
+
+    After a PUT that was answered with a page instead of the target, the target is read first.
+    """
     sandbox.faults.script(what, None, what)
     async with eager(sandbox) as aha:
         (result,) = await results_of(aha.run(features(1)))
-    assert sandbox.stats.methods == {"GET": 2, "PUT": 2}
+    assert sandbox.stats.methods == {"GET": 3 if what == "html" else 2, "PUT": 2}
     assert (result.status, result.http_status, result.error) == (Status.LINKED, 200, None)
     assert result.attempts == (1 if what == 429 else 2)  # a refusal uses up no attempt
     assert linked(sandbox, 1)
@@ -45,7 +48,9 @@ async def test_among_faults_of_every_sort_every_job_is_linked() -> None:
         assert linked(sandbox, 200)
         assert set(sandbox.stats.faults) == set(TRANSIENT)
         assert sandbox.stats.most_puts_at_once_on_a_target == 1
-        assert run.summary.requests == sandbox.stats.requests == 1 + 200 + sum(sandbox.stats.faults.values())
+        assert run.summary.requests == sandbox.stats.requests
+        reads = sandbox.stats.requests - (1 + 200 + sum(sandbox.stats.faults.values()))
+        assert 0 <= reads <= sandbox.stats.faults["html"]  # each after a PUT whose answer was no target
         assert max(result.attempts for result in results) > 1
 
 
@@ -68,7 +73,7 @@ async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
     sandbox: Sandbox, what: int | str, error_type: ErrorType, http_status: int | None
 ) -> None:
     """Three PUTs in vain: failed, three attempts, retryable, the error's own word, and the run goes on."""
-    sandbox.faults.script(None, what, what, what)
+    sandbox.faults.script(what, what, what, on="PUT")
     jobs = features(1)
     async with eager(sandbox, attempts=3) as aha:
         (given_up,) = await results_of(aha.run(jobs))
