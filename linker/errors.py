@@ -188,9 +188,12 @@ class BadAnswer(RequestFailed):
     """
 
     type = ErrorType.BAD_ANSWER
-    status: int | None = None
     is_foreign = False
     retry_after_s: float | None = None
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
     @property
     def is_taken(self) -> bool:

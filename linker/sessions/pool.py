@@ -215,9 +215,7 @@ class SessionPool:
         if (mismatch := request.mismatch(answer)) is not None and mismatch.subject not in self._as_told:
             if not (mismatch.may_be_so and sending.is_first and self._mismatches.get(str(request)) == mismatch.why):
                 self._mismatches[str(request)] = mismatch.why
-                other = BadAnswer(f"{reply.status}, but {mismatch.why}")
-                other.status = reply.status
-                raise other
+                raise BadAnswer(f"{reply.status}, but {mismatch.why}", reply.status)
             self._as_told.add(mismatch.subject)
             why = self._token.kept_out_of_text(mismatch.why)
             self._log.warning(log.OTHER_ANSWER, request=str(request), why=why)
