@@ -7,7 +7,7 @@ for each job grows with its own ids only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -15,12 +15,16 @@ from linker.batch.change import Change, FieldChange
 from linker.batch.merge import Job
 from linker.batch.placeholder import Created, CreatedNames
 from linker.errors import Error, ErrorType
+from linker.model.ids import rounded_hint
 from linker.model.job import Links, Mode, sorted_ids
 from linker.model.target import Kind
 from linker.results.result import Effect, Result, Status
 from linker.work.pending import Pending
 
 _NONE: frozenset[str] = frozenset()
+
+INVALID: Final = (400, 422)
+"""Statuses of a PUT whose lists the account does not take."""
 
 Failed: TypeAlias = tuple[Job, Error]
 """A job that failed or is rejected, and why."""
@@ -278,3 +282,14 @@ def _created(job: Job, created: CreatedNames) -> Created | None:
         if field in created
     }
     return {field: made for field, made in mine.items() if made} or None
+
+
+def with_hint(error: Error, http_status: int | None, job: Job) -> Error:
+    """The error, with a hint if the id that the account does not know may have been rounded by a spreadsheet."""
+    if http_status == 404:
+        hint = rounded_hint(job.target.id)
+    elif http_status in INVALID:
+        hint = rounded_hint(*(id for ids in job.links.values() for id in ids))
+    else:
+        return error
+    return Error(error.type, error.message + hint, error.retryable) if hint else error

@@ -13,10 +13,7 @@ that a missing list of links means none (`linker/api/visibility.py`).
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from enum import Enum, auto
-from typing import Final, TypeAlias
-
-import msgspec
+from typing import TypeAlias
 
 from linker.api.answers import Answer, Listed
 from linker.api.layouts import parse_layouts
@@ -24,11 +21,8 @@ from linker.api.lists import PageRequest
 from linker.api.requests import is_other
 from linker.api.statuses import may_be_applied
 from linker.api.visibility import Endpoint, Visibility
-from linker.batch.change import Change
-from linker.batch.merge import Job
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
-from linker.model.ids import rounded_hint
 from linker.model.job import Links
 from linker.model.target import Kind, Target
 from linker.results.outcomes import Outcomes
@@ -36,37 +30,17 @@ from linker.results.result import Planned
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step, Tries
 from linker.work.blame import BlameSearch
+from linker.work.events import Event, Observation, Signal
 from linker.work.in_flight import InFlight
 from linker.work.job_results import JobResults, parted
 from linker.work.layout import workspace_of
-from linker.work.outcome import Failed, Seen, broken_off, without_before
+from linker.work.outcome import INVALID, Failed, broken_off, with_hint, without_before
 from linker.work.pending import Pending
+from linker.work.view import LOOKS, TargetView
 
-_INVALID: Final = (400, 422)
-_LOOKS: Final = (0.0, 2.0, 6.0)
-"""Seconds to wait before each look at what was written: 0, 2 and 8 s after the PUT's answer."""
 _NONE: frozenset[str] = frozenset()
 
 
-class Observation(msgspec.Struct, frozen=True):
-    """What a target holds by an answer that left at `read_at` in loop time; `links` is None if it shows none."""
-
-    links: Links | None
-    read_at: float
-    endpoint: Endpoint
-    http_status: int = 200
-
-
-class Signal(Enum):
-    """What may come instead of an answer."""
-
-    OUTDATED = auto()
-    """The PUT relies on a read that is too old."""
-    DROPPED = auto()
-    """Some jobs will not be sent."""
-
-
-Event: TypeAlias = Answer | Observation | GiveUp | Signal
 _More: TypeAlias = Generator[Step, Event, bool]
 """Some steps; whether there is more to do after them."""
 
@@ -99,7 +73,8 @@ class Steps:
     ) -> None:
         self.pending = pending
         self.in_flight = in_flight
-        self.results = JobResults(pending, in_flight, defined=defined, is_presumed=lambda: self.is_presumed)
+        self.view = TargetView(pending, in_flight, visibility, page, is_pioneer=is_pioneer)
+        self.results = JobResults(pending, in_flight, defined=defined, is_presumed=lambda: self.view.is_presumed)
         self.tries = Tries()
         self.search: BlameSearch | None = None
         """The search for the jobs to blame for a refused PUT, while there is one."""
@@ -109,21 +84,13 @@ class Steps:
         """For each field that was written and observed afterwards, whether the account took any of it."""
         self.wait_s = 0.0
         """Seconds to wait before the request of `step` is sent."""
-        self.names = frozenset((pending.desired.target.id, *(job.target.id for job in pending.jobs)))
-        """Ids and reference numbers of the target, as far as they are known."""
-        self.moved_to: Target | None = None
-        """What an answer named instead of the target, while it is not known whether that is the same."""
         self.clears_with_blank = False
         """Whether the last PUT has cleared fields by `[""]`, or the next one is to."""
         self._visibility = visibility
         self._kind = pending.desired.target.kind
-        self._page = page
-        self.is_pioneer = is_pioneer
-        self._presumed_by: Endpoint | None = None  # showed no links before, which is taken to mean none
         self._dry = dry
         self.is_off_layout = is_off_layout
         self._attempts = 0  # of the request that was answered or given up last
-        self._seen: Seen | None = None  # the last comparison
         self._observed: Links = {}  # fields by the answers to the PUTs of a search
         self._read_status = 200
         self._refused_status: int | None = None
@@ -181,7 +148,7 @@ class Steps:
         links = yield from self._read_back()
         if self._ignored_clears(links):
             links = yield from self._clear_with_blank(links)
-        if links is None and self.is_pioneer and not self.is_off_layout:
+        if links is None and self.view.is_pioneer and not self.is_off_layout:
             yield from self._check_layout()
         self._finish(links)
         return False
@@ -197,21 +164,24 @@ class Steps:
 
     def _read_and_plan(self) -> _More:
         event = yield Step.READ
-        if isinstance(event, Answer) and is_other(event.target, self.names):
+        if isinstance(event, Answer) and self.view.is_other(event):
             event = yield from self._moved(event)
         if isinstance(event, Answer):
-            self._visibility.claim(event.target, self.pending.desired.target.id)
-            self.names |= {event.target.id, event.target.reference} - {""}
+            self.view.learn_names(event.target)
             if event.target.obscures(self.pending.desired.fields):
                 message = "the answer shows the target's links in a form that linker cannot read"
                 event = GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
             else:
                 links = self._visibility.observe(self._kind, Endpoint.READ, event.target)
                 event = Observation(links, event.sent_at, Endpoint.READ, event.status)
-                if links is None and self._page is not None and self._visibility.is_proved(self._kind, Endpoint.LIST):
+                if (
+                    links is None
+                    and self.view.page is not None
+                    and self._visibility.is_proved(self._kind, Endpoint.LIST)
+                ):
                     page = yield Step.CHECK_PAGE  # single answers have shown no links yet, and the list has
                     if isinstance(page, Answer):
-                        links = self._seen_by(page, Step.CHECK_PAGE)
+                        links = self.view.seen_by(page, Step.CHECK_PAGE)
                         event = Observation(links, page.sent_at, Endpoint.LIST, page.status)
         if isinstance(event, GiveUp):
             self._fail(event)
@@ -222,17 +192,17 @@ class Steps:
     def _moved(self, answer: Answer) -> Generator[Step, Event, Event]:
         """Find out whether the target that the account answers with is the one asked for, under a new name."""
         shown = answer.target
-        self.moved_to = Target.parse(shown.reference or shown.id, self._kind)
+        self.view.moved_to = Target.parse(shown.reference or shown.id, self._kind)
         event = yield Step.READ_OTHER
         asked = self.pending.desired.target
         if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
-            why = f"and the answer for {self.moved_to} about yet another record"
+            why = f"and the answer for {self.view.moved_to} about yet another record"
         elif not self._visibility.claim(shown, asked.id):
             why = "as is the answer for another target"
         else:
             return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
         message = (
-            f"the answer for {asked} is about {self.moved_to}, {why}; something between linker and Aha! mixes up "
+            f"the answer for {asked} is about {self.view.moved_to}, {why}; something between linker and Aha! mixes up "
             "answers (a proxy or a cache)"
         )
         return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
@@ -248,7 +218,7 @@ class Steps:
                     if self.search is None:
                         return True
                     self.search.taken(self._visibility.observe(self._kind, Endpoint.WRITE, event.target))
-                case GiveUp(error, status) if status in _INVALID and (self.search or len(self.pending.jobs) > 1):
+                case GiveUp(error, status) if status in INVALID and (self.search or len(self.pending.jobs) > 1):
                     if not (yield from self._refused(error, status)):
                         return False
                 case GiveUp():
@@ -284,77 +254,30 @@ class Steps:
     def _read_back(self) -> Generator[Step, Event, Links | None]:
         """What the target holds after the PUT, by its answer or else by a look at it; None if nothing shows it."""
         answer = self.in_flight.answer
-        links = written = self._shown_by(answer.target, Endpoint.WRITE) if answer is not None else None
+        links = written = self.view.shown_by(answer.target, Endpoint.WRITE) if answer is not None else None
         if links is not None:
             links = {**links, **self._observed}
-        if self._visibility.hides(self._kind) and not self.is_pioneer:
+        if self._visibility.hides(self._kind) and not self.view.is_pioneer:
             return links
-        for number, wait_s in enumerate(_LOOKS, start=1):
-            looks = self._next_looks(links, number)
+        for number, wait_s in enumerate(LOOKS, start=1):
+            looks = self.view.next_looks(links, number)
             if not looks:
                 break
             for step in looks:
-                if step is not looks[0] and not self.is_pioneer and self._is_as_asked(links):
+                if step is not looks[0] and not self.view.is_pioneer and self.view.is_as_asked(links):
                     break  # the page has just shown it
                 self.wait_s = wait_s
                 event = yield step
                 if not isinstance(event, Answer):  # the PUT was taken, even if it cannot be read back
                     return links
-                if (seen := self._seen_by(event, step)) is not None:
+                if (seen := self.view.seen_by(event, step)) is not None:
                     links = seen
-                    if written is None and not self.is_pioneer:
+                    if written is None and not self.view.is_pioneer:
                         self._visibility.confirm(self._kind, holds_links=any(seen.values()))
                 wait_s = 0.0
-        if links is None and not self.is_pioneer and not self._visibility.can_be_read(self._kind):
+        if links is None and not self.view.is_pioneer and not self._visibility.can_be_read(self._kind):
             self._visibility.conclude_unseen(self._kind)
         return links
-
-    def _next_looks(self, links: Links | None, number: int) -> list[Step]:
-        """How to look again: not at all, if the target is known to hold what was asked and no proof is missing.
-
-        Later looks are at the page of the list, which they share; the last one also at the target itself.
-        """
-        reads, lists = (self._visibility.is_proved(self._kind, end) for end in (Endpoint.READ, Endpoint.LIST))
-        if self.is_pioneer and self._presumed_by is not None:
-            is_list_open = self._page is not None and not lists
-            looks = [Step.CHECK] * (not reads) + [Step.CHECK_PAGE] * is_list_open
-            return looks or [Step.CHECK] * (not self._is_as_asked(links))
-        if self._is_as_asked(links):
-            return []
-        if number == 1:
-            return [Step.CHECK_PAGE if self._page is not None and lists and not reads else Step.CHECK]
-        if self._page is None or not self._visibility.is_answering(self._kind, Endpoint.LIST):
-            return [Step.CHECK]
-        return [Step.CHECK_PAGE] if number < len(_LOOKS) or (not reads and lists) else [Step.CHECK_PAGE, Step.CHECK]
-
-    def _seen_by(self, answer: Answer, step: Step) -> Links | None:
-        """What a look shows of the target; None if it does not show the target's links."""
-        if step is Step.CHECK:
-            return None if is_other(answer.target, self.names) else self._shown_by(answer.target, Endpoint.READ)
-        seen: Links | None = None
-        for item in answer.page.items if answer.page is not None else ():
-            links = self._shown_by(item, Endpoint.LIST)
-            if item.id in self.names or item.reference in self.names:
-                seen = links
-        return seen
-
-    def _shown_by(self, item: Listed, endpoint: Endpoint) -> Links | None:
-        links = self._visibility.observe(self._kind, endpoint, item)
-        return None if item.obscures(self.pending.desired.fields) else links
-
-    def _is_as_asked(self, links: Links | None) -> bool:
-        """Whether the target is known to hold what its jobs asked for, or nobody can tell."""
-        change = self.pending.change
-        assert change is not None
-        if links is None:  # a list that was cleared is shown by nothing
-            return not any(change.after.values()) and not self._visibility.can_be_read(self._kind)
-        seen, fields = self._compared(change, links), self.in_flight.fields
-        return not any(seen.missing(job) for job in self.pending.jobs if not fields.isdisjoint(job.links))
-
-    def _compared(self, change: Change, links: Links) -> Seen:
-        if self._seen is None or not self._seen.is_of(change, links):
-            self._seen = Seen.of(change, links)
-        return self._seen
 
     def _ignored_clears(self, links: Links | None) -> bool:
         """Whether a field was to be cleared and holds what it did before: some accounts clear by `[""]` alone."""
@@ -388,8 +311,8 @@ class Steps:
         """Work out the change. Jobs that need a list which is not shown fail; those already in place are done."""
         pending, in_flight = self.pending, self.in_flight
         self._read_status = seen.http_status
-        self._presumed_by = None
-        links = seen.links if seen.links is not None else self._presume(seen.endpoint)
+        self.view.presumed_by = None
+        links = seen.links if seen.links is not None else self.view.presume(seen.endpoint, dry=self._dry)
         before: Links | None = None
         current: Links | None = None
         if links is None:
@@ -407,30 +330,16 @@ class Steps:
         change = pending.plan(before, current)
         self.read_at = seen.read_at if before is not None else None
         if self._dry:
-            self.results.plan(Planned(change, tuple(pending.jobs), self._presumed_by))
+            self.results.plan(Planned(change, tuple(pending.jobs), self.view.presumed_by))
             return False
         put = self.put
-        if not (put and self.is_presumed):  # else it is not known yet that the target holds none
+        if not (put and self.view.is_presumed):  # else it is not known yet that the target holds none
             self._leave_idle(put)
         if pending.jobs and not put:
             self._take_as_arrived(Answer(seen.http_status, Listed(links=current)))
             self._finish(current)
             return False
         return bool(pending.jobs)
-
-    def _presume(self, endpoint: Endpoint) -> Links | None:
-        """What to go by if no answer shows the target's links: it holds none, or (None) nobody can tell.
-
-        Only the pioneer is written on that presumption. A plan writes nothing; and a target that is to lose links has
-        none to lose where none are shown.
-        """
-        if self._visibility.hides(self._kind) and not self.is_pioneer:
-            return None
-        asks_for_links = any(links.replace or links.add for links in self.pending.desired.fields.values())
-        if asks_for_links and not (self._dry or self.is_pioneer):
-            return None
-        self._presumed_by = endpoint
-        return {}
 
     def _plan_again(self) -> bool:
         """Work out the change of the jobs that remain, from what was read before."""
@@ -442,7 +351,7 @@ class Steps:
 
     def _look(self, search: BlameSearch, seen: Observation) -> bool:
         """The target was read again during a search: go on from what it holds now."""
-        if seen.links is None and self._presumed_by is not None:  # as before, no links are presumed
+        if seen.links is None and self.view.presumed_by is not None:  # as before, no links are presumed
             seen = Observation({}, seen.read_at, seen.endpoint, seen.http_status)
         if seen.links is None:
             error = Error(ErrorType.BAD_ANSWER, "the target's answer shows its links no more")
@@ -480,7 +389,7 @@ class Steps:
         if is_put:
             idle, jobs = parted(jobs, self.put.keys() | self.in_flight.fields)
             self.results.leave(idle, self._read_status)
-        self.results.lose([(job, _with_hint(error, status, job)) for job in jobs], status, self._attempts)
+        self.results.lose([(job, with_hint(error, status, job)) for job in jobs], status, self._attempts)
         has_left = change is not None and not new_in(change.after)
         self.results.end(self._asked if has_left else {})
 
@@ -499,7 +408,7 @@ class Steps:
         self.pending.jobs, self.pending.change = search.kept, search.change
         status = self._refused_status
         blamed = [
-            (job, _with_hint(Error(ErrorType.INVALID_VALUE, message), status, job)) for job, message in search.guilty
+            (job, with_hint(Error(ErrorType.INVALID_VALUE, message), status, job)) for job, message in search.guilty
         ]
         self.results.lose(blamed, self._refused_status, self.in_flight.attempts)
         self.results.reject(search.incomplete)
@@ -512,8 +421,8 @@ class Steps:
         """
         change, fields = self.pending.change, self.in_flight.fields
         assert change is not None
-        why = self._why_unseen(change) if links is None else None
-        seen = self._compared(change, links) if links is not None else None
+        why = self.view.why_unseen(change, is_off_layout=self.is_off_layout) if links is None else None
+        seen = self.view.compare(change, links) if links is not None else None
         if seen is not None:
             self.taken = {
                 name: name in seen.put and name not in seen.ignored for name in fields if name in change.after
@@ -527,31 +436,3 @@ class Steps:
         """The lists of the fields that a PUT has written, or may have."""
         change = self.pending.change
         return {name: change.after[name] for name in self.in_flight.fields if name in change.after} if change else {}
-
-    @property
-    def is_presumed(self) -> bool:
-        """Whether no answer has shown what the target held, and none of that endpoint has ever shown links."""
-        return self._presumed_by is not None and not self._visibility.is_proved(self._kind, self._presumed_by)
-
-    def _why_unseen(self, change: Change) -> str | None:
-        """Why it is a failure that no answer shows what was written; None if it is not one."""
-        if self.is_off_layout:
-            return "the layout of the target's workspace lacks the field, so the account ignores it; add it there"
-        if change.before is None:  # nothing of it was known before either
-            return None
-        if not self.is_presumed:
-            return f"no answer shows its links any more; read {self.pending.desired.target} to see what it holds"
-        if not self.pending.desired.needs_before:  # the whole list was written, whatever it held
-            return None
-        return f"no answer shows the links of {self._kind.plural}, so what it holds now cannot be seen"
-
-
-def _with_hint(error: Error, http_status: int | None, job: Job) -> Error:
-    """The error, with a hint if the id that the account does not know may have been rounded by a spreadsheet."""
-    if http_status == 404:
-        hint = rounded_hint(job.target.id)
-    elif http_status in _INVALID:
-        hint = rounded_hint(*(id for ids in job.links.values() for id in ids))
-    else:
-        return error
-    return Error(error.type, error.message + hint, error.retryable) if hint else error

@@ -15,10 +15,11 @@ from linker.model.job import Links
 from linker.results.outcomes import Outcomes
 from linker.retry.verdict import GiveUp
 from linker.work.attempts import Freshness, PageSeen, Step
+from linker.work.events import Event, Observation, Signal
 from linker.work.in_flight import InFlight
 from linker.work.layout import workspace_of
 from linker.work.pending import Pending
-from linker.work.steps import Event, Observation, Signal, Steps
+from linker.work.steps import Steps
 
 
 class Work:
@@ -139,7 +140,7 @@ class Work:
     @property
     def may_hide_links(self) -> bool:
         """Whether the target may hold links that no answer shows."""
-        return self._steps.is_presumed and self._visibility.hides(self.pending.desired.target.kind)
+        return self._steps.view.is_presumed and self._visibility.hides(self.pending.desired.target.kind)
 
     @property
     def wait_s(self) -> float:
@@ -152,7 +153,7 @@ class Work:
         A look at a page waits in any case, until other targets look at it too. A pioneer has no others beside it.
         """
         wait_s, self._steps.wait_s = self._steps.wait_s, 0.0
-        is_shared = self.step is Step.CHECK_PAGE and not self._steps.is_pioneer
+        is_shared = self.step is Step.CHECK_PAGE and not self._steps.view.is_pioneer
         if self.has_waited or not (wait_s or is_shared):
             return None
         self.has_waited = True
@@ -167,9 +168,9 @@ class Work:
             assert self._page_request is not None
             return self._page_request
         if self.step is Step.READ_OTHER:
-            assert self._steps.moved_to is not None
-            return Request(self._steps.moved_to, may_move=True)
-        put, names = self._steps.put if self.step is Step.WRITE else None, self._steps.names
+            assert self._steps.view.moved_to is not None
+            return Request(self._steps.view.moved_to, may_move=True)
+        put, names = self._steps.put if self.step is Step.WRITE else None, self._steps.view.names
         clears_with_blank = self._steps.clears_with_blank
         may_move = self.step is Step.READ
         return Request(
