@@ -23,7 +23,7 @@ _CACHED: Final = 32
 
 
 class PageLooks:
-    """The reads of pages for looks. A read serves every look that was due when it began."""
+    """The reads of pages for looks, one at a time for each page. A read serves every look that was due as it began."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -48,9 +48,12 @@ class PageLooks:
         now = asyncio.get_running_loop().time()
         due_at = now // _TOGETHER_S * _TOGETHER_S if is_shared else now
         began, task = self._reads.get(request, (-1.0, None))
+        while task is not None and began < due_at and not task.done():  # too early: the next one serves all who wait
+            await asyncio.wait({task})
+            began, task = self._reads.get(request, (-1.0, None))
         if task is None or began < due_at or task.cancelled():
             task = owner.create_task(self._fetch(request))
-            self._reads[request] = now, task
+            self._reads[request] = asyncio.get_running_loop().time(), task
             self._reads.move_to_end(request)
             while len(self._reads) > _CACHED:
                 self._reads.popitem(last=False)

@@ -211,8 +211,12 @@ class SharedFile:
         state.head.mark, state.head.version = MARK, VERSION
         state.head.begun = float(int.from_bytes(os.urandom(6)))
         state.head.checksum = checksum(state.front)
-        self._write(bytes(state.numbers), 0)
-        os.ftruncate(self._file, _SIZE)
+        try:
+            self._write(bytes(state.numbers), 0)
+            os.ftruncate(self._file, _SIZE)
+        except OSError:
+            os.ftruncate(self._file, 0)  # half a file would be told of as a damaged one
+            raise
         self._loaded, self._logged = bytes(state.front), 0
 
     def _load(self) -> None:

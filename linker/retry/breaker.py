@@ -207,7 +207,7 @@ class Breaker:
         """Count a reply, and return whether it may have failed of an outage, because the breaker is open."""
         if _is_success(reply):  # nearly all of them
             self.was_well = True
-            self._failures, self._failing_since = 0, None
+            self._end_streak()
             return False
         if isinstance(reply, TimedOut) and reply.suspended:
             return self.is_open  # this reply says nothing about the account
@@ -217,7 +217,7 @@ class Breaker:
         is_refusal = isinstance(reply, Answer) and reply.status == 429
         if cause is None and (is_refusal or not is_limit(reply)):
             self.was_well = self.was_well or not (is_refusal or _is_foreign(reply))
-            self._failures, self._failing_since = 0, None
+            self._end_streak()
             return False
         if cause is Cause.UNAUTHORIZED and not self.was_well:
             return False  # a token that was never accepted is no outage
@@ -235,6 +235,12 @@ class Breaker:
             self._open_since, self._probes = now, 0
             self._wait_for_probe(reply)
         return self.is_open
+
+    def _end_streak(self) -> None:
+        """An answer has come. If the breaker is open, that was on its way before, and the probes tell."""
+        self._failures = 0
+        if not self.is_open:
+            self._failing_since = None
 
     def _most_s(self, reply: Reply) -> float:
         """How many seconds failures like this one may last."""

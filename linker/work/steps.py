@@ -84,6 +84,8 @@ class Steps:
         """For each field that was written and observed afterwards, whether the account took any of it."""
         self.wait_s = 0.0
         """Seconds to wait before the request of `step` is sent."""
+        self.is_late = False
+        """Whether the answer to the last PUT has shown the target otherwise than as asked."""
         self.clears_with_blank = False
         """Whether the last PUT has cleared fields by `[""]`, or the next one is to."""
         self._visibility = visibility
@@ -255,6 +257,7 @@ class Steps:
         """What the target holds after the PUT, by its answer or else by a look at it; None if nothing shows it."""
         answer = self.in_flight.answer
         links = written = self.view.shown_by(answer.target, Endpoint.WRITE) if answer is not None else None
+        self.is_late = links is not None and not self.view.is_pioneer
         if links is not None:
             links = {**links, **self._observed}
         if self._visibility.hides(self._kind) and not self.view.is_pioneer:

@@ -150,10 +150,11 @@ class Work:
     def take_wait(self) -> float | None:
         """Return `wait_s`, and let the request be sent from now on; None if it need not wait.
 
-        A look at a page waits in any case, until other targets look at it too. A pioneer has no others beside it.
+        A look at a page waits for those of other targets if the answer to the PUT has shown an old list: this account
+        is late. If it has shown none, the sooner a look tells that this means none, the fewer looks there are.
         """
         wait_s, self._steps.wait_s = self._steps.wait_s, 0.0
-        is_shared = self.step is Step.CHECK_PAGE and not self._steps.view.is_pioneer
+        is_shared = self.step is Step.CHECK_PAGE and self._steps.is_late
         if self.has_waited or not (wait_s or is_shared):
             return None
         self.has_waited = True

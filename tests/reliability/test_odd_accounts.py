@@ -75,7 +75,7 @@ class Account:
 @pytest.fixture
 async def account(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Account]:
     """An account of 60 features, for a linker whose looks follow each other ten times as fast."""
-    monkeypatch.setattr("linker.work.steps._LOOKS", (0.0, 0.2, 0.6))
+    monkeypatch.setattr("linker.work.steps.LOOKS", (0.0, 0.2, 0.6))
     monkeypatch.setattr("linker.pipeline.looks._TOGETHER_S", 0.2)
     account = Account(60)
     async with Wire(account.answer) as wire:
