@@ -207,9 +207,10 @@ class SessionPool:
                 break
             except Unusable:
                 continue
-        if reply.status in _NEW_CONNECTION:
+        is_parting = reply.status in _GIVEN_UP and _is_parting(reply)
+        if is_parting or reply.status in _NEW_CONNECTION:
             self._connector.distrust()
-        if reply.status in _GIVEN_UP and not sending.is_first and _is_parting(reply):
+        if is_parting and not sending.is_first:
             raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
         answer = self._token.kept_out_of_answer(request.understand(reply))
         if (mismatch := request.mismatch(answer)) is not None and mismatch.subject not in self._as_told:

@@ -246,10 +246,15 @@ async def test_no_message_of_a_server_does_anything(message: str) -> None:
         with structlog.testing.capture_logs() as logs:
             aha = Linker(url=wire.url, token="sandbox", attempts=2, rate=(), backoff_base_s=0.001, preflight=False)
             async with aha:
-                (result,) = await results_of(aha.run(features(1)))
-    assert result.status is Status.FAILED
-    assert result.error is not None
-    assert_harmless(result.error.message)
+                try:
+                    (result,) = await results_of(aha.run(features(1)))
+                except linker.Unreachable as error:  # a redirect to another host
+                    said = str(error)
+                else:
+                    assert result.status is Status.FAILED
+                    said = result.error.message if result.error is not None else ""
+    assert said
+    assert_harmless(said)
     for event in logs:
         assert_harmless(*(value for value in event.values() if isinstance(value, str)))
 

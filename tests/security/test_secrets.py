@@ -165,10 +165,10 @@ async def test_a_redirect_that_repeats_the_token_ends_the_run_without_it(logs: l
     """The error shows where to, less the token."""
 
     def there(head: bytes) -> bytes:
-        return b"HTTP/1.1 302 Go\r\nLocation: /?" + secret_line(head).split()[-1] + b"\r\n\r\n"
+        return b"HTTP/1.1 302 Go\r\nLocation: https://x.example/?" + secret_line(head).split()[-1] + b"\r\n\r\n"
 
     async with server(there) as port, with_token(f"http://127.0.0.1:{port}", attempts=2) as aha:
-        with pytest.raises(linker.Unreachable, match=r"redirected to /\?\[token\]") as caught:
+        with pytest.raises(linker.Unreachable, match=r"redirected to https://x.example/\?\[token\]") as caught:
             await read_into([], aha.run(features(1)))
     assert_kept(caught.value, *logs)
 
