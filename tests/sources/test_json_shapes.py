@@ -16,6 +16,7 @@ from linker.sources import Entry, Reading, Rejection
 from linker.sources.encoding import Text
 from linker.sources.jsonl import read_jsonl
 from linker.sources.lines import LINE_LIMIT
+from linker.text import without_invisible
 
 
 def job(number: int) -> dict[str, Any]:
@@ -54,7 +55,7 @@ INNER = st.recursive(
     ),
     max_leaves=6,
 )
-NAMES = st.text(min_size=1, max_size=8).filter(lambda text: bool(text.strip()))
+NAMES = st.text(min_size=1, max_size=8).filter(lambda text: bool(without_invisible(text).strip()))
 RECORDS = st.one_of(st.integers(1, 2**63).map(str), NAMES.map(lambda name: {"name": name}))
 JOB = st.builds(
     lambda number, links, rest: {"id": f"PRJ1-{number}", "links": links} | rest,
