@@ -182,7 +182,7 @@ class Settings:
     """Most answers 429 to one request in a row. They do not count as attempts, so they need a limit of their own."""
 
     max_wait: float = 600.0
-    """Longest `Retry-After` or outage in seconds to wait for; beyond it the run stops."""
+    """Longest `Retry-After`, or outage from its first failure, in seconds to wait for; beyond it the run stops."""
 
     connect_timeout_s: float = 10.0
     """Seconds for the TCP and TLS handshakes."""

@@ -164,7 +164,7 @@ pace = _all(
         "max_wait",
         metavar="S",
         type=click.FloatRange(min=0),
-        help="Seconds of Retry-After, or of an outage, that are sat out; after more the run stops, exit 3.",
+        help="Most seconds to wait for a Retry-After or an outage, from its first failure; then the run stops, exit 3.",
     ),
 )
 
