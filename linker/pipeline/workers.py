@@ -69,7 +69,7 @@ class Workers:
         self._summary = summary
         self._backoff: Backoff[Work] = Backoff(queue.again)
         self._parked = ParkedWorks(queue)
-        self._looks = PageLooks(sender.fetch)
+        self._looks = PageLooks(sender.fetch, settings.backoff_cap_s)
         self._refresh = PageRefresh(sender.fetch, queue, admission, writer, visibility)
         # they failed, but it may be an outage; with the number of outages before
         self._suspects: list[tuple[Work, GiveUp, int]] = []
