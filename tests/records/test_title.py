@@ -175,7 +175,8 @@ async def read_pages(*pages: list[dict[str, Any]], **options: Any) -> Result:
         writer.write(page("200 OK", orjson.dumps(value)))
 
     async with Wire(answer) as wire:
-        aha = Linker(url=wire.url, token="sandbox", rate=(), preflight=False, table=TABLE, state_dir=None, **options)
+        options = {"backoff_cap_s": 0.01, "preflight": False, "table": TABLE, "state_dir": None, **options}
+        aha = Linker(url=wire.url, token="sandbox", rate=(), **options)
         async with aha:
             (result,) = await results_of(aha.run([named("PRJ1-1", "Expo")], limit=1))
     return result
