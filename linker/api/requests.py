@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -29,7 +29,7 @@ from linker.errors import BadAnswer
 from linker.model.ids import DIGITS, exact_id, sorted_ids
 from linker.model.job import Links
 from linker.model.target import Kind, Target
-from linker.text import quoted, same_name
+from linker.text import quoted
 
 _RECORD: Final = "custom_object_record"
 
@@ -192,19 +192,7 @@ class Create(msgspec.Struct, frozen=True):
         return understand_object(reply, _RECORD, many=False)
 
     def mismatch(self, answer: Answer) -> Mismatch | None:
-        """How the answer is none to this request; None if it shows the record that was to be created, or no fields."""
-        for shown in _custom_fields(answer):
-            asked, told = self.fields.get(str(shown.get("key"))), shown.get("value")
-            if asked is not None and isinstance(told, str) and same_name(told) != same_name(asked):
-                return Mismatch(str(self), f"it is about the record {quoted(told)}", may_be_so=False)
-        return None
-
-
-def _custom_fields(answer: Answer) -> list[Mapping[str, Any]]:
-    match answer.value:
-        case {"custom_object_record": {"custom_fields": list(fields)}}:
-            return [field for field in fields if isinstance(field, dict)]
-    return []
+        """How the answer is none to this request; None, because `records/create.py` compares the record's name."""
 
 
 def _number(id: str) -> orjson.Fragment | str:

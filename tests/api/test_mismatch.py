@@ -145,24 +145,6 @@ def test_records_are_of_the_table_and_the_id_that_were_asked_for(
     assert why(request_, value) == expected
 
 
-@pytest.mark.parametrize(
-    ("shown", "is_other_record"),
-    [
-        ({"id": "7"}, False),
-        ({"id": "7", "custom_fields": [{"key": "website", "value": "acme.example"}]}, False),
-        ({"id": "7", "custom_fields": [{"key": "name", "value": "acme  corp"}]}, False),  # tidied by the account
-        ({"id": "7", "custom_fields": [{"key": "name", "value": "Globex"}]}, True),
-        ({"id": "7", "custom_fields": ["name"]}, False),
-    ],
-)
-def test_a_record_that_was_created_has_the_name_that_was_asked_for(
-    shown: dict[str, Any], is_other_record: bool
-) -> None:
-    """Else its id is another record's, and would be linked in its place."""
-    told = why(Create(TABLE, {"name": "Acme Corp"}), {"custom_object_record": shown})
-    assert told == ("it is about the record 'Globex'" if is_other_record else None)
-
-
 names = st.sampled_from(["1", "2", "PRJ1-1", "PRJ1-2", ""])
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 import pytest
 from support.command import Command
+from support.fault_proxy import FaultProxy
+from support.raw_server import page
 from support.runs import ACME, ZANE, eager, lines_of, results_of, until, write_jobs
 
 from linker import ErrorType, Kind, LinkJob, Result, Status, Stopped, TooManyRemovals, UsageError
@@ -113,6 +115,18 @@ async def test_a_request_that_may_be_carried_out_later_is_not_sent_again(sandbox
     assert (sandbox.stats.methods["POST"], sandbox.stats.methods["PUT"]) == (1, 0)
     (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
     assert (result.status, customers(sandbox)) == (Status.LINKED, {"Newcomer": 1})
+
+
+async def test_the_answer_about_another_record_is_not_taken_for_the_new_one(sandbox: Sandbox) -> None:
+    """Its id is not linked: the record is looked for, and the row fails because nobody can see it."""
+    other = b'{"custom_object_record":{"id":"77","custom_fields":[{"key":"name","value":"Globex"}]}}'
+    async with FaultProxy(sandbox.url) as proxy:
+        proxy.script(stays=page("200 OK", other), on="POST")
+        async with eager(sandbox, url=proxy.url, table=TABLE, create_missing=True, create_wait=0.1) as aha:
+            (result,) = await results_of(aha.run([named("PRJ1-1", "Newcomer")]))
+    assert result.error is not None
+    assert "may exist by now" in result.error.message
+    assert sandbox.stats.methods["PUT"] == 0
 
 
 async def test_a_record_in_doubt_holds_up_no_other_target(sandbox: Sandbox) -> None:
