@@ -122,8 +122,7 @@ async def test_the_answer_about_another_record_is_not_taken_for_the_new_one(sand
     other = b'{"custom_object_record":{"id":"77","custom_fields":[{"key":"name","value":"Globex"}]}}'
     async with FaultProxy(sandbox.url) as proxy:
         proxy.script(stays=page("200 OK", other), on="POST")
-        async with eager(sandbox, url=proxy.url, table=TABLE, create_missing=True, create_wait=0.1) as aha:
-            (result,) = await results_of(aha.run([named("PRJ1-1", "Newcomer")]))
+        (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")], url=proxy.url)
     assert result.error is not None
     assert "may exist by now" in result.error.message
     assert sandbox.stats.methods["PUT"] == 0
