@@ -99,6 +99,8 @@ def _has_input(transport: asyncio.BaseTransport | None) -> bool:
     socket = transport.get_extra_info("socket") if transport is not None else None
     if socket is None:
         return False
+    if socket.fileno() < 0:  # closed just now
+        return True
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
     return bool(poll.poll(0))
