@@ -18,13 +18,12 @@ from typing import TypeAlias
 from linker.api.answers import Answer, Listed
 from linker.api.layouts import parse_layouts
 from linker.api.lists import PageRequest
-from linker.api.requests import is_other
 from linker.api.statuses import may_be_applied
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.placeholder import new_in
 from linker.errors import Error, ErrorType
 from linker.model.job import Links
-from linker.model.target import Kind, Target
+from linker.model.target import Kind
 from linker.results.outcomes import Outcomes
 from linker.results.result import Planned
 from linker.retry.verdict import GiveUp
@@ -165,49 +164,12 @@ class Steps:
             self.is_off_layout = on_layout is not None and not on_layout.issuperset(self.pending.desired.fields)
 
     def _read_and_plan(self) -> _More:
-        event = yield Step.READ
-        if isinstance(event, Answer) and self.view.is_other(event):
-            event = yield from self._moved(event)
-        if isinstance(event, Answer):
-            self.view.learn_names(event.target)
-            if event.target.obscures(self.pending.desired.fields):
-                message = "the answer shows the target's links in a form that linker cannot read"
-                event = GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
-            else:
-                links = self._visibility.observe(self._kind, Endpoint.READ, event.target)
-                event = Observation(links, event.sent_at, Endpoint.READ, event.status)
-                if (
-                    links is None
-                    and self.view.page is not None
-                    and self._visibility.is_proved(self._kind, Endpoint.LIST)
-                ):
-                    page = yield Step.CHECK_PAGE  # single answers have shown no links yet, and the list has
-                    if isinstance(page, Answer):
-                        links = self.view.seen_by(page, Step.CHECK_PAGE)
-                        event = Observation(links, page.sent_at, Endpoint.LIST, page.status)
+        event = yield from self.view.read()
         if isinstance(event, GiveUp):
             self._fail(event)
         if not isinstance(event, Observation):
             return False
         return self._plan(event) if self.search is None else self._look(self.search, event)
-
-    def _moved(self, answer: Answer) -> Generator[Step, Event, Event]:
-        """Find out whether the target that the account answers with is the one asked for, under a new name."""
-        shown = answer.target
-        self.view.moved_to = Target.parse(shown.reference or shown.id, self._kind)
-        event = yield Step.READ_OTHER
-        asked = self.pending.desired.target
-        if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
-            why = f"and the answer for {self.view.moved_to} about yet another record"
-        elif not self._visibility.claim(shown, asked.id):
-            why = "as is the answer for another target"
-        else:
-            return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
-        message = (
-            f"the answer for {asked} is about {self.view.moved_to}, {why}; something between linker and Aha! mixes up "
-            "answers (a proxy or a cache)"
-        )
-        return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
 
     def _write(self) -> _More:
         """Send the PUT until it is taken, or until the jobs to blame are found and the list of the others is taken."""

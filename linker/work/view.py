@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Final
 
 from linker.api.answers import Answer, Listed
@@ -9,9 +10,12 @@ from linker.api.lists import PageRequest
 from linker.api.requests import is_other
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.change import Change
+from linker.errors import Error, ErrorType
 from linker.model.job import Links
 from linker.model.target import Target
+from linker.retry.verdict import GiveUp
 from linker.work.attempts import Step
+from linker.work.events import Event, Observation
 from linker.work.in_flight import InFlight
 from linker.work.outcome import Seen
 from linker.work.pending import Pending
@@ -59,6 +63,43 @@ class TargetView:
         """An answer about the target names it."""
         self._visibility.claim(shown, self._pending.desired.target.id)
         self.names |= {shown.id, shown.reference} - {""}
+
+    def read(self) -> Generator[Step, Event, Event]:
+        """Read the target; returns what it holds as an `Observation`, unless that failed or was broken off."""
+        event = yield Step.READ
+        if isinstance(event, Answer) and self.is_other(event):
+            event = yield from self._moved(event)
+        if not isinstance(event, Answer):
+            return event
+        self.learn_names(event.target)
+        if event.target.obscures(self._pending.desired.fields):
+            message = "the answer shows the target's links in a form that linker cannot read"
+            return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
+        links = self._visibility.observe(self._kind, Endpoint.READ, event.target)
+        if links is None and self.page is not None and self._visibility.is_proved(self._kind, Endpoint.LIST):
+            page = yield Step.CHECK_PAGE  # single answers have shown no links yet, and the list has
+            if isinstance(page, Answer):
+                links = self.seen_by(page, Step.CHECK_PAGE)
+                return Observation(links, page.sent_at, Endpoint.LIST, page.status)
+        return Observation(links, event.sent_at, Endpoint.READ, event.status)
+
+    def _moved(self, answer: Answer) -> Generator[Step, Event, Event]:
+        """Find out whether the target that the account answers with is the one asked for, under a new name."""
+        shown = answer.target
+        self.moved_to = Target.parse(shown.reference or shown.id, self._kind)
+        event = yield Step.READ_OTHER
+        asked = self._pending.desired.target
+        if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
+            why = f"and the answer for {self.moved_to} about yet another record"
+        elif not self._visibility.claim(shown, asked.id):
+            why = "as is the answer for another target"
+        else:
+            return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
+        message = (
+            f"the answer for {asked} is about {self.moved_to}, {why}; something between linker and Aha! mixes up "
+            "answers (a proxy or a cache)"
+        )
+        return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
 
     def is_other(self, answer: Answer) -> bool:
         """Whether an answer is about another target."""
