@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 NODE := build/conformance
 PRISM_VERSION := 5.16.0
 
-.PHONY: help demo test unit coverage conformance bench fuzz roundtrip soak lint format lock clean
+.PHONY: help demo test unit slow coverage conformance bench fuzz roundtrip soak lint format lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -18,8 +18,11 @@ help: ## List the targets
 demo: $(READY) ## Show a migration on the sandbox
 	$(BIN)/linker demo
 
-test: $(READY) ## Run all tests (about ten minutes)
-	$(BIN)/pytest -q -n 2
+test: $(READY) ## Run the tests, but for the slowest (about ten minutes)
+	$(BIN)/pytest -q -n 2 -m 'not slow'
+
+slow: $(READY) ## Run the slowest tests, which `make test` leaves out (about a minute)
+	$(BIN)/pytest -q -n 2 -m slow
 
 unit: $(READY) ## Run the tests that need no server (about 25 seconds)
 	$(BIN)/pytest -q -n 2 $(UNIT)

@@ -319,7 +319,7 @@ def many(jobs: int, jobs_a_target: int) -> Iterator[LinkJob]:
         yield LinkJob(f"PRJ1-{number // jobs_a_target}", {"customers": [id]}, "feature", key="crm-17")
 
 
-@pytest.mark.parametrize("jobs_a_target", [1, 10])
+@pytest.mark.parametrize("jobs_a_target", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_job_costs_at_most_600_bytes(jobs_a_target: int) -> None:
     """Measured over 50,000 jobs, each on its own target and ten on one."""
     jobs = 50_000

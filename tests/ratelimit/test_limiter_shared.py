@@ -132,7 +132,7 @@ def test_processes_that_come_and_are_killed_never_exceed_the_rates_together(
 
 
 @pytest.mark.parametrize("window", sorted(WINDOWS))
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_window_is_used_and_nobody_starves(window: str, seed: int) -> None:
     """Half an hour of one to eight linkers that come and are killed: at least 95 % of the windows is used.
 

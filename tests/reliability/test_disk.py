@@ -121,7 +121,7 @@ async def check(sandbox: Sandbox, path: Path, told: list[Result]) -> None:
     assert held(sandbox) == BEFORE
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["whole", "half"])
+@pytest.mark.parametrize("half", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["whole", "half"])
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for_good"])
 @pytest.mark.parametrize("how", ["new", "resume", "overwrite"])
 async def test_whichever_operation_fails_nothing_is_lost(

@@ -239,6 +239,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_a_process_that_is_suspended(command: Command) -> None:
     """SIGSTOP for longer than the time-outs, then SIGCONT, twice: no request counts as timed out, none is refused."""
     async with Sandbox(limits=[(20, 1.0)], features=100, latency_ms=300) as sandbox:

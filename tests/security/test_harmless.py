@@ -140,7 +140,7 @@ def evil_jobs() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("format", ["console", "json"])
+@pytest.mark.parametrize("format", ["console", pytest.param("json", marks=pytest.mark.slow)])
 async def test_nothing_that_the_command_says_does_anything(command: Command, sandbox: Sandbox, format: str) -> None:
     """Names of the account, lines of files, names of files: on stdout, on stderr, in the logs, in the results."""
     spoil(sandbox)

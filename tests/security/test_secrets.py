@@ -208,7 +208,7 @@ def test_a_proxy_that_makes_no_sense_is_not_told(proxy: str) -> None:
     assert_kept(str(caught.value), caught.value.args)
 
 
-@pytest.mark.parametrize("format", ["console", "json"])
+@pytest.mark.parametrize("format", ["console", pytest.param("json", marks=pytest.mark.slow)])
 async def test_the_command_keeps_the_token_whatever_happens(command: Command, sandbox: Sandbox, format: str) -> None:
     """In success and in every failure, with logs at their most talkative: stdout, stderr and files are without it."""
     write_jobs(command.folder / "links.jsonl", features(12))
