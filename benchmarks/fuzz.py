@@ -51,8 +51,9 @@ _PARTS: Final = {  # of a thousand inputs; those of the last two need sockets
     "whole runs": 5,
 }
 _LONGEST_S: Final = 10
-"""CPU time of one input, so that a busy machine is no finding."""
+"""Most seconds of CPU for one input. Elapsed time would count against linker what other programs use."""
 _LONGEST_WAIT_S: Final = 120
+"""Most seconds for one input, even if it only waits."""
 _MOST_MEMORY: Final = 4 * 2**30
 _SHARE: Final = 1000
 """Inputs that a process takes at once."""

@@ -152,8 +152,8 @@ class RequestFailed(LinkerError):
     """One try of one request that got no answer from Aha!.
 
     `sent_at` is the loop time at which it left. `was_sent` is False if none of it did, so that it did not arrive.
-    `advice` is what the user should check, if there is no connection and another try is likely to fail the same way.
-    `later_advice` is that if it goes on and the account never answers.
+    `advice` tells the user what to check if the next try will most likely fail too. `later_advice` tells it for a
+    failure that may pass; it is shown only if the account never answers.
     """
 
     type: ErrorType

@@ -98,7 +98,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
         for item in answer.value[self.key] if self.many else (answer.value[self.key],):
             for key, asked in self.holds.items():
                 if (told := item.get(key)) is not None and str(told) != asked:
-                    return Mismatch(self.route, f"it is about the {key} {quoted(told)}, not {asked}", may_be_so=False)
+                    return Mismatch(self.route, f"its {key} is {quoted(told)}, not {asked}", may_be_so=False)
         return None
 
 

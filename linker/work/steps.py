@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 from linker.api.answers import Answer, Listed
 from linker.api.layouts import parse_layouts
-from linker.api.lists import PageRequest
 from linker.api.statuses import may_be_applied
 from linker.api.visibility import Endpoint, Visibility
 from linker.batch.placeholder import new_in
@@ -49,8 +48,7 @@ class Steps:
 
     Args:
         visibility: what the run has learnt of the account's answers.
-        page: the page of a list that shows the target, if it was read from one.
-        is_pioneer: write even if no answer of the kind has shown links so far, and read it back.
+        view: the target as answers show it.
         skip_read: begin with the PUT.
         dry: plan only.
         defined: the account is known to define all fields that the jobs name.
@@ -62,9 +60,8 @@ class Steps:
         pending: Pending,
         in_flight: InFlight,
         visibility: Visibility,
+        view: TargetView,
         *,
-        page: PageRequest | None,
-        is_pioneer: bool,
         skip_read: bool,
         dry: bool,
         defined: bool,
@@ -72,7 +69,7 @@ class Steps:
     ) -> None:
         self.pending = pending
         self.in_flight = in_flight
-        self.view = TargetView(pending, in_flight, visibility, page, is_pioneer=is_pioneer)
+        self.view = view
         self.results = JobResults(pending, in_flight, defined=defined, is_presumed=lambda: self.view.is_presumed)
         self.tries = Tries()
         self.search: BlameSearch | None = None

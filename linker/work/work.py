@@ -20,6 +20,7 @@ from linker.work.in_flight import InFlight
 from linker.work.layout import workspace_of
 from linker.work.pending import Pending
 from linker.work.steps import Steps
+from linker.work.view import TargetView
 
 
 class Work:
@@ -57,19 +58,18 @@ class Work:
         self.pending = Pending(desired)
         self.in_flight = InFlight(open_intent, number_change)
         skip_read = blind and not dry and not desired.needs_before
+        self._view = TargetView(self.pending, self.in_flight, visibility, page, is_pioneer=is_pioneer)
         self._steps = Steps(
             self.pending,
             self.in_flight,
             visibility,
-            page=page,
-            is_pioneer=is_pioneer,
+            self._view,
             skip_read=skip_read,
             dry=dry,
             defined=defined,
             is_off_layout=is_off_layout,
         )
         self._visibility = visibility
-        self._page_request = page
         self._tries = self._steps.tries
         self.step = self._steps.step
         """What it needs next; None if it is done."""
@@ -140,7 +140,7 @@ class Work:
     @property
     def may_hide_links(self) -> bool:
         """Whether the target may hold links that no answer shows."""
-        return self._steps.view.is_presumed and self._visibility.hides(self.pending.desired.target.kind)
+        return self._view.is_presumed and self._visibility.hides(self.pending.desired.target.kind)
 
     @property
     def wait_s(self) -> float:
@@ -166,12 +166,12 @@ class Work:
         if self.step is Step.LAYOUT:
             return layouts_of(workspace_of(self.pending.desired.target))
         if self.step is Step.CHECK_PAGE:
-            assert self._page_request is not None
-            return self._page_request
+            assert self._view.page is not None
+            return self._view.page
         if self.step is Step.READ_OTHER:
-            assert self._steps.view.moved_to is not None
-            return Request(self._steps.view.moved_to, may_move=True)
-        put, names = self._steps.put if self.step is Step.WRITE else None, self._steps.view.names
+            assert self._view.moved_to is not None
+            return Request(self._view.moved_to, may_move=True)
+        put, names = self._steps.put if self.step is Step.WRITE else None, self._view.names
         clears_with_blank = self._steps.clears_with_blank
         may_move = self.step is Step.READ
         return Request(
@@ -222,7 +222,7 @@ class Work:
         """The target was read together with others, and holds `links`; None if no answer of its kind shows links."""
         if self.step is Step.WRITE:
             self._send(Signal.OUTDATED, now)
-        endpoint = Endpoint.READ if self._page_request is None else Endpoint.LIST
+        endpoint = Endpoint.READ if self._view.page is None else Endpoint.LIST
         return self._send(Observation(links, read_at, endpoint), now)
 
     def answered_unusably(self, now: float) -> None:

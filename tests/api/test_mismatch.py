@@ -127,15 +127,15 @@ def test_a_page_is_the_one_that_was_asked_for(
         (
             records(TABLE, 1),
             {"custom_object_records": [{"id": "1"}, {"id": "2", "key": "regions"}]},
-            "it is about the key 'regions', not customers",
+            "its key is 'regions', not customers",
         ),
         (
             records(TABLE, 2),
             {"custom_object_records": [], "pagination": {"current_page": 1, "total_pages": 3}},
             "it is page 1 of the list",
         ),
-        (record("7"), {"custom_object_record": {"id": "8"}}, "it is about the id '8', not 7"),
-        (record_with_linkers("7"), {"custom_object_record": {"id": "8"}}, "it is about the id '8', not 7"),
+        (record("7"), {"custom_object_record": {"id": "8"}}, "its id is '8', not 7"),
+        (record_with_linkers("7"), {"custom_object_record": {"id": "8"}}, "its id is '8', not 7"),
     ],
 )
 def test_records_are_of_the_table_and_the_id_that_were_asked_for(

@@ -185,7 +185,7 @@ async def test_what_links_to_another_record_says_nothing_of_this_one(path: Path)
         Linker(url=wire.url, token="sandbox", rate=(), state_dir=None, attempts=2, backoff_base_s=0.01) as aha,
     ):
         (deletion,) = [deletion async for deletion in aha.delete_created(UndoFile(path))]
-    why = "record 7 cannot be read: 200, but it is about the id '8', not 7, tried 2 times"
+    why = "record 7 cannot be read: 200, but its id is '8', not 7, tried 2 times"
     assert deletion == Deletion("7", Ending.FAILED, why)
     assert {request.method for request in wire.requests} == {"GET"}
 
