@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 import msgspec
 import orjson
 
 from linker.cli import options
+from linker.cli.activity import active
 from linker.cli.drive import run_in_loop
 from linker.cli.machine import certificate_advice
 from linker.cli.output import counted, duration
+from linker.cli.summary import problem_lines, summary_dict
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
 from linker.records.layouts import LayoutGap
+from linker.results.summary import Summary
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
+from linker.text import harmless, harmless_json
 
 _WIDTH = 10
 _NAMED = 3
@@ -41,7 +47,7 @@ or a line of FILE would be rejected; 2 the command or a file cannot be used.
 @options.create
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
 @options.pace
-@options.logging
+@options.progress
 @options.takes_access
 def command(
     access: options.Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool
@@ -51,19 +57,21 @@ def command(
     With FILEs, also whether a run could do them, as far as fields and names tell; the targets are not looked at.
     Nothing is written.
     """
-    check = run_in_loop(_checked(access, options.job_files(files, format, columns)))
+    started = time.monotonic()
+    check, requests = run_in_loop(_checked(access, options.job_files(files, format, columns)))
     if as_json:
-        click.echo(orjson.dumps(_json(check), option=orjson.OPT_INDENT_2))
-    else:
+        value = _json(check, requests, time.monotonic() - started)
+        click.echo(harmless_json(orjson.dumps(value, option=orjson.OPT_INDENT_2)))
+    elif not access.quiet or not check.ok:
         for word, lines in _screen(check, access.settings):
             for number, line in enumerate(lines):
                 click.echo(f"{word if not number else '':<{_WIDTH}}{line}")
     return 0 if check.ok else 1
 
 
-async def _checked(access: options.Access, sources: list[JobFile]) -> Check:
-    async with Linker(token=access.token, settings=access.settings) as aha:
-        return await aha.check(sources)
+async def _checked(access: options.Access, sources: list[JobFile]) -> tuple[Check, int]:
+    async with Linker(token=access.token, settings=access.settings) as aha, active(access, aha, "checking"):
+        return await aha.check(sources), aha.requests
 
 
 def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
@@ -71,11 +79,11 @@ def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
     if check.problem is not None:
         advice = certificate_advice(check.problem)
         return [("account", [account]), ("problem", [check.problem, *([advice] if advice else [])])]
-    owner = " ".join(filter(None, (check.user, f"<{check.email}>" if check.email else None))) or "somebody unnamed"
+    owner = " ".join(filter(None, (check.user, f"<{check.email}>" if check.email else None))) or "a user without a name"
     sees = f", who sees {counted(check.workspaces, 'workspace')}" if check.workspaces is not None else ""
     screen = [
         ("account", [account]),
-        ("token", [f"taken; it is that of {owner}{sees}"]),
+        ("token", [f"valid; belongs to {owner}{sees}"]),
         ("limits", [_limits(check, settings)]),
         ("fields", _fields(check)),
     ]
@@ -85,50 +93,51 @@ def _screen(check: Check, settings: Settings) -> list[tuple[str, list[str]]]:
 
 
 def _limits(check: Check, settings: Settings) -> str:
-    ours = f"linker goes by {' and '.join(map(str, settings.parts)) or 'none'}"
+    ours = f"linker sends at most {' and '.join(map(str, settings.parts)) or 'as many as it can'}"
     if check.limit is None:
-        return f"the account tells none; {ours}"
+        return f"the account reports none; {ours}"
     limit = check.limit
-    return f"{limit.remaining:,} of {limit.limit:,} requests left, for {duration(limit.reset_s)}; {ours}"
+    return f"{limit.remaining:,} of {limit.limit:,} requests left for the next {duration(limit.reset_s)}; {ours}"
 
 
 def _fields(check: Check) -> list[str]:
     if check.fields is None:
-        return ["the definitions cannot be read, so no run can look at them first; it goes without"]
+        return ["the field definitions cannot be read, so a run cannot check your fields before it writes"]
     if not check.fields:
-        return ["the definitions show no field that links to records, so a run rejects no row for its field"]
+        return ["the account defines no field that links to records, so a run cannot check your fields"]
     kinds = max(len(field.kind) for field in check.fields)
     keys = max(len(field.key) for field in check.fields)
     lines = [f"{field.kind:<{kinds}}  {field.key:<{keys}}  {field.table or '-'}" for field in check.fields]
     if any(field.table is None for field in check.fields):
-        lines.append("where no answer tells the table (-), names need --table FIELD=PRODUCT/TABLE")
+        lines.append("linker cannot tell which table the fields with - link to. To use names in such a field,")
+        lines.append("add --table FIELD=PRODUCT/TABLE (`linker tables` lists the tables)")
     return lines
 
 
 def _files(files: FileCheck) -> list[str]:
     rejected = files.rejected.rejected
-    lines = [f"{counted(files.jobs, 'job')} on {counted(files.targets, 'target')}, {rejected:,} to be rejected"]
+    lines = [f"{counted(files.jobs, 'row')} for {counted(files.targets, 'target')}; {rejected:,} would be rejected"]
     if files.new_records:
         lines.append(f"{counted(files.new_records, 'record')} would be created")
-    lines += map(_gap, files.gaps)
-    errors = files.rejected.errors(9)
-    return [*lines, *(f"  {error.type.value:<15}{error.count:>6,}   {error.example}" for error in errors)]
+    return [*lines, *map(_gap, files.gaps), *map(harmless, problem_lines(files.rejected.problems))]
 
 
 def _gap(gap: LayoutGap) -> str:
-    """Format `2 of 3 layouts for features lack the field customers (Default, Mobile); links there are ignored`."""
+    """Format `2 of 3 layouts of features lack the field customers (Default, Mobile); …`."""
     names = ", ".join(gap.layouts[:_NAMED]) + (", …" if len(gap.layouts) > _NAMED else "")
     lack = "lacks" if len(gap.layouts) == 1 else "lack"
     return (
-        f"{len(gap.layouts):,} of {counted(gap.of, 'layout')} for {gap.kind.plural} {lack} the field {gap.field} "
+        f"{len(gap.layouts):,} of {counted(gap.of, 'layout')} of {gap.kind.plural} {lack} the field {gap.field} "
         f"({names}); the account ignores its links in workspaces with such a layout"
     )
 
 
-def _json(check: Check) -> dict[str, object]:
+def _json(check: Check, requests: int, elapsed_s: float) -> dict[str, object]:
     files = check.files
     limit = check.limit
-    return {
+    summary = files.rejected if files else Summary()
+    summary.requests, summary.elapsed_s = requests, elapsed_s
+    return summary_dict(summary) | {
         "ok": check.ok,
         "url": check.url,
         "problem": check.problem,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from linker import log
 from linker.cli import options
+from linker.cli.again import command
 from linker.cli.drive import until_signal
 from linker.cli.output import counted, some
 from linker.client.linker import Linker
@@ -28,13 +28,17 @@ def stay(source: UndoFile, undone: Path | None) -> str:
         return ""
     count = len(source.created)
     results = ["--results", str(undone)] if undone is not None else []
-    command = shlex.join(["linker", "undo", source.name, *results, "--resume", "--delete-created"])
+    delete = command("undo", source.name, *results, "--resume", "--delete-created")
     kept = "1 record that the run created stays" if count == 1 else f"{count:,} records that the run created stay"
-    return harmless(f"{kept}; to delete what nothing links to: {command}")
+    return harmless(f"{kept}; to delete those that nothing links to: {delete}")
 
 
-async def delete_created_by(access: options.Access, source: UndoFile) -> int:
-    """Delete the records that the run created, print what became of them, and return the exit code."""
+async def delete_created_by(access: options.Access, source: UndoFile, *, as_json: bool) -> int:
+    """Delete the records that the run created, print what became of them, and return the exit code.
+
+    Args:
+        as_json: print to stderr, because stdout is JSON.
+    """
     endings: Counter[Ending] = Counter()
     failed: list[str] = []
     linked: list[str] = []
@@ -53,12 +57,12 @@ async def delete_created_by(access: options.Access, source: UndoFile) -> int:
     finally:
         gone = f", {endings[Ending.GONE]:,} already gone" if endings[Ending.GONE] else ""
         of = f"{endings[Ending.DELETED]:,} of {counted(len(source.created), 'record')}"
-        click.echo(f"{of} that the run created deleted{gone}")
+        click.echo(f"{of} that the run created deleted{gone}", err=as_json)
         if linked:
-            click.echo(f"still linked, so not deleted: {some(linked)}")
+            click.echo(f"not deleted, because something links to them: {some(linked)}", err=as_json)
         if failed:
-            click.echo(f"not deleted: {some(failed, '; ')}")
+            click.echo(f"not deleted: {some(failed, '; ')}", err=as_json)
     if caught:
-        log.tell("interrupted", "linker: interrupted; the same command with --resume deletes the rest", "error")
+        log.tell("interrupted", "linker: interrupted; run the same command with --resume to delete the rest", "error")
         return 128 + caught
     return 1 if failed else 0

@@ -58,7 +58,7 @@ async def _demo() -> int:
             access = options.Access(
                 Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), Token(sandbox.options.token)
             )
-            code = await carry_out(access, [JobFile(jobs)], results, how={})
+            code = await carry_out(access, [JobFile(jobs)], results, how={}, next_step=False)
         click.echo("\nOne line a job in the results, for example:\n")
         lines_written = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
         for status in (b'"linked"', b'"rejected"'):

@@ -16,7 +16,7 @@ from linker.client.run import Run
 from linker.errors import GuardStopped, Stopped, TooManyRemovals
 from linker.results.result import Outcome
 
-_DRAINED = "what was under way has ended"
+_DRAINED = "the requests in flight have finished"
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class _Signals:
         if self.caught is None:
             self.caught = number
             self._progress.withdraw()
-            log.tell("interrupted", "linker: stopping when what is under way has ended; once more stops at once")
+            log.tell("interrupted", "linker: finishing the requests in flight; press Ctrl-C again to stop now")
             self._run.stop()
         else:
             self._run.abandon()

@@ -18,6 +18,7 @@ import orjson
 from linker import log
 from linker.api.lists import Listing
 from linker.cli import options
+from linker.cli.activity import active
 from linker.cli.drive import run_in_loop, until_signal
 from linker.cli.output import counted
 from linker.client.linker import Linker
@@ -29,6 +30,11 @@ from linker.text import harmless_json
 
 _COLUMNS: Final = ("kind", "id", "field", "record_ids")
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
+_FORMATS: Final = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_OTHERS: Final = frozenset(
+    (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet", ".json", ".gz", ".bz2", ".xz", ".zst", ".zip")
+)
+"""Endings of files in formats that export does not write."""
 
 
 @click.command(
@@ -52,7 +58,7 @@ Examples:
 @click.option("--names", is_flag=True, help="Tell records by their names, for an account in which their ids differ.")
 @options.name_field
 @options.pace
-@options.logging
+@options.progress
 @options.takes_access
 def command(
     access: options.Access,
@@ -68,21 +74,39 @@ def command(
     A run of it finds everything so already, and writes nothing.
     """
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
-    by_name = _DELIMITERS.get(output.suffix.lower()) if output is not None else None
-    delimiter = by_name if format is None else "," if format == "csv" else None
+    delimiter = _delimiter(output, format)
 
     def export(write: Callable[[bytes], object]) -> tuple[int, int]:
-        return run_in_loop(until_signal(_write(access, listing, field, names, write, delimiter), 0))
+        return run_in_loop(
+            until_signal(_write(access, listing, field, names, write, delimiter, talks=output is None), 0)
+        )
 
     if output is None:
         _, caught = export(sys.stdout.buffer.write)
         sys.stdout.buffer.flush()
-        return _interrupted("this is not all there is", caught) if caught else 0
+        return _interrupted("the export is incomplete", caught) if caught else 0
     count, caught = _write_file(output, export)
     if caught:
-        return _interrupted("what was exported by then is not kept", caught)
-    log.tell("exported", f"{counted(count, 'target')} in {output}")
+        return _interrupted("no file was written", caught)
+    if not access.quiet:
+        log.tell("exported", f"linker: links of {counted(count, 'target')} written to {output}")
     return 0
+
+
+def _delimiter(output: Path | None, format: str | None) -> str | None:
+    """Return the delimiter of the table to write; None for JSON Lines.
+
+    Raises:
+        UsageError: the file's name promises another format.
+    """
+    suffix = output.suffix.lower() if output is not None else ""
+    named = _FORMATS.get(suffix)
+    if named is not None and format not in (None, named):
+        raise UsageError(f"{output} is the name of a {suffix} file, but --format is {format}; leave out --format")
+    if output is not None and suffix and named is None and (format is None or suffix in _OTHERS):
+        names = f"{output.with_suffix('.csv').name} or {output.with_suffix('.jsonl').name}"
+        raise UsageError(f"{output}: export cannot write {suffix} files; name it {names}")
+    return _DELIMITERS.get(suffix, "," if format == "csv" else None)
 
 
 def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tuple[int, int]]) -> tuple[int, int]:
@@ -92,12 +116,12 @@ def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tupl
         UsageError: the file exists, or another export is writing it.
     """
     if os.path.lexists(output):
-        raise UsageError(f"{output} exists; name another file, or move it away")
+        raise UsageError(f"{output} already exists; name another file, or move it away")
     part = output.with_name(f"{output.name}.part")
     try:
         lines = LineFile(part, DISK, "fsync", os.O_CREAT)
     except Locked:
-        raise UsageError(f"{output}: another export is writing it; wait for its end, or name another file") from None
+        raise UsageError(f"{output}: another export is writing it; wait until it ends, or name another file") from None
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
     try:
@@ -108,7 +132,9 @@ def _write_file(output: Path, export: Callable[[Callable[[bytes], object]], tupl
             _put_in_place(part, output)
         return count, caught
     except FileExistsError:
-        raise UsageError(f"{output} exists by now, and is left as it is") from None
+        raise UsageError(
+            f"another program has created {output} meanwhile; the export did not replace it. Name another file"
+        ) from None
     except OSError as error:
         raise OSError(error.errno, f"{output}: {error.strerror}") from None
     finally:
@@ -143,6 +169,8 @@ async def _write(
     names: bool,
     write: Callable[[bytes], object],
     delimiter: str | None,
+    *,
+    talks: bool,
 ) -> int:
     """Write the jobs of a list, as a table if there is a delimiter; return their number."""
     count = 0
@@ -150,7 +178,10 @@ async def _write(
     if delimiter is not None:
         write(_row(columns, delimiter))
     names_to_write = names if delimiter is None else names and _fits_a_cell
-    async with Linker(token=access.token, settings=access.settings) as aha:
+    async with (
+        Linker(token=access.token, settings=access.settings) as aha,
+        active(access, aha, "exporting", lambda: f"{counted(count, 'target')} with links", talks=talks),
+    ):
         async for job in aha.export(str(listing), field, names=names_to_write):
             count += 1
             write(_line(job) if delimiter is None else _rows(job, delimiter, len(columns)))

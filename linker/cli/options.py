@@ -207,6 +207,7 @@ class Access:
     settings: Settings
     token: Token
     progress: bool = True
+    quiet: bool = False
 
 
 def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
-import click
-from rich.console import Console
-from rich.text import Text
-
-from linker import log
 from linker.batch.placeholder import is_new, name_of
 from linker.client.run import Run
 from linker.model.target import Kind, Target
 from linker.records.names import NewRecord
-from linker.results.result import Result, Status
-from linker.results.summary import Summary
+from linker.results.result import Result
 from linker.text import harmless, plain
 
 _SHOWN: Final = 3
 _MOST_NEW: Final = 20
-
-_COLOURS = {
-    Status.LINKED: "green",
-    Status.UNCHANGED: "cyan",
-    Status.FAILED: "red",
-    Status.REJECTED: "yellow",
-}
-
-
-def show_summary(summary: Summary) -> None:
-    """Print counts by status, the three commonest errors, requests, time, and the path of the results.
-
-    If stdout is closed, it only logs an error: the run is over, and its results are in their file.
-    """
-    text = io.StringIO()
-    terminal = sys.stdout.isatty()
-    _print_summary(Console(file=text, force_terminal=terminal, soft_wrap=True, highlight=False, markup=False), summary)
-    try:
-        click.echo(text.getvalue(), nl=False)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again
-        log.tell("error", f"linker: the summary could not be shown: {error.strerror}", "error")
-
-
-def _print_summary(console: Console, summary: Summary) -> None:
-    requests = counted(summary.requests, "request")
-    console.print(f"{counted(summary.jobs, 'job')} in {duration(summary.elapsed_s)}, {requests}")
-    for status, colour in _COLOURS.items():
-        count = summary.count(status)
-        line = Text(f"  {status.value:<10}").append(f"{count:>9,}", style=colour if count else "dim")
-        if status is Status.LINKED and summary.unseen:
-            line.append(f"   {summary.unseen:,} of them unseen: the account's answers show no links there")
-        if status is Status.UNCHANGED and summary.presumed:
-            line.append(f"   {summary.presumed:,} of them with no links seen: no answer showed links of their kind")
-        console.print(line)
-    errors = summary.errors()
-    if errors:
-        console.print("commonest errors")
-    for error in errors:
-        console.print(Text(f"  {error.type.value:<14}").append(f"{error.count:>5,}   ").append(error.example))
-    if summary.created:
-        console.print(f"{counted(summary.created, 'record')} created for names that their table did not have")
-    if summary.passed_over:
-        console.print(f"{counted(summary.passed_over, 'job')} had been done by an earlier run, and stayed")
-    if summary.limited:
-        console.print("the pilot is over")
-    if summary.results is not None and summary.results.exists():  # an empty results file has been deleted
-        console.print(f"results in {harmless(str(summary.results))}")
-        if summary.stopped or summary.limited:
-            console.print("what has no line there is to be done yet: go on with the same command and --resume")
+_NOUNS: Final = {Kind.CUSTOM_OBJECT_RECORD: "record", Kind.IDEA_ORGANIZATION: "organization"}
 
 
 def duration(seconds: float) -> str:
@@ -84,6 +27,34 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def rough_duration(seconds: float) -> str:
+    """Format an estimate in seconds: `about 20 seconds`, `about 5 minutes`, `about 4 h 27 min`."""
+    if seconds < 90:
+        return f"about {counted(max(1, round(seconds)), 'second')}"
+    return f"about {counted(round(seconds / 60), 'minute')}" if seconds < 5400 else f"about {duration(seconds)}"
+
+
+def kinds(counts: Mapping[Kind, int]) -> str:
+    """Format how many targets of each kind: `1,300 features, 2 ideas and 1 record`."""
+    return listed([counted(count, _NOUNS.get(kind, str(kind))) for kind, count in sorted(counts.items())])
+
+
+def plurals(several: Iterable[Kind]) -> str:
+    """Name kinds: `features, ideas and records`."""
+    return listed([f"{_NOUNS.get(kind, str(kind))}s" for kind in sorted(several)])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names: `features, ideas and records`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def host(url: str) -> str:
+    """Return the part of an account's URL that people know it by: `company.aha.io`."""
+    parts = urlsplit(url)
+    return f"{parts.netloc}{parts.path}"
 
 
 def counted(count: int, noun: str) -> str:
@@ -123,7 +94,6 @@ def _new_line(record: NewRecord) -> str:
 
 
 def why_not(result: Result) -> str:
-    """Return one line about a job that a plan cannot do: its place, its target, and why."""
+    """Return one line about a row that cannot be carried out: its place, its status and the reason."""
     assert result.error is not None
-    target = f"{result.kind} {result.id} " if result.kind is not None and result.id is not None else ""
-    return f"{result.place}: {target}{result.status.value}, {result.error.type.value}: {result.error.message}"
+    return f"{result.place}: {result.status.value} ({result.error.type.value}): {result.error.message}"

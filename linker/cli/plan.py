@@ -12,9 +12,10 @@ import orjson
 from linker.batch.change import FieldChange
 from linker.batch.placeholder import shown
 from linker.cli import options
-from linker.cli.drive import follow, run_in_loop
-from linker.cli.output import called, counted, duration, new_lines, why_not
-from linker.cli.progress import Progress
+from linker.cli.drive import run_in_loop
+from linker.cli.dry import DryRun, dry_run
+from linker.cli.output import called, counted, duration, kinds, new_lines, plurals, why_not
+from linker.cli.summary import problem_lines, summary_json
 from linker.client.linker import Linker
 from linker.client.plan import Plan
 from linker.client.run import Run
@@ -25,7 +26,7 @@ from linker.results.result import Outcome, Planned, Result
 from linker.results.undo import UndoFile
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
-from linker.text import harmless_json
+from linker.text import harmless, harmless_json
 
 
 @click.command(
@@ -50,6 +51,7 @@ or a target could not be read; 2 the command is wrong, 3 stopped early, 130 inte
 @options.create
 @options.mirror
 @click.option("--json", "as_json", is_flag=True, help="One change a line, with its jobs; what is rejected as well.")
+@click.option("--summary", is_flag=True, help="Show the totals only; with --json as one object.")
 @options.pace
 @options.progress
 @options.takes_access
@@ -60,6 +62,7 @@ def command(
     format: str | None,
     columns: Columns | None,
     as_json: bool,
+    summary: bool,
 ) -> int:
     """Show what a run of FILEs would do to the account as it is now. It reads, and sends no PUT.
 
@@ -67,61 +70,47 @@ def command(
     takes, and how long at the account's limits.
     """
     if bool(files) == (undo is not None):
-        raise UsageError("give job FILEs to plan, or --undo RESULTS")
+        raise UsageError("give either FILEs to plan or --undo RESULTS")
     if undo is not None and access.settings.mirror is not None:
-        raise UsageError("--mirror goes with job FILEs, not with --undo")
+        raise UsageError("--mirror and --undo cannot be used together")
     sources = options.job_files(files, format, columns) if undo is None else UndoFile(undo)
-    describe = _json if as_json else _lines
-    plan, code = run_in_loop(planned(access, sources, describe, doing="planning"))
-    if not as_json and not code:
-        _show_plan(plan, access.settings)
+    dry = run_in_loop(_planned(access, sources, None if summary else _json if as_json else _lines))
+    if as_json and summary and not dry.code:
+        click.echo(_totals_json(dry))
+    elif not as_json and not dry.code:
+        if summary:
+            for line in problem_lines(dry.problems.problems):
+                click.echo(harmless(line))
+        _show_plan(dry.plan, access.settings)
         if isinstance(sources, UndoFile) and sources.created:
             created = counted(len(sources.created), "record")
-            click.echo(f"{created} created by the run would stay; undo --delete-created deletes what nothing links to")
-    return code or (0 if plan.readable else 1)
+            click.echo(f"{created} that the run created would stay; undo --delete-created deletes those without links")
+    return dry.code or (0 if dry.plan.readable else 1)
 
 
-async def planned(
+async def _planned(
     access: options.Access,
     sources: Sequence[JobFile] | UndoFile,
-    describe: Callable[[Outcome, Run], list[str]],
-    *,
-    doing: str,
-    words: tuple[str, str] = ("to change", "unchanged"),
-) -> tuple[Plan, int]:
-    """Do a dry run; return its counts and an exit code, which is not 0 if it ended early (the counts are then partial).
-
-    Args:
-        describe: returns the lines to print for an outcome.
-        doing: the word for the dry run in the progress display.
-        words: the words for targets that would change, and for those that would not.
-    """
-    plan = Plan(access.settings)
-    to_change, unchanged = words
-    progress = Progress(
-        access.settings,
-        visible=access.progress,
-        doing=doing,
-        counts=lambda _: {
-            to_change: plan.puts,
-            unchanged: plan.unchanged,
-            "failed": plan.failed + plan.rejected,
-        },
-        talks=True,
-    )
-
-    def take(outcome: Outcome) -> None:
-        plan.add(outcome, keep=False)
-        for line in describe(outcome, run):
-            progress.say(line)
-
+    describe: Callable[[Outcome, Run], list[str]] | None,
+) -> DryRun:
     async with Linker(token=access.token, settings=access.settings) as aha:
-        run = aha.dry_run(sources)
-        code = await follow(run, progress, take, unfinished="there is more to see than this")
-        plan.end(run.visibility)
-        plan.reads, plan.new_records, plan.unreadable = run.summary.requests, run.new_records, run.unreadable
-        plan.creations = run.creations
-    return plan, code
+        return await dry_run(aha, access, sources, doing="planning", describe=describe)
+
+
+def _totals_json(dry: DryRun) -> bytes:
+    """Return the totals of a plan as one JSON object; what it has in common with a run's has the same keys."""
+    plan = dry.plan
+    return summary_json(
+        dry.problems,
+        links_added=plan.added,
+        links_removed=plan.removed,
+        targets_changed=plan.puts,
+        targets=plan.targets,
+        targets_unchanged=plan.unchanged,
+        targets_unseen=plan.unseen,
+        records_created=plan.new_records,
+        least_s=round(plan.seconds, 1),
+    ).removesuffix(b"\n")
 
 
 def _lines(outcome: Outcome, run: Run) -> list[str]:
@@ -131,7 +120,7 @@ def _lines(outcome: Outcome, run: Run) -> list[str]:
     if not put:
         return []
     target = outcome.change.target
-    lines = [f"{target}{'  (its answers show no links)' if outcome.unseen else ''}"]
+    lines = [f"{target}{'  (the account shows no links of it)' if outcome.unseen else ''}"]
     width = max(map(len, put))
     for name, ids in put.items():
         diff = outcome.change.diff(name)
@@ -146,37 +135,36 @@ def _lines(outcome: Outcome, run: Run) -> list[str]:
 
 
 def _show_plan(plan: Plan, settings: Settings) -> None:
-    hidden = plan.unseen - plan.presumed.total()
-    unseen = f" ({hidden:,} of them unseen)" if hidden else ""
-    click.echo(
-        f"{counted(plan.targets, 'target')}: {plan.puts:,} to change{unseen}, {plan.unchanged:,} unchanged; "
-        f"{counted(plan.added, 'link')} added, {plan.removed:,} removed"
-    )
+    would = f"{kinds(plan.changing)} would change: {counted(plan.added, 'link')} added, {plan.removed:,} removed"
+    parts = [would if plan.puts else "nothing would change"]
+    for count, words in (
+        (plan.unchanged, "already in place"),
+        (plan.unseen - plan.presumed.total(), "not visible"),
+    ):
+        if count:
+            parts.append(f"{counted(count, 'target')} {words}")
+    if not plan.readable:
+        parts.append(f"{counted(plan.rejected, 'row')} rejected")
+        parts.append(f"{plan.failed:,} failed")
+    click.echo(" · ".join(parts))
     for kind, count in sorted(plan.presumed.items()):
-        click.echo(f"no answer showed any links of {kind.plural}; this plan assumes that {_of_them(count)} none")
+        assumed = "1 of them has none" if count == 1 else f"{count:,} of them have none"
+        click.echo(f"the account has shown no links of {plurals([kind])} so far; this plan assumes that {assumed}")
     if plan.new_records:
-        click.echo(f"{counted(plan.new_records, 'record')} to create first, with a POST each")
+        click.echo(f"{counted(plan.new_records, 'record')} would be created first:")
         for line in new_lines(plan.creations):
             click.echo(line)
-    if not plan.readable:
-        click.echo(f"{counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed: see above")
     reads = f"{plan.reads:,} to {plan.reads + plan.puts:,} reads" if plan.puts else counted(plan.reads, "read")
     limits = " and ".join(map(str, settings.parts))
-    at_limits = f"; at {limits} that is {duration(plan.seconds)} or more" if limits else ""
-    click.echo(f"a run takes {counted(plan.puts, 'PUT')} and {reads}{at_limits}")
+    at_limits = f", at least {duration(plan.seconds)} at {limits}" if limits else ""
+    click.echo(f"a run takes {reads} and {counted(plan.puts + plan.new_records, 'write')}{at_limits}")
     if plan.unreadable and plan.removed:
-        rows = counted(plan.unreadable, "row")
-        click.echo(
-            f"{rows} could not be read, so a run leaves lists alone that would lose links: add --allow-unreadable"
-        )
+        rows = "1 row cannot be read" if plan.unreadable == 1 else f"{plan.unreadable:,} rows cannot be read"
+        click.echo(f"{rows}, so a run shortens no list; correct the input, or add --allow-unreadable")
     if plan.removed > floor(settings):
-        click.echo("where more than half of the links read would be removed, a run asks first, or wants --yes")
+        click.echo("a run stops and asks before it removes more than half of the links read; --yes allows it")
     if plan.puts:
-        click.echo("writes may set off mails to watchers, webhooks and integrations of the account")
-
-
-def _of_them(count: int) -> str:
-    return "1 of them holds" if count == 1 else f"{count:,} of them hold"
+        click.echo("writes may notify watchers by mail, and may trigger webhooks and integrations")
 
 
 def _json(outcome: Outcome, run: Run) -> list[str]:

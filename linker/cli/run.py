@@ -7,13 +7,16 @@ from pathlib import Path
 
 import click
 
+from linker import log
 from linker.cli import options
+from linker.cli.before_writing import Agreement, ask_before_writing, asks_first
 from linker.cli.drive import follow, run_in_loop
-from linker.cli.output import show_summary
 from linker.cli.progress import Progress
 from linker.cli.prompt import may_ask
+from linker.cli.summary import emit, show_summary, summary_json
 from linker.client.linker import Linker
 from linker.errors import UsageError
+from linker.records.names import NewRecord
 from linker.results.result import Outcome
 from linker.results.undo import UndoFile
 from linker.sources import Columns, JobFile
@@ -79,6 +82,7 @@ linker undo RESULTS.
     type=click.FloatRange(min=0),
     help="Seconds that what was read may be old when it is written.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @options.pace
 @options.progress
 @options.takes_access
@@ -88,6 +92,7 @@ def command(
     results: Path | None,
     format: str | None,
     columns: Columns | None,
+    as_json: bool,
     **how: bool,
 ) -> int:
     """Make the account hold the links that FILEs ask for.
@@ -98,8 +103,8 @@ def command(
     sources = options.job_files(files, format, columns)
     path = results or Path(f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
-        raise UsageError(f"{path} is to be read and to be written; give --results another name")
-    return run_in_loop(carry_out(access, sources, path, how=how))
+        raise UsageError(f"{path} would be read and written at the same time; name another file with --results")
+    return run_in_loop(carry_out(access, sources, path, how=how, as_json=as_json))
 
 
 async def carry_out(
@@ -108,27 +113,49 @@ async def carry_out(
     path: Path,
     *,
     how: Mapping[str, bool],
-    doing: str = "linking",
+    as_json: bool = False,
+    next_step: bool = True,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> int:
-    """Run a batch, print its summary, and return the exit code.
+    """Run a batch or an undo, show its summary, and return the exit code.
 
     Args:
         how: what to do with an existing results file: `overwrite`, `resume`, `failed_only`.
-        doing: the word for the run in the progress display.
+        as_json: print the summary as one JSON object.
+        next_step: name the commands that usually come next.
         on_outcome: called with each outcome.
     """
-    view = Progress(access.settings, visible=access.progress, doing=doing)
+    undo = isinstance(sources, UndoFile)
+    view = Progress(access.settings, visible=access.progress, doing="undoing" if undo else "linking", undo=undo)
     async with Linker(token=access.token, settings=access.settings) as aha:
+        agreement = Agreement()
+        if not isinstance(sources, UndoFile) and asks_first(access, sources, path, how):
+            agreement = await ask_before_writing(aha, access, sources, view)
+        if agreement.code is not None:
+            return agreement.code
+
+        async def confirm(removals: int, read: int) -> bool:
+            return agreement.covers_removals(removals) or await view.confirm(removals, read)
+
+        async def confirm_new(records: Sequence[NewRecord]) -> bool | None:
+            return agreement.covers_records(records) or await view.confirm_new(records)
+
         asks = may_ask()
         run = aha.run(
             sources,
             path,
             **how,
-            confirm=view.confirm if asks else None,
-            confirm_new=view.confirm_new if asks else None,
+            confirm=confirm if asks else None,
+            confirm_new=confirm_new if asks else None,
             confirm_unreadable=view.confirm_unreadable if asks else None,
+            after=agreement.after,
         )
         code = await follow(run, view, on_outcome)
-        show_summary(run.summary)
-        return code or (0 if run.summary.ok else 1)
+        summary = run.summary
+        if (kept := run.kept_results) is not None:
+            log.tell("results_kept", f"linker: the earlier results were kept as {kept}")
+        if as_json:
+            emit(summary_json(summary, undo=undo))
+        elif not access.quiet or code or not summary.ok:
+            show_summary(summary, undo=undo, next_step=next_step)
+        return code or (0 if summary.ok else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import click
 from linker.cli import options
 from linker.cli.created import delete_created_by, stay
 from linker.cli.drive import run_in_loop
-from linker.cli.output import counted, some
+from linker.cli.output import counted, host, kinds, some
 from linker.cli.prompt import may_ask
 from linker.cli.run import carry_out
+from linker.cli.summary import emit, summary_json
 from linker.errors import UsageError
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Target
 from linker.results.result import Outcome, Result
+from linker.results.summary import Summary
 from linker.results.undo import UndoFile
 from linker.sources import Reading
 
@@ -50,6 +53,7 @@ a created record could not be deleted.
 @options.mail
 @click.option("--delete-created", is_flag=True, help="Delete the records the run created that nothing links to now.")
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @options.pace
 @options.progress
 @options.takes_access
@@ -59,6 +63,7 @@ def command(
     undone: Path | None,
     delete_created: bool,
     sure: bool,
+    as_json: bool,
     **how: bool,
 ) -> int:
     """Take back what the run of RESULTS changed: remove what it added, add again what it removed.
@@ -72,24 +77,25 @@ def command(
     source.check_account(access.settings.base_url)
     path = undone or Path(f"{source.stem}.jsonl")
     if path.exists() and path.samefile(results):
-        raise UsageError(f"{path} is to be read and to be written; give --results another name")
+        raise UsageError(f"{path} would be read and written at the same time; name another file with --results")
     pending = run_in_loop(_todo(source))
     created = source.created if delete_created else set()
     if not pending.targets and not created:
-        return _nothing_to_do(pending, stay(source, undone))
+        return _nothing_to_do(pending, stay(source, undone), as_json=as_json)
     is_refused = bool(pending.targets) and path.exists() and not any(how.values())  # by the run: no need to ask
     if not (sure or is_refused) and not _agreed(pending.describe(access.settings.base_url, len(created))):
-        click.echo("nothing was undone", err=True)
+        click.echo("linker: nothing was undone", err=True)
         return 2
     if not pending.targets:
-        return max(_nothing_to_do(pending), run_in_loop(delete_created_by(access, source)))
+        code = _nothing_to_do(pending, as_json=as_json)
+        return max(code, run_in_loop(delete_created_by(access, source, as_json=as_json)))
     others_work = _OthersWork(source)
-    code = run_in_loop(carry_out(access, source, path, doing="undoing", on_outcome=others_work.compare, how=how))
-    others_work.show()
+    code = run_in_loop(carry_out(access, source, path, on_outcome=others_work.compare, how=how, as_json=as_json))
+    others_work.show(as_json=as_json)
     if created and code in (0, 1):  # the undo has reached its end
-        return max(code, run_in_loop(delete_created_by(access, source)))
+        return max(code, run_in_loop(delete_created_by(access, source, as_json=as_json)))
     if kept := stay(source, undone):
-        click.echo(kept)
+        click.echo(kept, err=as_json)
     return code
 
 
@@ -110,11 +116,11 @@ class _OthersWork:
             if name in before and frozenset(ids) != before[name]:
                 self._found[target, name] = None
 
-    def show(self) -> None:
-        """Print the fields that others have written to, if there are any."""
+    def show(self, *, as_json: bool) -> None:
+        """Print the fields that others have written to, if there are any; to stderr if stdout is JSON."""
         if self._found:
             fields = [f"{target} {name}" for target, name in self._found]
-            click.echo(f"others wrote since, and their work was kept: {some(fields)}")
+            click.echo(f"others have changed these fields since, and their changes stay: {some(fields)}", err=as_json)
 
 
 @dataclass(slots=True)
@@ -133,14 +139,10 @@ class _Todo:
         Args:
             created: how many records may be deleted.
         """
-        delete = (
-            f" Of {counted(created, 'created record')}, those that nothing links to are deleted." if created else ""
-        )
-        unknown = f"; {counted(len(self.unknown), 'line')} cannot be undone" if self.unknown else ""
-        return (
-            f"{counted(len(self.targets), 'target')} on {url} would change: "
-            f"{counted(self.removed, 'link')} removed, {self.added:,} added again{unknown}.{delete}"
-        )
+        delete = f"; deletes those of the {counted(created, 'created record')} without links" if created else ""
+        unknown = f"; {counted(len(self.unknown), 'row')} cannot be undone" if self.unknown else ""
+        changing = kinds(Counter(target.kind for target in self.targets)) or "no links"
+        return f"{host(url)}: {changing}, +{self.added:,} −{self.removed:,} links{unknown}{delete}"
 
 
 async def _todo(source: UndoFile) -> _Todo:
@@ -157,26 +159,27 @@ async def _todo(source: UndoFile) -> _Todo:
     return pending
 
 
-def _nothing_to_do(pending: _Todo, kept: str = "") -> int:
-    if not pending.unknown:
-        click.echo("there is nothing to undo: no line tells of a change")
-        if kept:
-            click.echo(kept)
-        return 0
-    click.echo(
-        "nothing can be undone: what these PUTs changed is not known (blind, no answer, or links that are not shown): "
-        + some(pending.unknown)
-    )
+def _nothing_to_do(pending: _Todo, kept: str = "", *, as_json: bool) -> int:
+    if as_json:
+        emit(summary_json(Summary(), undo=True))
+    if pending.unknown:
+        click.echo(
+            "nothing can be undone: the results do not say what these writes changed (--blind, a lost answer, or links "
+            f"that the account does not show): {some(pending.unknown)}",
+            err=as_json,
+        )
+    else:
+        click.echo("nothing to undo: the run changed nothing", err=as_json)
     if kept:
-        click.echo(kept)
-    return 1
+        click.echo(kept, err=as_json)
+    return 1 if pending.unknown else 0
 
 
-def _agreed(prompt: str) -> bool:
+def _agreed(totals: str) -> bool:
     if not may_ask():
-        raise UsageError(f"{prompt} Say --yes where nobody can be asked")
+        raise UsageError(f"{totals}. Nobody can be asked here; add --yes to confirm")
     try:
-        return click.confirm(f"{prompt} Go on?", err=True)
+        return click.confirm(f"{totals}. Continue?", err=True)
     except click.Abort:
         click.echo(err=True)  # else the next line continues the prompt
         raise

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import click
 
+from linker.batch.placeholder import shown
 from linker.cli import options
 from linker.cli.drive import run_in_loop
-from linker.cli.output import called, counted, why_not
-from linker.cli.plan import planned
+from linker.cli.dry import DryRun, dry_run
+from linker.cli.output import called, counted, plurals, why_not
+from linker.cli.summary import emit, summary_json
+from linker.client.linker import Linker
 from linker.client.plan import Plan
 from linker.client.run import Run
 from linker.results.result import Outcome, Result
-from linker.sources import Columns
+from linker.sources import Columns, JobFile
 
 
 @click.command(
@@ -32,6 +37,7 @@ Exit codes: 0 yes; 1 no, or no answer shows the links of some targets;
 @options.account
 @options.batch
 @options.mirror
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @options.pace
 @options.progress
 @options.takes_access
@@ -40,35 +46,83 @@ def command(
     files: tuple[str, ...],
     format: str | None,
     columns: Columns | None,
+    as_json: bool,
 ) -> int:
     """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
-    plan, code = run_in_loop(
-        planned(
+    differences: list[dict[str, object]] = []
+
+    def collect(outcome: Outcome, _: Run) -> list[str]:
+        differences.extend(_differences(outcome))
+        return []
+
+    describe = collect if as_json else _lines
+    dry = run_in_loop(_verified(access, options.job_files(files, format, columns), describe))
+    if dry.code:  # the run ended early, so there is no answer
+        return dry.code
+    if as_json:
+        emit(_json(dry, differences))
+    elif not access.quiet or not dry.plan.holds:
+        click.echo(_answer(dry.plan))
+    return 0 if dry.plan.holds else 1
+
+
+async def _verified(
+    access: options.Access, sources: Sequence[JobFile], describe: Callable[[Outcome, Run], list[str]]
+) -> DryRun:
+    async with Linker(token=access.token, settings=access.settings) as aha:
+        return await dry_run(
+            aha,
             access,
-            options.job_files(files, format, columns),
-            _lines,
+            sources,
             doing="verifying",
             words=("not as asked", "as asked"),
+            describe=describe,
+            unfinished="not everything was verified, so there is no answer",
         )
-    )
-    if code:  # the run ended early, so there is no answer
-        return code
-    click.echo(_answer(plan))
-    return 0 if plan.holds else 1
 
 
 def _answer(plan: Plan) -> str:
-    """Return the answer: `no: 3 of 5 targets as asked, 2 not; 1 job rejected, 0 failed`."""
-    verdict = "yes" if plan.holds else "no"
-    answer = f"{verdict}: {plan.unchanged:,} of {counted(plan.targets, 'target')} as asked"
-    if plan.differing:
-        answer += f", {plan.differing:,} not"
+    """Return the answer: `no: 2,301 of 2,441 targets as asked; 60 rows rejected, 0 failed`."""
+    total = counted(plan.named, "target")
+    if plan.holds:
+        return f"yes: {plan.as_asked:,} of {total} as asked"
+    parts = [f"{plan.as_asked:,} of {total} as asked"]
+    if plan.as_asked == plan.named:  # rows without a target are missing in that number
+        parts = []
     if plan.unseen:
-        answer += f", {plan.unseen:,} unseen"
+        parts.append(f"{plan.unseen:,} not visible")
+    if plan.presumed:
+        parts.append(f"the account has shown no links of {plurals(plan.presumed)} so far")
     if not plan.readable:
-        answer += f"; {counted(plan.rejected, 'job')} rejected, {plan.failed:,} failed"
-    kinds = " and ".join(kind.plural for kind in plan.presumed)
-    return answer + (f"; no answer showed any links of {kinds}" if kinds else "")
+        parts.append(f"{counted(plan.rejected, 'row')} rejected, {plan.failed:,} failed")
+    return f"no: {'; '.join(parts)}"
+
+
+def _json(dry: DryRun, differences: list[dict[str, object]]) -> bytes:
+    """Return the answer as one JSON object; what it has in common with a run's summary has the same keys."""
+    plan = dry.plan
+    return summary_json(
+        dry.problems,
+        ok=plan.holds,
+        targets=plan.named,
+        targets_as_asked=plan.as_asked,
+        targets_unseen=plan.unseen,
+        links_missing=plan.added,
+        links_extra=plan.removed,
+        differences=differences,
+    )
+
+
+def _differences(outcome: Outcome) -> Iterator[dict[str, object]]:
+    """Yield how a target differs from what its rows ask for, one object for each field."""
+    if isinstance(outcome, Result) or outcome.unseen:
+        return
+    target = outcome.change.target
+    for name in outcome.change.put:
+        diff = outcome.change.diff(name)
+        assert diff is not None
+        there = shown({"missing": diff.added, "extra": diff.removed})
+        yield {"kind": target.kind.value, "id": target.id, "field": name, **there}
 
 
 def _lines(outcome: Outcome, run: Run) -> list[str]:
@@ -76,12 +130,12 @@ def _lines(outcome: Outcome, run: Run) -> list[str]:
         return [why_not(outcome)]
     target = outcome.change.target
     if outcome.unseen:
-        return [f"{target}: unseen, its answers show no links"]
+        return [f"{target}: not visible, because the account shows no links of it"]
     lines: list[str] = []
     for name in outcome.change.put:
         diff = outcome.change.diff(name)
         assert diff is not None
-        lacks = f"lacks {called(run, target, name, diff.added)}" if diff.added else ""
-        holds = f"should not hold {called(run, target, name, diff.removed)}" if diff.removed else ""
-        lines.append(f"{target}: {name} {'; '.join(filter(None, (lacks, holds)))}")
+        missing = f"missing {called(run, target, name, diff.added)}" if diff.added else ""
+        extra = f"should not have {called(run, target, name, diff.removed)}" if diff.removed else ""
+        lines.append(f"{target}: {name} {'; '.join(filter(None, (missing, extra)))}")
     return lines

@@ -21,6 +21,7 @@ from linker.client.run import Confirm, Run
 from linker.errors import UsageError
 from linker.model.job import LinkJob
 from linker.pipeline.consent import ConfirmUnreadable
+from linker.pipeline.reads import Reads
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.create import ConfirmNew
 from linker.records.delete import Deletion
@@ -81,6 +82,11 @@ class Linker:
     def _limiter(self) -> RateLimiter:
         return RateLimiter.of(self._settings)  # not before it is needed: it opens a file
 
+    @property
+    def requests(self) -> int:
+        """How many requests this object has sent so far."""
+        return self._limiter.turns
+
     def run(
         self,
         jobs: Jobs,
@@ -92,6 +98,7 @@ class Linker:
         confirm: Confirm | None = None,
         confirm_unreadable: ConfirmUnreadable | None = None,
         confirm_new: ConfirmNew | None = None,
+        after: Run | None = None,
         **options: Any,
     ) -> Run:
         """Return a run of a batch; iterating over it carries it out.
@@ -109,6 +116,8 @@ class Linker:
                 the jobs of such lists are rejected, unless `allow_unreadable` is set.
             confirm_new: awaited once with the records that `create_missing` is about to create (`name`, `table`,
                 `places`, `rows`), unless `yes` is set; True creates them. Without it, they are created.
+            after: a dry run of the same jobs that has ended (`dry_run(jobs, keep_reads=True)`): what it has read is not
+                read again while it is younger than `max_age`.
             options: settings that differ from the `Linker`'s: `mode`, `blind`, `empty_clears`, `limit`, `yes`,
                 `max_removals`, `allow_empty`, `allow_unreadable`, `min_rows`, `max_age`,
                 `mirror=("feature:PRJ1", "customers")`, `match="salesforce_id"`,
@@ -148,6 +157,7 @@ class Linker:
                 self._limiter,
                 sources,
                 file,
+                reads=after.reads if after is not None else None,
                 failed_only=failed_only,
                 confirm=confirm,
                 confirm_unreadable=confirm_unreadable,
@@ -155,9 +165,15 @@ class Linker:
             )
         )
 
-    def dry_run(self, jobs: Jobs, **options: Any) -> Run:
-        """Return a run that sends no PUT; its `outcomes()` are what a run would do. `plan()` collects them."""
-        return self._register(Run(self._with(options, jobs), self._token, self._limiter, sources_of(jobs), dry=True))
+    def dry_run(self, jobs: Jobs, *, keep_reads: bool = False, **options: Any) -> Run:
+        """Return a run that sends no PUT; its `outcomes()` are what a run would do. `plan()` collects them.
+
+        Args:
+            keep_reads: keep what is read in memory, for a run `after` this one.
+        """
+        settings = self._with(options, jobs)
+        reads = Reads(settings.max_age) if keep_reads else None
+        return self._register(Run(settings, self._token, self._limiter, sources_of(jobs), dry=True, reads=reads))
 
     async def plan(self, jobs: Jobs, **options: Any) -> Plan:
         """Return what a run would do to the account as it is now. Sends no PUT. Options are those of `run()`.

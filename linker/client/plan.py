@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from linker.api.visibility import Endpoint, Visibility
-from linker.model.target import Kind
+from linker.errors import InvalidJob
+from linker.model.target import Kind, Target
 from linker.records.names import NewRecord
 from linker.results.result import Outcome, Planned, Result, Status
 from linker.settings import Settings
@@ -35,7 +37,11 @@ class Plan:
     """Targets that are known to hold something else than the batch asks for."""
     presumed: Counter[Kind] = field(default_factory=Counter)
     """By kind, those of them that are presumed to hold no links, because no answer of their kind has shown any."""
-    _presumed_by: Counter[tuple[Kind, Endpoint, bool]] = field(default_factory=Counter)
+    as_asked: int = 0
+    """Targets that are seen to hold what all of their rows ask for; none of these failed or was rejected."""
+    _at_fault: set[Target] = field(default_factory=set, repr=False)
+    _planned_at_fault: int = 0
+    _presumed_by: Counter[tuple[Kind, Endpoint, bool, bool]] = field(default_factory=Counter)
     added: int = 0
     removed: int = 0
     new_records: int = 0
@@ -54,18 +60,22 @@ class Plan:
             self._count_result(outcome)
             return
         self.targets += 1
+        is_at_fault = outcome.change.target in self._at_fault
+        self._planned_at_fault += is_at_fault
         put = outcome.change.put
         if outcome.presumed_by is not None:
-            self._presumed_by[outcome.change.target.kind, outcome.presumed_by, bool(put)] += 1
+            self._presumed_by[outcome.change.target.kind, outcome.presumed_by, bool(put), is_at_fault] += 1
         elif outcome.unseen:
             self.unseen += 1
         elif put:
             self.differing += 1
         else:
             self.unchanged += 1
+            self.as_asked += not is_at_fault
         if not put:
             return
         self.puts += 1
+        self.changing[outcome.change.target.kind] += 1
         for name in put:
             diff = outcome.change.diff(name)
             self.added += len(diff.added) if diff is not None else len(put[name])
@@ -75,7 +85,7 @@ class Plan:
 
     def end(self, visibility: Visibility) -> None:
         """Count the targets that were presumed to hold no links, now that it is known which answers show links."""
-        for (kind, endpoint, has_put), count in self._presumed_by.items():
+        for (kind, endpoint, has_put, is_at_fault), count in self._presumed_by.items():
             if not visibility.is_proved(kind, endpoint):
                 self.unseen += count
                 self.presumed[kind] += count
@@ -83,18 +93,29 @@ class Plan:
                 self.differing += count
             else:
                 self.unchanged += count
+                self.as_asked += count * (not is_at_fault)
         self._presumed_by.clear()
 
     puts: int = 0
+    changing: Counter[Kind] = field(default_factory=Counter)
+    """By kind, the targets that would be written."""
     rejected: int = 0
     failed: int = 0
     """Jobs whose target cannot be read."""
 
     def _count_result(self, result: Result) -> None:
+        if result.kind is not None and result.id is not None:
+            with suppress(InvalidJob):
+                self._at_fault.add(Target.parse(result.id, result.kind))
         if result.status is Status.REJECTED:
             self.rejected += 1
         else:
             self.failed += 1
+
+    @property
+    def named(self) -> int:
+        """How many targets the rows name, those of rows that failed or were rejected too."""
+        return self.targets + len(self._at_fault) - self._planned_at_fault
 
     @property
     def readable(self) -> bool:

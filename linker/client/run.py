@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Final, TypeAlias, cast
 
 from linker.api.visibility import Visibility
 from linker.errors import UsageError
 from linker.model.target import Kind
 from linker.pipeline.consent import ConfirmUnreadable
+from linker.pipeline.reads import Reads
 from linker.pipeline.stages import Pipeline, Progress
 from linker.ratelimit.limiter import RateLimiter
 from linker.records.create import ConfirmNew
@@ -45,6 +47,7 @@ class Run:
         results: ResultsFile | None = None,
         *,
         dry: bool = False,
+        reads: Reads | None = None,
         failed_only: bool = False,
         confirm: Confirm | None = None,
         confirm_unreadable: ConfirmUnreadable | None = None,
@@ -58,11 +61,14 @@ class Run:
             results,
             self._deliver,
             dry=dry,
+            reads=reads,
             failed_only=failed_only,
             confirm=confirm,
             confirm_unreadable=confirm_unreadable,
             confirm_new=confirm_new,
         )
+        self.reads = reads
+        """What a dry run has read, for the run after it."""
         self._task: asyncio.Task[None] | None = None
         self._ready: deque[Outcome] = deque()
         self._more = asyncio.Event()
@@ -101,6 +107,26 @@ class Run:
     def unreadable(self) -> int:
         """How many rows do not tell which target they are for."""
         return self._pipeline.unreadable
+
+    @property
+    def kept_results(self) -> Path | None:
+        """The new name of the results file that `overwrite` has renamed; None if there was none."""
+        return self._pipeline.kept_results
+
+    @property
+    def rows_without_mode(self) -> int:
+        """How many rows leave their mode to the run."""
+        return self._pipeline.rows_without_mode
+
+    @property
+    def links_read(self) -> int:
+        """How many links the targets read so far hold."""
+        return self._pipeline.links_read
+
+    @property
+    def most_removals(self) -> int:
+        """How many links may be removed without consent, by what was read so far."""
+        return self._pipeline.most_removals
 
     def name_of(self, kind: Kind, field: str, id: str) -> str | None:
         """Return the name of a record that a field of a kind links to; None if the run has not read its table."""

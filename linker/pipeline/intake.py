@@ -35,6 +35,8 @@ class Intake:
         """The place of the first of these lines, and why it was rejected."""
         self.rows = 0
         """Lines of input; a row of a table that names several targets counts once."""
+        self.without_mode = 0
+        """Jobs that leave their mode to the run."""
         self.empty: list[str] = []
         """The names of the sources without rows."""
 
@@ -76,6 +78,7 @@ class Intake:
     def add(self, source: str, line: int | None, job: LinkJob) -> None:
         """Add one job to the batch."""
         self._batch.add(self.jobs, source, line, job)
+        self.without_mode += job.mode is None
         self.jobs += 1
 
     def _drop(self, place: str, rejection: Rejection) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from itertools import islice, starmap
+from pathlib import Path
 from typing import Final
 
 from linker import log
@@ -24,6 +25,7 @@ from linker.pipeline.guard import Admission, Guard, floor
 from linker.pipeline.intake import Intake
 from linker.pipeline.mirror import MIRROR, clears
 from linker.pipeline.reader import StateReader
+from linker.pipeline.reads import Fetch, Reads
 from linker.pipeline.resume import Resume
 from linker.pipeline.workers import Workers
 from linker.pipeline.workqueue import WorkQueue
@@ -70,6 +72,7 @@ class Pipeline:
     Args:
         deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
         dry: plan only; no PUT is ever sent.
+        reads: where a dry run stores what it reads; or what a dry run before this run has stored.
         failed_only: do only the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
         confirm_unreadable: asked with the rows that could not be read and the links that would be removed from lists
@@ -87,6 +90,7 @@ class Pipeline:
         deliver: Callable[[list[Outcome]], Awaitable[None]],
         *,
         dry: bool = False,
+        reads: Reads | None = None,
         failed_only: bool = False,
         confirm: Callable[[int, int], Awaitable[bool]] | None = None,
         confirm_unreadable: ConfirmUnreadable | None = None,
@@ -106,7 +110,11 @@ class Pipeline:
         self._why_stopped: Stopped | Unreachable | None = None
         self._pool = SessionPool(settings, token, limiter, self._stop)
         self._sender = Sender(settings, self._pool, limiter, self.stop)
-        self._preflight = Preflight(settings, self._sender.fetch)
+        self._reads = reads
+        self._fetch: Fetch = self._sender.fetch
+        if reads is not None:
+            self._fetch = reads.kept_by(self._fetch) if dry else reads.taken_by(self._fetch)
+        self._preflight = Preflight(settings, self._fetch)
         journal = results.journal if results is not None else None
         confirm_new = None if settings.yes else confirm_new
         self._creator = RecordCreator(settings, self._preflight.names, self._sender, journal, confirm_new)
@@ -117,9 +125,9 @@ class Pipeline:
         self.summary = Summary(results.path if results is not None else None)
         self._writer = ResultsWriter(results, self.summary, 2 * settings.concurrency, deliver)
         lifted = settings.yes or settings.blind or dry
-        guard = Guard(settings.max_removals, floor=floor(settings), lifted=lifted)
+        self._guard = Guard(settings.max_removals, floor=floor(settings), lifted=lifted)
         self._consent = Consent(is_given=settings.allow_unreadable or dry, ask=confirm_unreadable, writer=self._writer)
-        self._admission = Admission(settings, guard, self._consent, self.summary, confirm, self._guarded)
+        self._admission = Admission(settings, self._guard, self._consent, self.summary, confirm, self._guarded)
         self._layout = Layout()
         self.visibility = Visibility()
         self._workers = Workers(
@@ -134,6 +142,8 @@ class Pipeline:
             self._layout,
             self.summary,
             self.visibility,
+            reads,
+            dry=dry,
         )
 
     def __repr__(self) -> str:
@@ -143,6 +153,26 @@ class Pipeline:
     def names(self) -> NameResolver:
         """The names of records, as far as the run has read them."""
         return self._preflight.names
+
+    @property
+    def kept_results(self) -> Path | None:
+        """The new name of the results file that this run has renamed; None if there was none."""
+        return self._file.kept if self._file is not None else None
+
+    @property
+    def rows_without_mode(self) -> int:
+        """How many rows read so far leave their mode to the run."""
+        return self._intake.without_mode
+
+    @property
+    def links_read(self) -> int:
+        """How many links the targets read so far hold."""
+        return self._guard.read
+
+    @property
+    def most_removals(self) -> int:
+        """How many links may be removed without consent, by what was read so far."""
+        return self._guard.budget
 
     @property
     def unreadable(self) -> int:
@@ -202,6 +232,8 @@ class Pipeline:
             finally:
                 self._writer.flush()
                 self.summary.requests = self._pool.requests
+                if self._dry and self._reads is not None:
+                    self._reads.end(asyncio.get_running_loop().time())
                 self.summary.created = self._creator.count
                 self.summary.elapsed_s = asyncio.get_running_loop().time() - self._started
                 if self._file is not None and self.summary.stopped and not self.summary.jobs:
@@ -278,6 +310,7 @@ class Pipeline:
             if source.changed():
                 self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
         self._is_read = True
+        self.summary.rows = self._intake.jobs
         self._layout.defined = self._preflight.names.fields is not None
         self._log.info(log.BATCH_READ, jobs=self._intake.jobs, targets=self._batch.targets)
 
@@ -310,17 +343,14 @@ class Pipeline:
             self._admission.allow_all()  # `allow_empty` is the consent to clear the scope
         await self._preflight.check_field(scope.kind, field)
         jobs = [
-            job
-            async for job in clears(
-                self._batch, scope, field, self._sender.fetch, self._resume.is_open, self.visibility
-            )
+            job async for job in clears(self._batch, scope, field, self._fetch, self._resume.is_open, self.visibility)
         ]
         for job in jobs:  # not before all are known: the batch decides which are named
             self._intake.add(MIRROR, None, job)
 
     async def _feed(self, owner: asyncio.TaskGroup) -> None:
         """Read the current state of all targets, and put the works into the queue."""
-        fetch = self._sender.fetch
+        fetch = self._fetch
         feeder = Feeder(
             self._settings,
             StateReader(self._batch, fetch, self._queue, owner, self.visibility),

@@ -18,6 +18,7 @@ from linker.pipeline.consent import Consent
 from linker.pipeline.guard import Admission
 from linker.pipeline.looks import PageLooks
 from linker.pipeline.parked import ParkedWorks
+from linker.pipeline.reads import Reads
 from linker.pipeline.refresh import PageRefresh
 from linker.pipeline.workqueue import WorkQueue
 from linker.ratelimit.limiter import Closed
@@ -40,6 +41,7 @@ class Workers:
 
     Args:
         summary: its `puts` is kept up to date.
+        reads: where a dry run stores what it reads; or what a dry run before this run has stored.
     """
 
     def __init__(
@@ -55,8 +57,13 @@ class Workers:
         layout: Layout,
         summary: Summary,
         visibility: Visibility,
+        reads: Reads | None = None,
+        *,
+        dry: bool = False,
     ) -> None:
         self._sender = sender
+        self._kept = reads if dry else None
+        self._earlier = reads if not dry else None
         self._longest_wait_s = settings.backoff_cap_s
         self._breaker = sender.breaker
         self._queue = queue
@@ -156,6 +163,16 @@ class Workers:
                 return False
         return True
 
+    def _read_before(self, work: Work) -> Answer | None:
+        """Return what the dry run before this run has read of a target that was not sent anything yet."""
+        if self._earlier is None or work.step is not Step.READ or work.attempt or work.in_flight.fields:
+            return None
+        now = asyncio.get_running_loop().time()
+        answer = self._earlier.take(work.current_request, now)
+        if answer is not None:
+            work.request(now)
+        return answer
+
     def _comes_back(self, work: Work, owner: asyncio.TaskGroup) -> bool:
         """Let a work wait whose request was not sent, or failed of an outage; return whether it waits."""
         if work in self._parked:
@@ -186,6 +203,8 @@ class Workers:
         Raises:
             Closed: the run is being stopped.
         """
+        if (answer := self._read_before(work)) is not None:
+            return answer
         if work.is_fresh and not await self._prepare(work, owner):
             return None
         journal = self._journal if work.step is Step.WRITE else None
@@ -266,6 +285,8 @@ class Workers:
         now = asyncio.get_running_loop().time()
         match decision:
             case Accept(answer):
+                if self._kept is not None and work.step is Step.READ:
+                    self._kept.keep(work.current_request, answer)
                 await self._take(work, work.answered(answer, now))
             case GiveUp(error, http_status):
                 self._sender.give_up(work.current_request, decision)

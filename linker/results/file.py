@@ -80,6 +80,11 @@ class ResultsFile:
     def __repr__(self) -> str:
         return f"<ResultsFile {self.path}, {self._lines.size if self._lines is not None else 0:,} bytes>"
 
+    @property
+    def kept(self) -> Path | None:
+        """The new name of the file that `overwrite` has renamed; None if there was none."""
+        return next((away for path, away in self._put_away if path == self.path), None)
+
     def begin(self, run: int) -> None:
         """Set the number of this run of the file, from 0. Lines of all but the first have it in their key `run`."""
         self._maker.run = self.journal.run = run
@@ -206,7 +211,8 @@ class ResultsFile:
             if undone and made:
                 self._disk.unlink(self.path)
             if undone:
-                for path, away in self._put_away:
+                while self._put_away:
+                    path, away = self._put_away.pop()
                     self._disk.rename(away, path)
         if self._lines is not None:
             self._lines.close()

@@ -73,6 +73,11 @@ class JobFile:
         return self._format == "csv"
 
     @property
+    def can_be_read_again(self) -> bool:
+        """Whether it can be read more than once; a pipe cannot."""
+        return self._stream is None and self._path.is_file()
+
+    @property
     def stem(self) -> str:
         """The start of the results file's name."""
         return "stdin" if self._stream is not None else self._path.stem

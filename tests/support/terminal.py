@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pty
 import signal
+import struct
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pyte
 
 from support.command import Command
 
 __all__ = ["Terminal", "terminal"]
 
+_LINES = 40
+
 
 class Terminal:
-    """A `linker` process on a pseudo-terminal a hundred columns wide."""
+    """A `linker` process on a pseudo-terminal."""
 
-    def __init__(self, process: asyncio.subprocess.Process, end: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, end: int, columns: int) -> None:
+        self._display = pyte.HistoryScreen(columns, _LINES, history=1000)
+        self._stream = pyte.ByteStream(self._display)
         self._process = process
         self._end = end
         self._screen = bytearray()
@@ -32,6 +41,7 @@ class Terminal:
         except OSError:  # Linux's end of a pseudo-terminal
             data = b""
         self._screen += data
+        self._stream.feed(data)
         if not data:
             self._closed = True
             asyncio.get_running_loop().remove_reader(self._end)
@@ -41,6 +51,27 @@ class Terminal:
     def screen(self) -> str:
         """All output so far, with plain line ends."""
         return self._screen.decode(errors="replace").replace("\r\n", "\n")
+
+    @property
+    def lines(self) -> list[str]:
+        """What somebody in front of the terminal sees, line by line."""
+        return [line.rstrip() for line in self._display.display]
+
+    def colours(self, text: str) -> set[str]:
+        """The colours of a text's characters on the terminal, wherever it stands."""
+        found: set[str] = set()
+        for number, line in enumerate(self._display.display):
+            for start in range(len(line)):
+                if line.startswith(text, start):
+                    found |= {self._display.buffer[number][start + offset].fg for offset in range(len(text))}
+        return found
+
+    async def sees(self, text: str) -> None:
+        """Wait until a text stands on the terminal."""
+        while text not in "\n".join(self.lines):
+            assert not self._closed, self.lines
+            self._more.clear()
+            await self._more.wait()
 
     async def shows(self, text: str) -> None:
         """Wait until a text has been shown."""
@@ -74,14 +105,17 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(command: Command, *arguments: str, output: Path | None = None) -> AsyncIterator[Terminal]:
+async def terminal(
+    command: Command, *arguments: str, output: Path | None = None, columns: int = 100
+) -> AsyncIterator[Terminal]:
     """`linker ARGUMENTS` on a terminal; with `output`, its stdout goes to that file (`> FILE`)."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, columns, 0, 0))
     stdout = theirs if output is None else os.open(output, os.O_CREAT | os.O_WRONLY)
     process = await asyncio.create_subprocess_exec(
         *command.argv(*arguments),
         cwd=command.folder,
-        env={**command.environment, "TERM": "xterm", "COLUMNS": "100"},
+        env={**command.environment, "TERM": "xterm"},
         stdin=theirs,
         stdout=stdout,
         stderr=theirs,
@@ -89,7 +123,7 @@ async def terminal(command: Command, *arguments: str, output: Path | None = None
     os.close(theirs)
     if output is not None:
         os.close(stdout)
-    shown = Terminal(process, ours)
+    shown = Terminal(process, ours, columns)
     try:
         yield shown
     finally:
