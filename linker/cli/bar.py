@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.progress_bar import ProgressBar
-from rich.segment import Segment
 from rich.text import Text
 
 _DOING: Final = 9
@@ -44,8 +42,9 @@ class Bar:
         words = self._words(room)
         length = min(_LONGEST, _SHORTEST + room - len(words)) if room >= 0 else max(0, width - len(start) - 5)
         yield Text(start, end="")
-        if length > 0:
-            yield from _segments(console, options, length, self.share)
+        done = round(self.share * length)
+        yield Text("━" * done, style="green", end="")
+        yield Text("─" * (length - done), style="bright_black", end="")
         yield Text(f"{percent}  {words}".rstrip()[: max(0, width - len(start) - length)], end="\n")
 
     def _words(self, room: int) -> str:
@@ -57,16 +56,3 @@ class Bar:
                 break
             words = longer
         return words
-
-
-def _segments(console: Console, options: ConsoleOptions, length: int, share: float) -> Iterator[Segment]:
-    bar = ProgressBar(
-        total=1.0,
-        completed=share,
-        width=length,
-        complete_style="green",
-        finished_style="green",
-    )
-    for segment in console.render(bar, options.update(width=length)):
-        if segment.text != "\n":
-            yield segment

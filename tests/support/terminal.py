@@ -112,10 +112,11 @@ async def terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, columns, 0, 0))
     stdout = theirs if output is None else os.open(output, os.O_CREAT | os.O_WRONLY)
+    sized = {name: value for name, value in command.environment.items() if name not in ("COLUMNS", "LINES")}
     process = await asyncio.create_subprocess_exec(
         *command.argv(*arguments),
         cwd=command.folder,
-        env={**command.environment, "TERM": "xterm"},
+        env={**sized, "TERM": "xterm"},
         stdin=theirs,
         stdout=stdout,
         stderr=theirs,
