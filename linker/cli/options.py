@@ -191,7 +191,10 @@ logging = _all(
         callback=_configure_logs,
         help="Lines for people, or one JSON event a line.",
     ),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only, no progress and no summary."),
 )
+
+json_summary = click.option("--json", "json_summary", is_flag=True, help="Print the summary as one JSON object.")
 
 
 progress = _all(
@@ -202,11 +205,17 @@ progress = _all(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a verb needs to use an account: settings, token, and whether to show progress."""
+    """What a verb needs to use an account: settings, token, and what to show.
+
+    `quiet`: print no summary if all went well, and no progress; errors still go to stderr. `as_json`: print the
+    summary as one JSON object on stdout.
+    """
 
     settings: Settings
     token: Token
     progress: bool = True
+    quiet: bool = False
+    as_json: bool = False
 
 
 def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -220,6 +229,8 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         token_file: Path | None,
         log_level: str,
         progress: bool = True,
+        quiet: bool = False,
+        json_summary: bool = False,
         **options: Any,
     ) -> Any:
         del log_level  # logging was configured when the option was parsed
@@ -230,7 +241,9 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         settings = {name: options.pop(name) for name in _FIELDS.keys() & options.keys()}
         if not settings["rate"]:
             del settings["rate"]
-        access = Access(settings_of(account, url, **settings), token_of(token_file), progress)
+        access = Access(
+            settings_of(account, url, **settings), token_of(token_file), progress and not quiet, quiet, json_summary
+        )
         return function(access=access, **options)
 
     return gathered
