@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from linker import log
 from linker.cli.environment import proxy_of, unread_proxy
 from linker.cli.token import token_of
+from linker.cli.verb import flag, option
 from linker.errors import UsageError
 from linker.sessions.token import Token
 from linker.settings import DEFAULT_RATES, Settings, base_url
@@ -27,144 +28,152 @@ _TYPES: Final = get_type_hints(Settings)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def setting(name: str, **options: Any) -> Callable[[F], F]:
+def setting(name: str, *, group: str = "Other", **options: Any) -> Callable[[F], F]:
     """Return the option of a setting, with the name, default and choices of its field in `Settings`.
 
     Args:
+        group: the group of the help.
         options: further arguments of `click.option`: `help`, `metavar`, and `type` for bounds to show in the help.
     """
-    flag, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
+    written, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
+    options["group"] = group
     if isinstance(default, bool):
-        return click.option(f"{flag}/--no-{flag[2:]}" if default else flag, is_flag=True, default=default, **options)
+        return flag(f"{written} {name}", default=default, **options)
     if isinstance(default, tuple):
-        return click.option(flag, multiple=True, **options)
+        return option(written, multiple=True, **options)
     if isinstance(default, Enum):
         options["type"], default = click.Choice(list(map(str, type(default)))), str(default)
     elif get_origin(_TYPES[name]) is Literal:
         options["type"] = click.Choice(get_args(_TYPES[name]))
-    return click.option(flag, default=default, show_default=default is not None, **options)
+    options.setdefault("show_default", default is not None)
+    return option(written, default=default, **options)
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
+        for decorator in reversed(options):
+            function = decorator(function)
         return function
 
     return decorate
 
 
+_ACCOUNT: Final = partial(option, group="Account")
+_INPUT: Final = partial(option, group="Input")
+_SAFETY: Final = partial(option, group="Safety")
+_OUTPUT: Final = partial(option, group="Output")
+_PATH: Final = click.Path(path_type=Path)
+
 account = _all(
-    click.option(
+    _ACCOUNT(
         "--account",
         metavar="NAME",
         envvar="AHA_ACCOUNT",
-        help="The NAME of https://NAME.aha.io, or an address there [AHA_ACCOUNT].",
+        show_envvar=True,
+        help="Use the account at https://NAME.aha.io",
     ),
-    click.option("--url", metavar="URL", envvar="AHA_URL", help="Any other base: a sandbox, a proxy [AHA_URL]."),
-    click.option(
-        "--token-file",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="Holds the token, for its owner's eyes only; without it AHA_TOKEN does. A token is never an argument.",
+    _ACCOUNT(
+        "--url",
+        metavar="URL",
+        envvar="AHA_URL",
+        show_envvar=True,
+        help="Use another address, such as that of a sandbox",
     ),
-    setting("insecure_http", help="Send the token in clear, to an http:// URL of another machine."),
+    _ACCOUNT("--token-file", metavar="FILE", type=_PATH, help="Read the token from this file instead of AHA_TOKEN"),
+    setting("insecure_http", group="Account", help="Send the token unencrypted to an http:// address"),
 )
 
 name_field = setting(
-    "name_field",
-    metavar="KEY",
-    help="Key of the field with the names of records, or TABLE=KEY; repeatable. Default: the field labelled Name.",
+    "name_field", group="Input", metavar="KEY", help="Read the names of records from this field, or TABLE=KEY"
 )
 
 batch = _all(
-    setting("mode", help="What a job does that does not say."),
-    setting("empty_clears", help="An empty record_ids cell of a CSV clears the field."),
-    click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
-    setting("encoding", metavar="NAME", help="Read files without a byte order mark in this encoding: cp1252."),
+    setting("mode", group="Input", help="Set the mode for rows that do not set one"),
+    setting("empty_clears", group="Input", help="Clear the field if a record_ids cell is empty"),
+    _INPUT("--format", type=click.Choice(["jsonl", "csv"]), help="Set the format of standard input"),
+    setting("encoding", group="Input", metavar="NAME", help="Read files in this encoding, such as cp1252"),
     setting(
         "match",
+        group="Input",
         metavar="FIELD",
-        help="Records are told by what this field of their table holds, name or a CRM's own id, not by their ids.",
+        help="Look up records by this field of their table, such as name",
     ),
     setting(
         "table",
-        metavar="FIELD=PRODUCT/TABLE",
-        help="The table that a field links to: customers=PRJ1/customers; record= is that of named targets. Repeatable.",
+        group="Input",
+        metavar="FIELD=PLACE",
+        help="Set a field's table, such as customers=PRJ1/customers",
     ),
     name_field,
-    click.option(
-        "--column",
-        metavar="NAME=HEADER",
-        multiple=True,
-        help="A column of your own table: id='Aha Ref'; repeatable. All others are passed over.",
+    _INPUT(
+        "--column", metavar="NAME=HEADER", multiple=True, help="Name a column of your own table, such as id='Aha Ref'"
     ),
-    click.option(
+    _INPUT(
         "--set",
         "constant",
         metavar="NAME=VALUE",
         multiple=True,
-        help="What holds for each row of your table: field=customers; repeatable.",
+        help="Set a value for all rows, such as field=customers",
     ),
-    click.option(
-        "--columns",
-        "columns_file",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="A TOML file of [columns] and [set].",
+    _INPUT(
+        "--columns", "columns_file", metavar="FILE", type=_PATH, help="Read [columns] and [set] from this TOML file"
     ),
-    setting("preflight", help="Look at the account's field definitions first. Default: on."),
+    setting("preflight", group="Input", help="Skip the check of the account's field definitions"),
 )
 
 create = _all(
-    setting("create_missing", help="Create the records whose names their table does not have, first."),
-    setting("create_all", help="Create them even if a name looks like an error or an id."),
-    setting("create_wait", metavar="S", help="Look S seconds for a record whose creation got no answer."),
+    setting("create_missing", group="Input", help="Create records for names that their table does not have"),
+    setting("create_all", group="Input", help="Create records even for names that look like mistakes"),
+    setting("create_wait", group="Input", metavar="S", help="Look S seconds for a record whose creation got no answer"),
 )
 
-mail = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")
+mail = setting("no_mail", group="Safety", help="Ask Aha! not to mail watchers about the changes")
 
 results = _all(
-    click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, start anew."),
-    click.option("--resume", is_flag=True, help="Go on from the results file, if there is one: what is done stays."),
-    click.option("--failed-only", is_flag=True, help="Resume just the targets with a job that failed or was rejected."),
-    setting("durability", help="What results survive at once: flush the end of the process, fsync a loss of power."),
+    flag("--overwrite", group="Output", help="Rename an existing results file (adds a date) and start over"),
+    flag("--resume", group="Output", help="Continue from the results file and skip rows that are done"),
+    flag("--failed-only", group="Output", help="Resume only rows that failed or were rejected"),
+    setting("durability", group="Output", help="Keep results after a crash (flush) or power loss (fsync)"),
 )
 
 mirror = _all(
-    click.option(
-        "--mirror",
-        is_flag=True,
-        help="The files are the whole truth: clear --field of the targets of --scope that they do not name.",
+    flag("--mirror", group="Safety", help="Clear --field on everything in --scope that no row names"),
+    _SAFETY("--field", metavar="KEY", help="Choose the field that --mirror clears, such as customers"),
+    _SAFETY("--scope", metavar="KIND:PARENT", help="Choose what --mirror covers, such as feature:PRJ1"),
+    setting("allow_empty", group="Safety", help="Accept a file without rows under --mirror"),
+    setting(
+        "min_rows",
+        group="Safety",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Stop if the files have fewer than N rows",
     ),
-    click.option("--field", metavar="KEY", help="With --mirror: the field, for example customers."),
-    click.option(
-        "--scope", metavar="KIND:PARENT", help="With --mirror: feature:PRJ1, idea, release:PRJ1, record:PRJ1/TABLE."
-    ),
-    setting("allow_empty", help="With --mirror: accept a file that has no rows."),
-    setting("min_rows", metavar="N", type=click.IntRange(min=0), help="Stop if the files have fewer rows than N."),
 )
 
 pace = _all(
     setting(
         "rate",
-        metavar="N/SECONDSs",
-        help=f"Requests that may leave in a time; repeatable. Default: {' and '.join(map(str, DEFAULT_RATES))}.",
+        group="Speed",
+        metavar="RATE",
+        show_default=" and ".join(map(str, DEFAULT_RATES)),
+        help="Send at most so many requests, such as 300/60s",
     ),
     setting(
         "share",
+        group="Speed",
         metavar="PART",
         type=click.FloatRange(0, 1, min_open=True),
-        help="Take that part of the rates at most: 0.5 leaves half to others.",
+        help="Use only this part of the rate, such as 0.5",
     ),
-    setting("pace", help="even spreads the slowest rate too: one request each 200 ms."),
-    setting("concurrency", metavar="N", help="Connections in all."),
-    setting("attempts", metavar="N", help="Tries of one request, the first included."),
+    setting("pace", group="Speed", help="Send requests in bursts or at even intervals"),
+    setting("concurrency", group="Speed", metavar="N", help="Open at most N connections"),
+    setting("attempts", group="Speed", metavar="N", help="Try each request at most N times"),
     setting(
         "max_wait",
+        group="Speed",
         metavar="S",
         type=click.FloatRange(min=0),
-        help="Most seconds to wait for a Retry-After or an outage, from its first failure; then the run stops, exit 3.",
+        help="Stop if the account does not answer for S seconds",
     ),
 )
 
@@ -174,33 +183,32 @@ def _configure_logs(ctx: click.Context, param: click.Parameter, value: str) -> N
 
 
 logging = _all(
-    click.option(
+    _OUTPUT("-q", "--quiet", is_flag=True, help="Print errors only, no progress and no summary"),
+    _OUTPUT(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="warning",
         show_default=True,
         is_eager=True,
-        help="What to tell on stderr.",
+        help="Log messages of this level and above",
     ),
-    click.option(
+    _OUTPUT(
         "--log-format",
         type=click.Choice(["console", "json"]),
         default="console",
         show_default=True,
         expose_value=False,
         callback=_configure_logs,
-        help="Lines for people, or one JSON event a line.",
+        help="Write logs for people, or as JSON",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="Print errors only, no progress and no summary."),
 )
-
-json_summary = click.option("--json", "json_summary", is_flag=True, help="Print the summary as one JSON object.")
-
 
 progress = _all(
-    click.option("--progress/--no-progress", default=True, help="Show how far it is, on stderr. Default: on."),
+    flag("--progress", default=True, group="Output", help="Hide the progress display"),
     logging,
 )
+
+json_summary = _OUTPUT("--json", "json_summary", is_flag=True, help="Print the summary as one JSON object")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from linker.cli import options
 from linker.cli.drive import run_in_loop
 from linker.cli.output import called, counted, why_not
 from linker.cli.plan import planned
+from linker.cli.verb import Verb
 from linker.client.plan import Plan
 from linker.client.run import Run
 from linker.results.result import Outcome, Result
@@ -16,19 +17,26 @@ from linker.sources import Columns
 
 @click.command(
     "verify",
-    short_help="Does the account hold what job files ask for?",
+    cls=Verb,
+    short_help="Check whether the account holds what job files ask for.",
     epilog="""\b
 Examples:
   linker verify links.jsonl --account company
-  linker verify crm.csv --mirror --field customers --scope feature:PRJ1
-  linker verify links.jsonl > differences.txt || mail -s "links differ" me < differences.txt
+  linker verify crm.csv --mirror --field customers \\
+      --scope feature:PRJ1
+  linker verify links.jsonl > differences.txt \\
+      || mail -s "links differ" me < differences.txt
 
 \b
-Exit codes: 0 yes; 1 no, or no answer shows the links of some targets;
-2 the command is wrong, 3 stopped early, 130 interrupted: then there is no answer.
+Exit codes:
+  0    yes: the account holds what the files ask for
+  1    no; or the account does not show some of the links
+  2    the command, a setting or a file is wrong
+  3    stopped early, so there is no answer
+  130  interrupted, so there is no answer
 """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @options.account
 @options.batch
 @options.mirror
@@ -41,7 +49,10 @@ def command(
     format: str | None,
     columns: Columns | None,
 ) -> int:
-    """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
+    """Check whether the account now holds what the job FILEs ask for, and name each difference.
+
+    Nothing is written.
+    """
     plan, code = run_in_loop(
         planned(
             access,
