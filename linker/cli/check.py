@@ -10,6 +10,7 @@ from linker.cli import options
 from linker.cli.drive import run_in_loop
 from linker.cli.machine import certificate_advice
 from linker.cli.output import counted, duration
+from linker.cli.used import used_as_json, with_settings
 from linker.cli.verb import Verb, option
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
@@ -62,9 +63,9 @@ def command(
     """
     check = run_in_loop(_checked(access, options.job_files(files, format, columns)))
     if as_json:
-        click.echo(orjson.dumps(_json(check), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps({**_json(check), "settings": used_as_json(access.used)}, option=orjson.OPT_INDENT_2))
     else:
-        for word, lines in _screen(check, access.settings):
+        for word, lines in with_settings(_screen(check, access.settings), access.used):
             for number, line in enumerate(lines):
                 click.echo(f"{word if not number else '':<{_WIDTH}}{line}")
     return 0 if check.ok else 1

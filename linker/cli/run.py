@@ -12,7 +12,7 @@ from linker.cli.drive import follow, run_in_loop
 from linker.cli.output import show_summary
 from linker.cli.progress import Progress
 from linker.cli.prompt import may_ask
-from linker.cli.verb import Verb, option
+from linker.cli.verb import Verb, flag, option
 from linker.client.linker import Linker
 from linker.errors import UsageError
 from linker.results.result import Outcome
@@ -88,6 +88,7 @@ To take a run back: linker undo RESULTS
     show_default="half of the links read, or 100 if that is more",
     help="Stop before removing more than N links",
 )
+@flag("--dry-run", group="Safety", help="Show the changes without making them, like linker plan")
 @options.setting("yes", group="Safety", help="Write and remove links without asking")
 @options.setting("allow_unreadable", group="Safety", help="Remove links even if some rows cannot be read")
 @options.mail
@@ -117,7 +118,7 @@ def command(
     cost none. The results file gets one line for each row.
     """
     sources = options.job_files(files, format, columns)
-    path = results or Path(f"{sources[0].stem}.results.jsonl")
+    path = options.results_path(access, results, f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
     return run_in_loop(carry_out(access, sources, path, how=how))

@@ -86,7 +86,7 @@ def command(
     source = UndoFile(results)
     source.check()
     source.check_account(access.settings.base_url)
-    path = undone or Path(f"{source.stem}.jsonl")
+    path = options.results_path(access, undone, f"{source.stem}.jsonl")
     if path.exists() and path.samefile(results):
         raise UsageError(f"{path} is to be read and to be written; give --results another name")
     pending = run_in_loop(_todo(source))
