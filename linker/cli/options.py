@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from linker import log
 from linker.cli.config import Config, load, merged
 from linker.cli.environment import proxy_of, unread_proxy
+from linker.cli.log_file import copy_to
 from linker.cli.used import Used, account_of, token_for, used
 from linker.cli.verb import flag, option
 from linker.disk.private import make_folder
@@ -224,8 +225,16 @@ pace = _all(
 
 
 def _configure_logs(ctx: click.Context, param: click.Parameter, value: str) -> None:
-    if not ctx.resilient_parsing:
-        log.configure(ctx.params.get("log_level", "warning"), "json" if value == "json" else "console")
+    """Configure logging, once --log-level and --log-file are parsed."""
+    if ctx.resilient_parsing:
+        return
+    level: str = ctx.params.get("log_level", "warning")
+    file: Path | None = ctx.params.get("log_file")
+    copy = None
+    if file is not None:
+        is_default = ctx.get_parameter_source("log_level") is ParameterSource.DEFAULT
+        copy = copy_to(file, "info" if is_default else level, "error" if level == "error" else "warning")
+    log.configure(level, "json" if value == "json" else "console", copy)
 
 
 logging = _all(
@@ -247,6 +256,7 @@ logging = _all(
         callback=_configure_logs,
         help="Write logs for people, or as JSON",
     ),
+    _OUTPUT("--log-file", metavar="FILE", type=_PATH, is_eager=True, help="Append the log to this file"),
 )
 
 progress = _all(
@@ -288,13 +298,14 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         url: str | None,
         token_file: Path | None,
         log_level: str,
+        log_file: Path | None = None,
         progress: bool = True,
         quiet: bool = False,
         json_summary: bool = False,
         dry_run: bool = False,
         **options: Any,
     ) -> Any:
-        del log_level  # logging was configured when the option was parsed
+        del log_level, log_file  # logging was configured when the option was parsed
         ctx = click.get_current_context()
         config: Config = ctx.meta.get(_CONFIG) or Config()
         if "mirror" in options:

@@ -174,6 +174,12 @@ def test_an_environment_that_overrules_a_profile_s_account_says_so(
     )
 
 
+def test_quiet_shows_no_progress(access_of: Seen) -> None:
+    """`-q` goes before `--progress`."""
+    access = access_of("run", "links.csv", "-q", "--progress")
+    assert (access.quiet, access.progress) == (True, False)
+
+
 def test_a_token_file_is_for_its_own_account_alone(access_of: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account by option, or a profile's, never gets the token of the file's; AHA_TOKEN goes to any."""
     assert access_of("check").used[1].source == "file secrets/token (linker.toml [account])"
