@@ -30,6 +30,8 @@ _SECTIONS: Final = {
     },
     "Look around": {
         "check": "Check the token, the settings, the account and job files.",
+        "tables": "List custom tables, and the fields that link to them.",
+        "records": "List the records of a custom table, or search them.",
         "export": "Write the account's links to a job file.",
     },
     "Set up and rehearse": {

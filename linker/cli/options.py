@@ -133,6 +133,13 @@ name_field = setting(
     "name_field", group="Input", metavar="KEY", help="Read the names of records from this field, or TABLE=KEY"
 )
 
+table = setting(
+    "table",
+    group="Input",
+    metavar="FIELD=PLACE",
+    help="Set a field's table, such as customers=PRJ1/customers",
+)
+
 batch = _all(
     setting("mode", group="Input", help="Set the mode for rows that do not set one"),
     setting("empty_clears", group="Input", help="Clear the field if a record_ids cell is empty"),
@@ -144,12 +151,7 @@ batch = _all(
         metavar="FIELD",
         help="Look up records by this field of their table, such as name",
     ),
-    setting(
-        "table",
-        group="Input",
-        metavar="FIELD=PLACE",
-        help="Set a field's table, such as customers=PRJ1/customers",
-    ),
+    table,
     name_field,
     _INPUT(
         "--column", metavar="NAME=HEADER", multiple=True, help="Name a column of your own table, such as id='Aha Ref'"
