@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 from linker.text import harmless, harmless_json
 
@@ -58,31 +59,87 @@ class _Stderr:
         sys.stderr.flush()
 
 
-def configure(level: str, format: Literal["console", "json"]) -> None:
-    """Log to stderr, one event per line, from `level` on: "debug", "info", "warning" or "error"."""
+class Copy:
+    """Copies events to a log file, and lets those below the level of stderr end there.
+
+    Args:
+        append: writes a line to the file.
+        level: the level from which on events are copied.
+        stderr_level: the level from which on events go to stderr.
+        lost: called with the error if a line cannot be written; then nothing more is copied.
+    """
+
+    def __init__(
+        self, append: Callable[[bytes], object], level: str, stderr_level: str, lost: Callable[[OSError], None]
+    ) -> None:
+        self._append: Callable[[bytes], object] | None = append
+        self._levels = logging.getLevelNamesMapping()
+        self._least = self._levels[level.upper()]
+        self._stderr_least = self._levels[stderr_level.upper()]
+        self._lost = lost
+        self.render: structlog.typing.Processor | None = None
+
+    @property
+    def least(self) -> str:
+        """The lower one of the two levels."""
+        return logging.getLevelName(min(self._least, self._stderr_least)).lower()
+
+    def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        import structlog
+
+        level = self._levels[str(event["level"]).upper()]
+        if level >= self._least:
+            self.write(event)
+        if level < self._stderr_least:
+            raise structlog.DropEvent
+        return event
+
+    def write(self, event: structlog.typing.EventDict) -> None:
+        """Write an event, whatever its level. An error of the disk never reaches the run."""
+        assert self.render is not None
+        if self._append is None:
+            return
+        try:
+            self._append(f"{self.render(None, '', dict(event))!s}\n".encode(errors="replace"))
+        except OSError as error:
+            self._append = None
+            self._lost(error)
+
+
+def configure(level: str, format: Literal["console", "json"], copy: Copy | None = None) -> None:
+    """Log to stderr, one event per line, from `level` on: "debug", "info", "warning" or "error".
+
+    Args:
+        copy: where events go besides, such as to a log file; then its levels count, not `level`.
+    """
     import structlog  # imported where it is used: it imports rich, which slows down `linker --version`
 
-    renderer: structlog.typing.Processor
-    if format == "json":
-        import orjson
-
-        renderer = structlog.processors.JSONRenderer(
-            serializer=lambda event, **_: harmless_json(orjson.dumps(event)).decode()
-        )
-    else:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+    renderer = _renderer(format, colours=sys.stderr.isatty())
+    if copy is not None:
+        copy.render, level = _renderer(format, colours=False), copy.least
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _harmless,  # older structlog renderers did not escape values
+            *([copy] if copy is not None else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
     )
+
+
+def _renderer(format: Literal["console", "json"], *, colours: bool) -> structlog.typing.Processor:
+    import structlog
+
+    if format == "json":
+        import orjson
+
+        return structlog.processors.JSONRenderer(
+            serializer=lambda event, **_: harmless_json(orjson.dumps(event)).decode()
+        )
+    return structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
 
 
 def _harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -98,6 +155,7 @@ def is_json() -> bool:
 
 def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> None:
     """Write a message of the command to stderr, whatever the log level: a plain line, or a JSON event."""
+    _copy(event, harmless(message), level)
     if not is_json():
         print(harmless(message), file=_Stderr(), flush=True)
         return
@@ -107,6 +165,17 @@ def tell(event: str, message: str, level: Literal["info", "error"] = "info") -> 
         structlog.PrintLogger(cast("TextIO", _Stderr())), wrapper_class=structlog.make_filtering_bound_logger(0)
     )
     getattr(logger, level)(event, message=message)
+
+
+def _copy(event: str, message: str, level: str) -> None:
+    """Write a message of the command to the log file, if there is one."""
+    import structlog
+
+    for processor in structlog.get_config()["processors"]:
+        if isinstance(processor, Copy):
+            stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, level, {"level": level})
+            text = {"event": event, "message": message} if is_json() else {"event": message}
+            processor.write({**stamped, **text})
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:

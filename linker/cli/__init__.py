@@ -21,16 +21,25 @@ from linker.errors import GuardStopped, LinkerError, Stopped
 
 __all__ = ["main"]
 
-_VERBS: Final = {
-    "run": "Make the account hold the links of job files.",
-    "plan": "Show what run would do; sends no PUT.",
-    "verify": "Does the account hold what job files ask for?",
-    "undo": "Take back what a run changed.",
-    "check": "The token, the account, its limits and link fields.",
-    "export": "The account's links as a job file.",
-    "sandbox": "Serve an Aha!-shaped account to rehearse on.",
-    "demo": "Watch a migration run on a sandbox.",
+_SECTIONS: Final = {
+    "Main commands": {
+        "run": "Make the account hold the links of job files.",
+        "plan": "Show what run would change, without changing it.",
+        "verify": "Check whether the account holds what job files ask for.",
+        "undo": "Take back what a run changed.",
+    },
+    "Look around": {
+        "check": "Check the token, the settings, the account and job files.",
+        "tables": "List custom tables, and the fields that link to them.",
+        "records": "List the records of a custom table, or search them.",
+        "export": "Write the account's links to a job file.",
+    },
+    "Set up and rehearse": {
+        "demo": "Watch a migration on a sandbox, in a few seconds.",
+        "sandbox": "Serve an imitation of an Aha! account to rehearse on.",
+    },
 }
+_VERBS: Final = {verb: text for section in _SECTIONS.values() for verb, text in section.items()}
 
 
 class _Verbs(click.Group):
@@ -45,22 +54,37 @@ class _Verbs(click.Group):
         command: click.Command = importlib.import_module(f"linker.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in _VERBS or args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from linker.cli.mistakes import no_such_command
+
+        raise no_such_command(args[0], _VERBS, ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_VERBS.items()))
+        width = max(map(len, _VERBS))
+        for heading, verbs in _SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{verb:<{width}}", text) for verb, text in verbs.items()])
 
 
 @click.group(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `linker demo`; then `linker run --help`.",
+    epilog="Start with `linker demo`; then try `linker run --help`.",
 )
 @click.version_option(__version__, prog_name="linker")
 def _command() -> None:
-    """Links records of Aha! custom tables to products, features, ideas and more.
+    """Link records of Aha! custom tables to products, features, ideas and more.
 
-    Give it a file of links and an account; it makes the account hold exactly those links, in the fewest
-    requests and the shortest time that the account's rate limit allows.
+    Give linker a file of links and an account. It makes the account hold exactly those links, with as few requests and
+    as fast as the account's rate limit allows.
     """
 
 
@@ -95,6 +119,9 @@ def _exit_code() -> int:
     try:
         code = _command.main(prog_name="linker", standalone_mode=False)
     except click.ClickException as error:
+        from linker.cli.mistakes import reworded
+
+        error = reworded(error)
         if log.is_json():
             log.tell("error", error.format_message(), "error")
         else:

@@ -14,6 +14,8 @@ from linker.cli.drive import run_in_loop
 from linker.cli.machine import certificate_advice
 from linker.cli.output import counted, duration
 from linker.cli.summary import problem_lines, summary_dict
+from linker.cli.used import used_as_json, with_settings
+from linker.cli.verb import Verb, option
 from linker.client.check import Check, FileCheck
 from linker.client.linker import Linker
 from linker.records.layouts import LayoutGap
@@ -28,42 +30,50 @@ _NAMED = 3
 
 @click.command(
     "check",
-    short_help="The token, the account, its limits and link fields.",
+    cls=Verb,
+    short_help="Check the token, the settings, the account and job files.",
     epilog="""\b
 Examples:
   linker check --account company
+  linker check links.csv
   linker check links.csv --json
-  linker check accounts.csv --column id='Aha Ref' --column record_names='Account Name' \\
-      --set field=customers --table customers=PRJ1/customers
+  linker check accounts.csv \\
+      --column id='Aha Ref' \\
+      --column record_names='Account Name' \\
+      --set field=customers \\
+      --table customers=PRJ1/customers
 
 \b
-Exit codes: 0 all is well; 1 the token is not taken, the account cannot be read,
-or a line of FILE would be rejected; 2 the command or a file cannot be used.
+Exit codes:
+  0    all is well
+  1    the token is not valid, the account cannot be read,
+       or a row of a FILE would be rejected
+  2    the command, a setting or a file is wrong
 """,
 )
-@click.argument("files", metavar="[FILE...]", nargs=-1)
+@click.argument("files", metavar="[FILE...]", nargs=-1, type=click.Path())
 @options.account
 @options.batch
 @options.create
-@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
 @options.pace
+@option("--json", "as_json", group="Output", is_flag=True, help="Print everything as one JSON object")
 @options.progress
 @options.takes_access
 def command(
     access: options.Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool
 ) -> int:
-    """Tell whose the token is, what the account allows, and which fields link to which tables.
+    """Show whose token this is, which settings are in use, what the account allows, and which fields link to records.
 
-    With FILEs, also whether a run could do them, as far as fields and names tell; the targets are not looked at.
-    Nothing is written.
+    With job FILEs, it also finds rows that a run would reject because of their fields or names; it does not read the
+    features themselves. Nothing is written.
     """
     started = time.monotonic()
     check, requests = run_in_loop(_checked(access, options.job_files(files, format, columns)))
     if as_json:
-        value = _json(check, requests, time.monotonic() - started)
+        value = _json(check, requests, time.monotonic() - started) | {"settings": used_as_json(access.used)}
         click.echo(harmless_json(orjson.dumps(value, option=orjson.OPT_INDENT_2)))
     elif not access.quiet or not check.ok:
-        for word, lines in _screen(check, access.settings):
+        for word, lines in with_settings(_screen(check, access.settings), access.used):
             for number, line in enumerate(lines):
                 click.echo(f"{word if not number else '':<{_WIDTH}}{line}")
     return 0 if check.ok else 1

@@ -16,6 +16,7 @@ import orjson
 from linker.cli import options
 from linker.cli.drive import run_in_loop
 from linker.cli.run import carry_out
+from linker.cli.verb import Verb
 from linker.model.target import Kind
 from linker.sandbox import Account, Fault, Limit, Sandbox
 from linker.sessions.token import Token
@@ -27,9 +28,20 @@ _FEATURES: Final = 110
 _RECORDS: Final = 60
 
 
-@click.command("demo", short_help="Watch a migration run on a sandbox.")
+@click.command(
+    "demo",
+    cls=Verb,
+    short_help="Watch a migration on a sandbox, in a few seconds.",
+    epilog="""\b
+Examples:
+  linker demo
+""",
+)
 def command() -> int:
-    """Start a sandbox on a free port, run a mixed migration on it with a few faults on the way, and stop."""
+    """Start a sandbox on a free port, run a migration with a few faults on it, and stop.
+
+    Nothing leaves this machine, and no account or token is needed.
+    """
     return run_in_loop(_demo())
 
 

@@ -21,6 +21,7 @@ from linker.cli import options
 from linker.cli.activity import active
 from linker.cli.drive import run_in_loop, until_signal
 from linker.cli.output import counted
+from linker.cli.verb import Verb, option
 from linker.client.linker import Linker
 from linker.disk.lines import DISK, LineFile, Locked
 from linker.errors import UsageError
@@ -39,25 +40,56 @@ _OTHERS: Final = frozenset(
 
 @click.command(
     "export",
-    short_help="The account's links as a job file.",
+    cls=Verb,
+    short_help="Write the account's links to a job file.",
     epilog="""\b
 Examples:
   linker export --kind feature --scope PRJ1 -o links.jsonl
-  linker export --kind idea --field customers --format csv > customers.csv
+  linker export --kind idea --field customers -o ideas.csv
   linker export --kind requirement --scope PRJ1-12
-  linker export --kind feature --names -o for-the-other-account.jsonl
   linker export --kind record --scope PRJ1/customers
+  linker export --kind feature --names -o names.jsonl
+
+\b
+A PARENT is a product (PRJ1); for requirements it is a
+feature (PRJ1-12), for records a table (PRJ1/customers).
+
+\b
+Exit codes:
+  0    everything was exported
+  2    the command, a setting or the file is wrong
+  3    stopped early; the export is incomplete
+  130  interrupted; the export is incomplete
 """,
 )
 @options.account
-@click.option("--kind", metavar="KIND", required=True, help="feature, idea, epic, release, … (`record` for a table's).")
-@click.option("--scope", metavar="PARENT", help="A product; for requirements a feature, for records PRODUCT/TABLE.")
-@click.option("--field", metavar="KEY", help="Links of this field only.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Default: standard output.")
-@click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Default: by FILE's name, else jsonl.")
-@click.option("--names", is_flag=True, help="Tell records by their names, for an account in which their ids differ.")
+@option(
+    "--kind",
+    group="Input",
+    metavar="KIND",
+    required=True,
+    help="Export this kind, such as feature, idea or record",
+)
+@option("--scope", group="Input", metavar="PARENT", help="Export only what belongs to this product or table")
+@option("--field", group="Input", metavar="KEY", help="Export only the links of this field")
 @options.name_field
 @options.pace
+@option(
+    "-o",
+    "--output",
+    group="Output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write to this file instead of standard output",
+)
+@option(
+    "--format",
+    group="Output",
+    type=click.Choice(["jsonl", "csv"]),
+    show_default="by the name of FILE, else jsonl",
+    help="Choose the format",
+)
+@option("--names", group="Output", is_flag=True, help="Write the names of records instead of their ids")
 @options.progress
 @options.takes_access
 def command(
@@ -69,9 +101,9 @@ def command(
     format: str | None,
     names: bool,
 ) -> int:
-    """Write the links that the account holds as a job file: one job a target that holds any.
+    """Write the links that the account holds to a job file, with one row for each feature that has any.
 
-    A run of it finds everything so already, and writes nothing.
+    A run of that file changes nothing, because its links are already in place.
     """
     listing = Listing.parse(f"{kind}:{scope}" if scope else kind)
     delimiter = _delimiter(output, format)

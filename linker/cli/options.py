@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -14,12 +15,17 @@ import click
 from click.core import ParameterSource
 
 from linker import log
+from linker.cli.config import Config, load, merged
 from linker.cli.environment import proxy_of, unread_proxy
-from linker.cli.token import token_of
+from linker.cli.log_file import copy_to
+from linker.cli.used import Used, account_of, token_for, used
+from linker.cli.verb import flag, option
+from linker.disk.private import make_folder
 from linker.errors import UsageError
 from linker.sessions.token import Token
-from linker.settings import DEFAULT_RATES, Settings, base_url
+from linker.settings import DEFAULT_RATES, Settings
 from linker.sources import Columns, JobFile
+from linker.sources.files import FORMATS
 
 _FIELDS: Final = {field.name: field for field in fields(Settings)}
 _TYPES: Final = get_type_hints(Settings)
@@ -27,191 +33,265 @@ _TYPES: Final = get_type_hints(Settings)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def setting(name: str, **options: Any) -> Callable[[F], F]:
+def setting(name: str, *, group: str = "Other", **options: Any) -> Callable[[F], F]:
     """Return the option of a setting, with the name, default and choices of its field in `Settings`.
 
     Args:
+        group: the group of the help.
         options: further arguments of `click.option`: `help`, `metavar`, and `type` for bounds to show in the help.
     """
-    flag, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
+    written, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
+    options["group"] = group
     if isinstance(default, bool):
-        return click.option(f"{flag}/--no-{flag[2:]}" if default else flag, is_flag=True, default=default, **options)
+        return flag(f"{written} {name}", default=default, **options)
     if isinstance(default, tuple):
-        return click.option(flag, multiple=True, **options)
+        return option(written, multiple=True, **options)
     if isinstance(default, Enum):
         options["type"], default = click.Choice(list(map(str, type(default)))), str(default)
     elif get_origin(_TYPES[name]) is Literal:
         options["type"] = click.Choice(get_args(_TYPES[name]))
-    return click.option(flag, default=default, show_default=default is not None, **options)
+    options.setdefault("show_default", default is not None)
+    return option(written, default=default, **options)
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
+        for decorator in reversed(options):
+            function = decorator(function)
         return function
 
     return decorate
 
 
+_ACCOUNT: Final = partial(option, group="Account")
+_INPUT: Final = partial(option, group="Input")
+_SAFETY: Final = partial(option, group="Safety")
+_OUTPUT: Final = partial(option, group="Output")
+_PATH: Final = click.Path(path_type=Path)
+
+_CONFIG: Final = "linker.cli.config"
+_COLUMNS: Final = ("column", "constant", "columns_file")
+_OTHER_MEANING: Final = {"export": frozenset({"field", "scope", "format"})}
+"""Options that mean something else to a verb than to `linker run`, so that `[run]` does not set them."""
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Read the settings file once both --config and --profile are parsed; its values become click's defaults."""
+    if ctx.resilient_parsing:
+        return
+    given = ctx.meta.setdefault(f"{_CONFIG}.given", {})
+    given[param.name] = value
+    if given.keys() != {"config", "profile"}:
+        return
+    ctx.meta[_CONFIG] = config = load(given["config"], given["profile"], verb_of(ctx, "run").params)
+    own = {param.name for param in ctx.command.params if isinstance(param, click.Option)}
+    own -= _OTHER_MEANING.get(ctx.command.name or "", frozenset())
+    ctx.default_map = {name: text for name, text in config.run.items() if name in own}
+
+
 account = _all(
-    click.option(
+    _ACCOUNT(
         "--account",
         metavar="NAME",
         envvar="AHA_ACCOUNT",
-        help="The NAME of https://NAME.aha.io, or an address there [AHA_ACCOUNT].",
+        show_envvar=True,
+        help="Use the account at https://NAME.aha.io",
     ),
-    click.option("--url", metavar="URL", envvar="AHA_URL", help="Any other base: a sandbox, a proxy [AHA_URL]."),
-    click.option(
-        "--token-file",
+    _ACCOUNT(
+        "--url",
+        metavar="URL",
+        envvar="AHA_URL",
+        show_envvar=True,
+        help="Use another address, such as that of a sandbox",
+    ),
+    _ACCOUNT("--token-file", metavar="FILE", type=_PATH, help="Read the token from this file instead of AHA_TOKEN"),
+    _ACCOUNT(
+        "--config",
         metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="Holds the token, for its owner's eyes only; without it AHA_TOKEN does. A token is never an argument.",
+        type=_PATH,
+        envvar="LINKER_CONFIG",
+        show_envvar=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_read_config,
+        help="Read settings from this file instead of linker.toml",
     ),
-    setting("insecure_http", help="Send the token in clear, to an http:// URL of another machine."),
+    _ACCOUNT(
+        "--profile",
+        metavar="NAME",
+        envvar="LINKER_PROFILE",
+        show_envvar=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_read_config,
+        help="Use the sections [profile.NAME] of the settings file",
+    ),
+    setting("insecure_http", group="Account", help="Send the token unencrypted to an http:// address"),
 )
 
 name_field = setting(
-    "name_field",
-    metavar="KEY",
-    help="Key of the field with the names of records, or TABLE=KEY; repeatable. Default: the field labelled Name.",
+    "name_field", group="Input", metavar="KEY", help="Read the names of records from this field, or TABLE=KEY"
+)
+
+table = setting(
+    "table",
+    group="Input",
+    metavar="FIELD=PLACE",
+    help="Set a field's table, such as customers=PRJ1/customers",
 )
 
 batch = _all(
-    setting("mode", help="What a job does that does not say."),
-    setting("empty_clears", help="An empty record_ids cell of a CSV clears the field."),
-    click.option("--format", type=click.Choice(["jsonl", "csv"]), help="What standard input holds (jsonl)."),
-    setting("encoding", metavar="NAME", help="Read files without a byte order mark in this encoding: cp1252."),
+    setting("mode", group="Input", help="Set the mode for rows that do not set one"),
+    setting("empty_clears", group="Input", help="Clear the field if a record_ids cell is empty"),
+    _INPUT("--format", type=click.Choice(["jsonl", "csv"]), help="Set the format of standard input"),
+    setting("encoding", group="Input", metavar="NAME", help="Read files in this encoding, such as cp1252"),
     setting(
         "match",
+        group="Input",
         metavar="FIELD",
-        help="Records are told by what this field of their table holds, name or a CRM's own id, not by their ids.",
+        help="Look up records by this field of their table, such as name",
     ),
-    setting(
-        "table",
-        metavar="FIELD=PRODUCT/TABLE",
-        help="The table that a field links to: customers=PRJ1/customers; record= is that of named targets. Repeatable.",
-    ),
+    table,
     name_field,
-    click.option(
-        "--column",
-        metavar="NAME=HEADER",
-        multiple=True,
-        help="A column of your own table: id='Aha Ref'; repeatable. All others are passed over.",
+    _INPUT(
+        "--column", metavar="NAME=HEADER", multiple=True, help="Name a column of your own table, such as id='Aha Ref'"
     ),
-    click.option(
+    _INPUT(
         "--set",
         "constant",
         metavar="NAME=VALUE",
         multiple=True,
-        help="What holds for each row of your table: field=customers; repeatable.",
+        help="Set a value for all rows, such as field=customers",
     ),
-    click.option(
-        "--columns",
-        "columns_file",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="A TOML file of [columns] and [set].",
+    _INPUT(
+        "--columns", "columns_file", metavar="FILE", type=_PATH, help="Read [columns] and [set] from this TOML file"
     ),
-    setting("preflight", help="Look at the account's field definitions first. Default: on."),
+    setting("preflight", group="Input", help="Skip the check of the account's field definitions"),
 )
 
 create = _all(
-    setting("create_missing", help="Create the records whose names their table does not have, first."),
-    setting("create_all", help="Create them even if a name looks like an error or an id."),
-    setting("create_wait", metavar="S", help="Look S seconds for a record whose creation got no answer."),
+    setting("create_missing", group="Input", help="Create records for names that their table does not have"),
+    setting("create_all", group="Input", help="Create records even for names that look like mistakes"),
+    setting("create_wait", group="Input", metavar="S", help="Look S seconds for a record whose creation got no answer"),
 )
 
-mail = setting("no_mail", help="Ask Aha! not to mail watchers of what is written (third-party word).")
+mail = setting("no_mail", group="Safety", help="Ask Aha! not to mail watchers about the changes")
 
 results = _all(
-    click.option("--overwrite", is_flag=True, help="Keep a results file that exists under a dated name, start anew."),
-    click.option("--resume", is_flag=True, help="Go on from the results file, if there is one: what is done stays."),
-    click.option("--failed-only", is_flag=True, help="Resume just the targets with a job that failed or was rejected."),
-    setting("durability", help="What results survive at once: flush the end of the process, fsync a loss of power."),
+    flag("--overwrite", group="Output", help="Rename an existing results file (adds a date) and start over"),
+    flag("--resume", group="Output", help="Continue from the results file and skip rows that are done"),
+    flag("--failed-only", group="Output", help="Resume only rows that failed or were rejected"),
+    setting("durability", group="Output", help="Keep results after a crash (flush) or power loss (fsync)"),
 )
 
 mirror = _all(
-    click.option(
-        "--mirror",
-        is_flag=True,
-        help="The files are the whole truth: clear --field of the targets of --scope that they do not name.",
+    flag("--mirror", group="Safety", help="Clear --field on everything in --scope that no row names"),
+    _SAFETY("--field", metavar="KEY", help="Choose the field that --mirror clears, such as customers"),
+    _SAFETY("--scope", metavar="KIND:PARENT", help="Choose what --mirror covers, such as feature:PRJ1"),
+    setting("allow_empty", group="Safety", help="Accept a file without rows under --mirror"),
+    setting(
+        "min_rows",
+        group="Safety",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Stop if the files have fewer than N rows",
     ),
-    click.option("--field", metavar="KEY", help="With --mirror: the field, for example customers."),
-    click.option(
-        "--scope", metavar="KIND:PARENT", help="With --mirror: feature:PRJ1, idea, release:PRJ1, record:PRJ1/TABLE."
-    ),
-    setting("allow_empty", help="With --mirror: accept a file that has no rows."),
-    setting("min_rows", metavar="N", type=click.IntRange(min=0), help="Stop if the files have fewer rows than N."),
 )
 
 pace = _all(
     setting(
         "rate",
-        metavar="N/SECONDSs",
-        help=f"Requests that may leave in a time; repeatable. Default: {' and '.join(map(str, DEFAULT_RATES))}.",
+        group="Speed",
+        metavar="RATE",
+        show_default=" and ".join(map(str, DEFAULT_RATES)),
+        help="Send at most so many requests, such as 300/60s",
     ),
     setting(
         "share",
+        group="Speed",
         metavar="PART",
         type=click.FloatRange(0, 1, min_open=True),
-        help="Take that part of the rates at most: 0.5 leaves half to others.",
+        help="Use only this part of the rate, such as 0.5",
     ),
-    setting("pace", help="even spreads the slowest rate too: one request each 200 ms."),
-    setting("concurrency", metavar="N", help="Connections in all."),
-    setting("attempts", metavar="N", help="Tries of one request, the first included."),
+    setting("pace", group="Speed", help="Send requests in bursts or at even intervals"),
+    setting("concurrency", group="Speed", metavar="N", help="Open at most N connections"),
+    setting("attempts", group="Speed", metavar="N", help="Try each request at most N times"),
     setting(
         "max_wait",
+        group="Speed",
         metavar="S",
         type=click.FloatRange(min=0),
-        help="Most seconds to wait for a Retry-After or an outage, from its first failure; then the run stops, exit 3.",
+        help="Stop if the account does not answer for S seconds",
     ),
 )
 
 
 def _configure_logs(ctx: click.Context, param: click.Parameter, value: str) -> None:
-    log.configure(ctx.params.get("log_level", "warning"), "json" if value == "json" else "console")
+    """Configure logging, once --log-level and --log-file are parsed."""
+    if ctx.resilient_parsing:
+        return
+    level: str = ctx.params.get("log_level", "warning")
+    file: Path | None = ctx.params.get("log_file")
+    copy = None
+    if file is not None:
+        is_default = ctx.get_parameter_source("log_level") is ParameterSource.DEFAULT
+        copy = copy_to(file, "info" if is_default else level, "error" if level == "error" else "warning")
+    log.configure(level, "json" if value == "json" else "console", copy)
 
 
 logging = _all(
-    click.option(
+    _OUTPUT("-q", "--quiet", is_flag=True, help="Print errors only, no progress and no summary"),
+    _OUTPUT(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="warning",
         show_default=True,
         is_eager=True,
-        help="What to tell on stderr.",
+        help="Log messages of this level and above",
     ),
-    click.option(
+    _OUTPUT(
         "--log-format",
         type=click.Choice(["console", "json"]),
         default="console",
         show_default=True,
         expose_value=False,
         callback=_configure_logs,
-        help="Lines for people, or one JSON event a line.",
+        help="Write logs for people, or as JSON",
     ),
+    _OUTPUT("--log-file", metavar="FILE", type=_PATH, is_eager=True, help="Append the log to this file"),
 )
-
 
 progress = _all(
-    click.option("--progress/--no-progress", default=True, help="Show how far it is, on stderr. Default: on."),
+    flag("--progress", default=True, group="Output", help="Hide the progress display"),
     logging,
 )
+
+json_summary = _OUTPUT("--json", "json_summary", is_flag=True, help="Print the summary as one JSON object")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a verb needs to use an account: settings, token, and whether to show progress."""
+    """What a verb needs to use an account: settings, token, and what to show.
+
+    `quiet`: print no summary if all went well, and no progress; errors still go to stderr. `as_json`: print the
+    summary as one JSON object on stdout. `results_folder`: where results files go whose name is not given. `used`: the
+    settings that are not defaults, and where they come from.
+    """
 
     settings: Settings
     token: Token
     progress: bool = True
     quiet: bool = False
+    as_json: bool = False
+    results_folder: Path = Path()
+    used: tuple[Used, ...] = ()
 
 
 def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Pass the options of account, token, settings and progress to a verb as one argument, `access`."""
+    """Pass the options of account, token, settings and progress to a verb as one argument, `access`.
+
+    With `--dry-run`, the function of `linker plan` is called instead.
+    """
 
     @wraps(function)
     def gathered(
@@ -220,44 +300,125 @@ def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
         url: str | None,
         token_file: Path | None,
         log_level: str,
+        log_file: Path | None = None,
         progress: bool = True,
+        quiet: bool = False,
+        json_summary: bool = False,
+        dry_run: bool = False,
         **options: Any,
     ) -> Any:
-        del log_level  # logging was configured when the option was parsed
+        del log_level, log_file  # logging was configured when the option was parsed
+        ctx = click.get_current_context()
+        config: Config = ctx.meta.get(_CONFIG) or Config()
         if "mirror" in options:
-            options["mirror"] = _mirror(options["mirror"], options.pop("scope"), options.pop("field"))
+            options["mirror"] = _mirror(ctx, options)
         if "column" in options:
-            options["columns"] = Columns.parse(*map(options.pop, ("column", "constant", "columns_file")))
+            options["columns"] = _columns(ctx, config, options)
+        if "table" in options:
+            options["table"] = merged(options["table"], config.tables)
+        if "name_field" in options:
+            keys = {table: (key,) for table, key in config.name_fields.items()}
+            options["name_field"] = merged(options["name_field"], keys)
+        if _is_given(ctx, "overwrite"):  # it overrules what a settings file says of resuming
+            options |= {name: False for name in ("resume", "failed_only") if not _is_given(ctx, name)}
+        if dry_run:
+            function_of_verb, options = _plan_instead(ctx, options, as_json=json_summary)
+        else:
+            function_of_verb = function
         settings = {name: options.pop(name) for name in _FIELDS.keys() & options.keys()}
         if not settings["rate"]:
             del settings["rate"]
-        access = Access(settings_of(account, url, **settings), token_of(token_file), progress)
-        return function(access=access, **options)
+        place = account_of(ctx, config, account, url)
+        token, token_source = token_for(config, place.url, token_file)
+        access = Access(
+            settings_of(place.url, **settings),
+            token,
+            progress and not quiet,
+            quiet,
+            json_summary,
+            config.results_folder or Path(),
+            used(ctx, config, place, token_source),
+        )
+        return function_of_verb(access=access, **options)
 
     return gathered
 
 
-def _mirror(mirror: bool, scope: str | None, field: str | None) -> tuple[str, str] | None:
+def _is_given(ctx: click.Context, *names: str) -> bool:
+    """Whether one of these options is on the command line."""
+    return any(ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names)
+
+
+def _mirror(ctx: click.Context, options: dict[str, Any]) -> tuple[str, str] | None:
+    """Take the three options of a mirror. What a settings file says of them counts if they are of use."""
+    mirror, scope, field = options["mirror"], options.pop("scope"), options.pop("field")
+    if not mirror and not _is_given(ctx, "scope", "field"):
+        return None
+    if mirror and options.get("undo") is not None and not _is_given(ctx, "mirror"):
+        return None
     if mirror and scope is not None and field is not None:
         return scope, field
-    if mirror or scope is not None or field is not None:
-        raise UsageError("--mirror goes with --field KEY and --scope KIND:PARENT, and they with it")
-    return None
+    raise UsageError("--mirror needs both --field KEY and --scope KIND:PARENT, and these two need --mirror")
 
 
-def settings_of(account: str | None, url: str | None, **others: Any) -> Settings:
-    """Return the settings for the options. The command line takes precedence over the environment.
+def _columns(ctx: click.Context, config: Config, options: dict[str, Any]) -> Columns | None:
+    """Take the options of a table's columns, with what the settings file says of others; None without a table."""
+    columns, constants, file = map(options.pop, ("column", "constant", "columns_file"))
+    if not _is_given(ctx, *_COLUMNS):
+        formats = (FORMATS.get(Path(name).suffix.lower(), options["format"]) for name in options["files"])
+        if "csv" not in formats:
+            return None
+    if file is None:
+        names = {text.partition("=")[0].strip().lower() for text in (*columns, *constants)}
+        columns = (*columns, *(f"{name}={text}" for name, text in config.columns.items() if name not in names))
+        constants = (*constants, *(f"{name}={text}" for name, text in config.constants.items() if name not in names))
+    return Columns.parse(columns, constants, file)
+
+
+def _plan_instead(
+    ctx: click.Context, options: dict[str, Any], *, as_json: bool
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the function of `linker plan`, with the options that it has; the others are as if they were not given."""
+    plan = verb_of(ctx, "plan")
+    function = inspect.unwrap(plan.callback) if plan.callback is not None else None
+    assert function is not None
+    defaults = plan.make_context("plan", [], resilient_parsing=True).params
+    wanted = {*inspect.signature(function).parameters, *(_FIELDS.keys() & defaults.keys())} - {"access"}
+    known = {**defaults, **options, "as_json": as_json}
+    return function, {name: known[name] for name in wanted}
+
+
+def verb_of(ctx: click.Context, name: str) -> click.Command:
+    """Return another verb, by way of the group; it is imported by that."""
+    root = ctx.find_root()
+    verb = root.command.get_command(root, name) if isinstance(root.command, click.Group) else None
+    return verb if verb is not None else ctx.command
+
+
+def settings_of(url: str, **others: Any) -> Settings:
+    """Return the settings for the options.
 
     Raises:
-        UsageError: a value is invalid, or no account is given.
+        UsageError: a value is invalid.
     """
-    source = click.get_current_context().get_parameter_source
-    if source("account") is ParameterSource.COMMANDLINE and source("url") is not ParameterSource.COMMANDLINE:
-        url = None
-    base = base_url(account, url)
-    if (ignored := unread_proxy(base)) is not None:
+    if (ignored := unread_proxy(url)) is not None:
         log.tell("proxy_ignored", f"linker: {ignored}")
-    return Settings(base_url=base, proxy=proxy_of(base), **others)
+    return Settings(base_url=url, proxy=proxy_of(url), **others)
+
+
+def results_path(access: Access, given: Path | None, name: str) -> Path:
+    """Return the path of the results file: the one that was given, else `name` in the folder for results.
+
+    Raises:
+        UsageError: that folder cannot be created.
+    """
+    if given is not None:
+        return given
+    try:
+        make_folder(access.results_folder)
+    except OSError as error:
+        raise UsageError(f"results folder {access.results_folder}: {error.strerror}") from None
+    return access.results_folder / name
 
 
 def job_files(files: tuple[str, ...], format: str | None, columns: Columns | None = None) -> list[JobFile]:
@@ -270,7 +431,7 @@ def job_files(files: tuple[str, ...], format: str | None, columns: Columns | Non
         UsageError: the format of a file is unknown, `-` is given twice, or columns are given without a table.
     """
     if files.count("-") > 1:
-        raise UsageError("standard input (-) can be read once")
+        raise UsageError("standard input (-) can be read only once")
     if "-" in files and sys.stdin is None:
         raise UsageError("standard input (-) is closed")
     format_: Any = format
@@ -279,7 +440,7 @@ def job_files(files: tuple[str, ...], format: str | None, columns: Columns | Non
     if columns is None:
         return sources
     if not any(source.is_table for source in sources):
-        raise UsageError("--column, --columns and --set are of tables, and none of the files is one (.csv, .tsv)")
+        raise UsageError("--column, --columns and --set describe a table, but no FILE is a table (.csv or .tsv)")
     return [
         JobFile(file, format=format_, stream=streams.get(file), columns=columns) if source.is_table else source
         for file, source in zip(files, sources, strict=True)

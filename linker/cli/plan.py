@@ -16,6 +16,7 @@ from linker.cli.drive import run_in_loop
 from linker.cli.dry import DryRun, dry_run
 from linker.cli.output import called, counted, duration, kinds, new_lines, plurals, why_not
 from linker.cli.summary import problem_lines, summary_json
+from linker.cli.verb import Verb, option
 from linker.client.linker import Linker
 from linker.client.plan import Plan
 from linker.client.run import Run
@@ -31,27 +32,39 @@ from linker.text import harmless, harmless_json
 
 @click.command(
     "plan",
-    short_help="Show what run would do; sends no PUT.",
+    cls=Verb,
+    short_help="Show what run would change, without changing it.",
     epilog="""\b
 Examples:
   linker plan links.jsonl --account company
-  linker plan crm.csv --mirror --field customers --scope feature:PRJ1
   linker plan links.csv --json > plan.jsonl
+  linker plan crm.csv --mirror --field customers \\
+      --scope feature:PRJ1
   linker plan --undo links.results.jsonl
 
 \b
-Exit codes: 0 all of it could be planned, changes or none; 1 a line was rejected
-or a target could not be read; 2 the command is wrong, 3 stopped early, 130 interrupted.
+Exit codes:
+  0    all rows could be planned, with changes or without
+  1    a row was rejected or could not be read
+  2    the command, a setting or a file is wrong
+  3    stopped early; the plan is incomplete
+  130  interrupted
 """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="FILE...", nargs=-1, type=click.Path())
 @options.account
-@click.option("--undo", metavar="RESULTS", type=click.Path(path_type=Path), help="Plan the undo of a run instead.")
+@option(
+    "--undo",
+    group="Input",
+    metavar="RESULTS",
+    type=click.Path(path_type=Path),
+    help="Show what the undo of this results file would change",
+)
 @options.batch
 @options.create
 @options.mirror
-@click.option("--json", "as_json", is_flag=True, help="One change a line, with its jobs; what is rejected as well.")
-@click.option("--summary", is_flag=True, help="Show the totals only; with --json as one object.")
+@option("--json", "as_json", group="Output", is_flag=True, help="Print each change as one line of JSON")
+@option("--summary", group="Output", is_flag=True, help="Show only the totals (with --json as one object)")
 @options.pace
 @options.progress
 @options.takes_access
@@ -64,10 +77,10 @@ def command(
     as_json: bool,
     summary: bool,
 ) -> int:
-    """Show what a run of FILEs would do to the account as it is now. It reads, and sends no PUT.
+    """Show what a run of the job FILEs would change in the account as it is now. Nothing is written.
 
-    For each target that would change, `+` and `-` with the ids of records; then how many PUTs and reads a run
-    takes, and how long at the account's limits.
+    Each feature that would change is shown with the records that it would gain (+) and lose (-); then follow the
+    totals, and how many requests a run would take, and how long.
     """
     if bool(files) == (undo is not None):
         raise UsageError("give either FILEs to plan or --undo RESULTS")

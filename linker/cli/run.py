@@ -14,6 +14,7 @@ from linker.cli.drive import follow, run_in_loop
 from linker.cli.progress import Progress
 from linker.cli.prompt import may_ask
 from linker.cli.summary import emit, show_summary, summary_json
+from linker.cli.verb import Verb, flag, option
 from linker.client.linker import Linker
 from linker.errors import UsageError
 from linker.records.names import NewRecord
@@ -24,65 +25,86 @@ from linker.sources import Columns, JobFile
 
 @click.command(
     "run",
+    cls=Verb,
     short_help="Make the account hold the links of job files.",
     epilog="""\b
 Examples:
   linker run links.jsonl --account company
-  linker run crm.csv --mode add --results runs/today.jsonl
+  linker run links.csv --dry-run
   linker run links.csv --limit 20
   linker run links.csv --resume
-  linker run accounts.csv --column id='Aha Ref' --column record_names='Account Name' \
-      --set field=customers --set kind=feature --table customers=PRJ1/customers
-  linker run crm.csv --mirror --field customers --scope feature:PRJ1
-  zcat links.jsonl.gz | linker run - --url http://127.0.0.1:8765
+  linker run crm.csv --mode add --results runs/today.jsonl
+  linker run accounts.csv \\
+      --column id='Aha Ref' \\
+      --column record_names='Account Name' \\
+      --set field=customers --set kind=feature \\
+      --table customers=PRJ1/customers
+  linker run crm.csv --mirror --field customers \\
+      --scope feature:PRJ1
+  zcat links.jsonl.gz | linker run -
 
 \b
-A job a line (JSONL):
-  {"kind": "feature", "id": "PRJ1-1", "links": {"customers": ["640362830"]}}
-or a link a row (CSV, rows of one target and field add up):
+A job file has one row in each line (JSONL):
+  {"id": "PRJ1-1", "links": {"customers": ["640362830"]}}
+or it is a table (CSV), whose rows for one feature add up:
   kind,id,field,record_ids,mode,key
   feature,PRJ1-1,customers,640362830;136661093,,
 
 \b
-Exit codes: 0 every job is linked or unchanged, 1 some failed or were rejected,
-2 nothing was written: the command is wrong, too many links would be removed,
-or rows are missing or cannot be read;
-3 stopped early, 130 interrupted: go on with --resume. What was written can be undone:
-linker undo RESULTS.
+Exit codes:
+  0    all rows are linked or unchanged
+  1    some rows failed or were rejected
+  2    nothing was written: the command, a setting or a
+       file is wrong, or too many links would be removed
+  3    stopped early; continue with --resume
+  130  interrupted; continue with --resume
+
+To take a run back: linker undo RESULTS
 """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @options.account
-@click.option(
-    "--results",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="One JSON line a job. Default: the first file's stem with .results.jsonl, here.",
-)
-@options.results
-@options.setting("account_unchecked", help="Resume results that name another account's address.")
 @options.batch
 @options.create
-@options.mail
-@options.setting("blind", help="Write without reading first: half the requests, no `before`, no `unchanged`.")
+@option(
+    "--results",
+    group="Output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    show_default="FILE's name with .results.jsonl",
+    help="Write a JSON line for each row to this file",
+)
+@options.results
+@options.setting("account_unchecked", group="Output", help="Resume results that name another account's address")
+@options.setting(
+    "limit",
+    group="Safety",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Change only the first N targets, then stop (a pilot)",
+)
 @options.setting(
     "max_removals",
+    group="Safety",
     metavar="N",
     type=click.IntRange(min=0),
-    help="Stop before more links than that are taken away. Default: the larger of 100 and half of those read, "
-    "with --mirror half.",
+    show_default="half of the links read, or 100 if that is more",
+    help="Stop before removing more than N links",
 )
-@options.setting("yes", help="Take away as many as the files ask for.")
-@options.setting("allow_unreadable", help="Remove links even if a row cannot be read.")
-@options.setting("limit", metavar="N", type=click.IntRange(min=1), help="A pilot: change N targets only, and stop.")
+@flag("--dry-run", group="Safety", help="Show the changes without making them, like linker plan")
+@options.setting("yes", group="Safety", help="Write and remove links without asking")
+@options.setting("allow_unreadable", group="Safety", help="Remove links even if some rows cannot be read")
+@options.mail
 @options.mirror
+@options.setting("blind", group="Speed", help="Write without reading first; such a run cannot be undone")
 @options.setting(
     "max_age",
+    group="Speed",
     metavar="S",
     type=click.FloatRange(min=0),
-    help="Seconds that what was read may be old when it is written.",
+    help="Read again before a write what is older than S seconds",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@options.json_summary
 @options.pace
 @options.progress
 @options.takes_access
@@ -92,19 +114,18 @@ def command(
     results: Path | None,
     format: str | None,
     columns: Columns | None,
-    as_json: bool,
     **how: bool,
 ) -> int:
-    """Make the account hold the links that FILEs ask for.
+    """Make the account hold the links that the job FILEs ask for.
 
-    FILE is JSONL or CSV; - is standard input. Jobs of one target become one request, what is already so costs
-    none, and each job gets one line in the results file.
+    A FILE is JSONL or CSV; - is standard input. Rows for the same feature share one request; links that already exist
+    cost none. The results file gets one line for each row.
     """
     sources = options.job_files(files, format, columns)
-    path = results or Path(f"{sources[0].stem}.results.jsonl")
+    path = options.results_path(access, results, f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} would be read and written at the same time; name another file with --results")
-    return run_in_loop(carry_out(access, sources, path, how=how, as_json=as_json))
+    return run_in_loop(carry_out(access, sources, path, how=how))
 
 
 async def carry_out(
@@ -113,7 +134,6 @@ async def carry_out(
     path: Path,
     *,
     how: Mapping[str, bool],
-    as_json: bool = False,
     next_step: bool = True,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> int:
@@ -121,7 +141,6 @@ async def carry_out(
 
     Args:
         how: what to do with an existing results file: `overwrite`, `resume`, `failed_only`.
-        as_json: print the summary as one JSON object.
         next_step: name the commands that usually come next.
         on_outcome: called with each outcome.
     """
@@ -154,7 +173,7 @@ async def carry_out(
         summary = run.summary
         if (kept := run.kept_results) is not None:
             log.tell("results_kept", f"linker: the earlier results were kept as {kept}")
-        if as_json:
+        if access.as_json:
             emit(summary_json(summary, undo=undo))
         elif not access.quiet or code or not summary.ok:
             show_summary(summary, undo=undo, next_step=next_step)

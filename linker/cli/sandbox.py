@@ -4,73 +4,97 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
+from typing import Final
 
 import click
 
 from linker.cli.drive import run_in_loop
+from linker.cli.verb import Verb, option
 from linker.model.target import Kind
 from linker.sandbox import Fault, Limit, Sandbox, SandboxOptions
 from linker.sandbox.options import EMPTY_LINKS
 
+_SERVER: Final = partial(option, group="Server options")
+_CONTENT: Final = partial(option, group="Content options")
+_BEHAVIOUR: Final = partial(option, group="Behaviour options")
+
 
 @click.command(
     "sandbox",
-    short_help="Serve an Aha!-shaped account to rehearse on.",
+    cls=Verb,
+    short_help="Serve an imitation of an Aha! account to rehearse on.",
     epilog="""\b
 Examples:
   linker sandbox --port 8765
   linker sandbox --features 5000 --latency 200
-  linker sandbox --limit 300/60s --window fixed --fail 503:0.01 --fail reset:0.001
-  linker sandbox --empty-links null --hide product --hide goal --stale-puts
+  linker sandbox --limit 300/60s --window fixed \\
+      --fail 503:0.01 --fail reset:0.001
+  linker sandbox --empty-links null --hide product \\
+      --hide goal --stale-puts
+
+\b
+Faults for --fail: a status (429, 500, 503), reset, html
+or cut, each with its share of the requests: 503:0.01
 """,
 )
-@click.option("--port", metavar="PORT", type=int, default=8765, show_default=True, help="0 takes any free one.")
-@click.option("--token", metavar="TEXT", default="sandbox", show_default=True, help="The token it takes; no secret.")
-@click.option(
-    "--limit", metavar="N/SECONDSs", multiple=True, help="Requests in a time; repeatable. Default: Aha!'s own."
+@_SERVER(
+    "--port", metavar="PORT", type=int, default=8765, show_default=True, help="Listen on this port; 0 takes a free one"
 )
-@click.option("--no-limit", is_flag=True, help="As fast as it can.")
-@click.option("--window", type=click.Choice(["sliding", "fixed", "bucket"]), default="sliding", show_default=True)
-@click.option("--latency", metavar="MS", type=float, default=0.0, help="From a request to its answer.")
-@click.option(
-    "--fail", metavar="WHAT:SHARE", multiple=True, help="503:0.01, reset:0.01, html:0.01, cut:0.01; repeatable."
+@_SERVER("--token", metavar="TEXT", default="sandbox", show_default=True, help="Accept this token, which is no secret")
+@_SERVER(
+    "--limit",
+    metavar="RATE",
+    multiple=True,
+    show_default="the limits of Aha!",
+    help="Allow so many requests, such as 300/60s",
 )
-@click.option("--records", metavar="N", type=int, default=0, help="More customers.")
-@click.option("--features", metavar="N", type=int, default=0, help="More features, from PRJ1-6 on.")
-@click.option("--seed", metavar="N", type=int, default=0, help="Of all that is drawn: ids, names, faults.")
-@click.option(
+@_SERVER("--no-limit", is_flag=True, help="Allow any number of requests")
+@_SERVER(
+    "--window",
+    type=click.Choice(["sliding", "fixed", "bucket"]),
+    default="sliding",
+    show_default=True,
+    help="Choose how requests are counted",
+)
+@_SERVER("--latency", metavar="MS", type=float, default=0.0, help="Wait MS milliseconds before each answer")
+@_SERVER("--fail", metavar="WHAT:SHARE", multiple=True, help="Let a share of the requests fail, such as 503:0.01")
+@_CONTENT("--records", metavar="N", type=int, default=0, help="Add N customers")
+@_CONTENT("--features", metavar="N", type=int, default=0, help="Add N features, from PRJ1-6 on")
+@_CONTENT("--seed", metavar="N", type=int, default=0, help="Draw other ids, names and faults")
+@_CONTENT(
+    "--title-key",
+    metavar="KEY",
+    default=SandboxOptions.title_key,
+    show_default=True,
+    help="Keep the names of records under this key",
+)
+@_BEHAVIOUR(
     "--empty-links",
     type=click.Choice(EMPTY_LINKS),
     default=SandboxOptions.empty_links,
     show_default=True,
-    help="Choose how a target shows that it has no links.",
+    help="Choose how a target shows that it has no links",
 )
-@click.option(
+@_BEHAVIOUR(
     "--ids",
     type=click.Choice(["strings", "numbers"]),
     default=SandboxOptions.ids,
     show_default=True,
-    help="Choose how ids of linked records are shown.",
+    help="Choose how the ids of linked records are shown",
 )
-@click.option(
+@_BEHAVIOUR(
     "--hide",
     metavar="KIND",
     multiple=True,
     default=sorted(SandboxOptions.hidden),
     show_default=True,
-    help="Never show links of this kind; repeatable, or 'none'.",
+    help="Never show links of this kind; 'none' shows all",
 )
-@click.option("--stale-puts", is_flag=True, help="Answer a PUT with the links from before it.")
-@click.option("--stale-reads", metavar="N", type=int, default=0, help="Show old links N times after each PUT.")
-@click.option("--blank-clears", is_flag=True, help='Clear a field by [""] alone; [] changes nothing.')
-@click.option("--largest-page", metavar="N", type=int, help="Answer 504 to list pages of more than N items.")
-@click.option(
-    "--title-key",
-    metavar="KEY",
-    default=SandboxOptions.title_key,
-    show_default=True,
-    help="Keep the names of records under this key.",
-)
+@_BEHAVIOUR("--stale-puts", is_flag=True, help="Answer a PUT with the links from before it")
+@_BEHAVIOUR("--stale-reads", metavar="N", type=int, default=0, help="Show old links N times after each PUT")
+@_BEHAVIOUR("--blank-clears", is_flag=True, help='Clear a field only by [""]; [] changes nothing')
+@_BEHAVIOUR("--largest-page", metavar="N", type=int, help="Answer 504 to list pages of more than N items")
 def command(
     port: int,
     token: str,
@@ -91,10 +115,10 @@ def command(
     largest_page: int | None,
     title_key: str,
 ) -> int:
-    """Serve an Aha!-shaped account on this machine until Ctrl-C.
+    """Serve an imitation of an Aha! account on this machine until you press Ctrl-C.
 
-    Ten kinds, lists, field definitions, a custom table, rate limits and Aha!'s errors; what is linked is
-    forgotten when it ends.
+    It has all kinds that can be linked, custom tables, rate limits and the errors of Aha!. It forgets all links when
+    it ends.
     """
     limits = [Limit.parse(text) for text in limit] or SandboxOptions.limits
     options = SandboxOptions(

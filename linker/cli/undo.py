@@ -15,6 +15,7 @@ from linker.cli.output import counted, host, kinds, some
 from linker.cli.prompt import may_ask
 from linker.cli.run import carry_out
 from linker.cli.summary import emit, summary_json
+from linker.cli.verb import Verb, option
 from linker.errors import UsageError
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Target
@@ -26,35 +27,50 @@ from linker.sources import Reading
 
 @click.command(
     "undo",
+    cls=Verb,
     short_help="Take back what a run changed.",
     epilog="""\b
 Examples:
   linker undo links.results.jsonl
-  linker undo links.undo.jsonl            (an undo can be undone, too)
-  linker plan --undo links.results.jsonl  (what it would do; sends no PUT)
   linker undo links.results.jsonl --delete-created
+  linker undo links.undo.jsonl
+  linker plan --undo links.results.jsonl
+
+An undo can be undone too. To look first, use plan --undo.
 
 \b
-Exit codes: as of run; 2 where the question was answered with no; 1 where a line
-does not tell what its PUT changed (blind, no answer), and so was left, or where
-a created record could not be deleted.
+Exit codes:
+  0    all changes are undone
+  1    some are not: they failed, their line does not say
+       what was changed, or a record could not be deleted
+  2    nothing was written: the command is wrong, or the
+       answer to the question was no
+  3    stopped early; continue with --resume
+  130  interrupted; continue with --resume
 """,
 )
 @click.argument("results", metavar="RESULTS", type=click.Path(path_type=Path))
 @options.account
-@click.option(
+@option(
+    "--delete-created",
+    group="Safety",
+    is_flag=True,
+    help="Delete the records the run created, if nothing links to them",
+)
+@option("--yes", "sure", group="Safety", is_flag=True, help="Undo without asking")
+@options.mail
+@options.pace
+@option(
     "--results",
     "undone",
+    group="Output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="One JSON line a job of the undo. Default: RESULTS' stem with .undo.jsonl, here.",
+    show_default="RESULTS' name with .undo.jsonl",
+    help="Write a JSON line for each row to this file",
 )
 @options.results
-@options.mail
-@click.option("--delete-created", is_flag=True, help="Delete the records the run created that nothing links to now.")
-@click.option("--yes", "sure", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
-@options.pace
+@options.json_summary
 @options.progress
 @options.takes_access
 def command(
@@ -63,39 +79,38 @@ def command(
     undone: Path | None,
     delete_created: bool,
     sure: bool,
-    as_json: bool,
     **how: bool,
 ) -> int:
-    """Take back what the run of RESULTS changed: remove what it added, add again what it removed.
+    """Take back what the run with these RESULTS changed: remove what it added, and add again what it removed.
 
-    What others have written since stays, and is mentioned. It is a run like any other, with results of its own.
-    Records that the run created stay, unless you give --delete-created and nothing links to them any more.
+    What others have changed since then stays. An undo writes its own results file, so it can be undone too. Records
+    that the run created stay, unless you add --delete-created and nothing links to them any more.
     """
     access = replace(access, settings=replace(access.settings, yes=True))  # this verb asks, the run must not
     source = UndoFile(results)
     source.check()
     source.check_account(access.settings.base_url)
-    path = undone or Path(f"{source.stem}.jsonl")
+    path = options.results_path(access, undone, f"{source.stem}.jsonl")
     if path.exists() and path.samefile(results):
         raise UsageError(f"{path} would be read and written at the same time; name another file with --results")
     pending = run_in_loop(_todo(source))
     created = source.created if delete_created else set()
     if not pending.targets and not created:
-        return _nothing_to_do(pending, stay(source, undone), as_json=as_json)
+        return _nothing_to_do(pending, stay(source, undone), as_json=access.as_json)
     is_refused = bool(pending.targets) and path.exists() and not any(how.values())  # by the run: no need to ask
     if not (sure or is_refused) and not _agreed(pending.describe(access.settings.base_url, len(created))):
         click.echo("linker: nothing was undone", err=True)
         return 2
     if not pending.targets:
-        code = _nothing_to_do(pending, as_json=as_json)
-        return max(code, run_in_loop(delete_created_by(access, source, as_json=as_json)))
+        code = _nothing_to_do(pending, as_json=access.as_json)
+        return max(code, run_in_loop(delete_created_by(access, source, as_json=access.as_json)))
     others_work = _OthersWork(source)
-    code = run_in_loop(carry_out(access, source, path, on_outcome=others_work.compare, how=how, as_json=as_json))
-    others_work.show(as_json=as_json)
+    code = run_in_loop(carry_out(access, source, path, on_outcome=others_work.compare, how=how))
+    others_work.show(as_json=access.as_json)
     if created and code in (0, 1):  # the undo has reached its end
-        return max(code, run_in_loop(delete_created_by(access, source, as_json=as_json)))
+        return max(code, run_in_loop(delete_created_by(access, source, as_json=access.as_json)))
     if kept := stay(source, undone):
-        click.echo(kept, err=as_json)
+        click.echo(kept, err=access.as_json)
     return code
 
 

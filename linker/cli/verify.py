@@ -12,6 +12,7 @@ from linker.cli.drive import run_in_loop
 from linker.cli.dry import DryRun, dry_run
 from linker.cli.output import called, counted, plurals, why_not
 from linker.cli.summary import emit, summary_json
+from linker.cli.verb import Verb
 from linker.client.linker import Linker
 from linker.client.plan import Plan
 from linker.client.run import Run
@@ -21,23 +22,30 @@ from linker.sources import Columns, JobFile
 
 @click.command(
     "verify",
-    short_help="Does the account hold what job files ask for?",
+    cls=Verb,
+    short_help="Check whether the account holds what job files ask for.",
     epilog="""\b
 Examples:
   linker verify links.jsonl --account company
-  linker verify crm.csv --mirror --field customers --scope feature:PRJ1
-  linker verify links.jsonl > differences.txt || mail -s "links differ" me < differences.txt
+  linker verify crm.csv --mirror --field customers \\
+      --scope feature:PRJ1
+  linker verify links.jsonl > differences.txt \\
+      || mail -s "links differ" me < differences.txt
 
 \b
-Exit codes: 0 yes; 1 no, or no answer shows the links of some targets;
-2 the command is wrong, 3 stopped early, 130 interrupted: then there is no answer.
+Exit codes:
+  0    yes: the account holds what the files ask for
+  1    no; or the account does not show some of the links
+  2    the command, a setting or a file is wrong
+  3    stopped early, so there is no answer
+  130  interrupted, so there is no answer
 """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @options.account
 @options.batch
 @options.mirror
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+@options.json_summary
 @options.pace
 @options.progress
 @options.takes_access
@@ -46,20 +54,22 @@ def command(
     files: tuple[str, ...],
     format: str | None,
     columns: Columns | None,
-    as_json: bool,
 ) -> int:
-    """Tell whether the account holds, now, what FILEs ask for, and name each difference. It sends no PUT."""
+    """Check whether the account now holds what the job FILEs ask for, and name each difference.
+
+    Nothing is written.
+    """
     differences: list[dict[str, object]] = []
 
     def collect(outcome: Outcome, _: Run) -> list[str]:
         differences.extend(_differences(outcome))
         return []
 
-    describe = collect if as_json else _lines
+    describe = collect if access.as_json else _lines
     dry = run_in_loop(_verified(access, options.job_files(files, format, columns), describe))
     if dry.code:  # the run ended early, so there is no answer
         return dry.code
-    if as_json:
+    if access.as_json:
         emit(_json(dry, differences))
     elif not access.quiet or not dry.plan.holds:
         click.echo(_answer(dry.plan))

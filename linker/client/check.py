@@ -122,14 +122,14 @@ async def _check_account(check: Check, given: Mapping[str, Listing], read: Read)
     match user.get("accounts"):
         case [{"account": {"name": str(name)}}, *_]:
             check.account = plain(name)
-    prefixes = await _prefixes(check, read)
+    prefixes = await workspace_prefixes(check, read)
     fields = await read_fields(read)
     if fields is not None:
-        check.fields = await _link_fields(fields, given, read, prefixes)
+        check.fields = await link_fields(fields, given, read, prefixes)
     return fields
 
 
-async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
+async def workspace_prefixes(check: Check, read: Read) -> Mapping[str, str]:
     """Return the reference prefixes of the first 200 products by their ids."""
     answer = await read(PRODUCTS)
     if not isinstance(answer, Answer) or answer.value is None:
@@ -141,10 +141,16 @@ async def _prefixes(check: Check, read: Read) -> Mapping[str, str]:
     return {id: prefix for id, prefix in products if isinstance(prefix, str) and is_field(prefix)}
 
 
-async def _link_fields(
+async def link_fields(
     fields: Fields, given: Mapping[str, Listing], read: Read, prefixes: Mapping[str, str]
 ) -> list[LinkField]:
-    link_fields: list[LinkField] = []
+    """Return the link fields of each kind, with the table that each links to, if an answer shows it.
+
+    Args:
+        given: tables by field, as the settings say.
+        prefixes: reference prefixes of products by their ids.
+    """
+    found: list[LinkField] = []
     by_kind: dict[Kind, list[Definition]] = {}
     for definition in fields.links():
         by_kind.setdefault(definition.kind, []).append(definition)
@@ -154,8 +160,8 @@ async def _link_fields(
         for field in definitions:
             table: Listing | None = given.get(field.key) or field.table or used.get(field.key)
             place = _place(table, prefixes) if table is not None else None
-            link_fields.append(LinkField(kind, field.key, field.name, place))
-    return link_fields
+            found.append(LinkField(kind, field.key, field.name, place))
+    return found
 
 
 def _place(table: Listing, prefixes: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from linker.client.export import exported
 from linker.client.jobs import Jobs, sources_of
 from linker.client.plan import Plan
 from linker.client.run import Confirm, Run
+from linker.client.tables import Record, Tables, find_records, find_tables
 from linker.errors import UsageError
 from linker.model.job import LinkJob
 from linker.pipeline.consent import ConfirmUnreadable
@@ -217,6 +218,28 @@ class Linker:
         async with aclosing(exported(self._settings, self._token, self._limiter, listing, field, is_usable)) as jobs:
             async for job in jobs:
                 yield job
+
+    async def tables(self) -> Tables:
+        """Return the custom tables and the link fields of the account, as far as its answers show them.
+
+        Raises:
+            Stopped: the account rejects the token, or cannot be reached.
+        """
+        return await find_tables(self._settings, self._token, self._limiter)
+
+    async def records(self, table: str, find: str | None = None) -> AsyncIterator[Record]:
+        """Yield the records of a table such as `PRJ1/customers`.
+
+        Args:
+            find: only records with this text in their names, whatever its case.
+
+        Raises:
+            UsageError: there is no such table, or it is not clear which of its fields holds the names.
+            Stopped: the table cannot be read to its end.
+        """
+        async with aclosing(find_records(self._settings, self._token, self._limiter, table, find)) as records:
+            async for record in records:
+                yield record
 
     async def delete_created(self, undo: UndoFile) -> AsyncIterator[Deletion]:
         """Delete the records that a run has created, after its undo, if nothing links to them any more.

@@ -94,6 +94,10 @@ class RecordIndex:
         place = self._ids.get(id)
         return self._values[place] if place is not None else None
 
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield each record's id and value, in the order of the table."""
+        return zip(self._all_ids, self._values, strict=True)
+
     def nearest(self, value: str, most: int = 3) -> Sequence[tuple[str, str]]:
         """Return values that may have been meant, each with its id, the likeliest first. Takes 100 ns a record.
 

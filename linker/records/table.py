@@ -148,7 +148,7 @@ class _Part:
             self._titles.learn(self.listing, self.key)
         ids: list[str] = []
         for item in items:
-            id, values = _parse_record(item)
+            id, values = record_of(item)
             self.has_field = self.has_field or self.key in values
             if len(self.fields) < _FIELDS_SHOWN:
                 self.fields.update(values)
@@ -208,8 +208,11 @@ def _number(value: Mapping[str, Any], what: str) -> int:
     return 0
 
 
-def _parse_record(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """Parse a record's id and its field values: `{"custom_fields": [{"key": "name", "value": "Acme Corp"}]}`."""
+def record_of(item: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return a record's id, empty if it shows none, and its field values by key.
+
+    The answer is `{"custom_fields": [{"key": "name", "value": "Acme Corp"}]}`.
+    """
     try:
         id = exact_id(item.get("id"))
     except InvalidJob:

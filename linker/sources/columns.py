@@ -18,6 +18,9 @@ from linker.text import folded, plain, quoted
 JOB: Final = ("kind", "id", "field", "record_ids", "record_names", "mode", "key")
 """The columns of a job."""
 
+_SECTIONS: Final = ("columns", "set", "account", "tables", "name_fields", "run", "profile")
+"""The sections of a settings file, of which `[columns]` and `[set]` are read here."""
+
 _SHOWN: Final = 10
 _COMPARED: Final = 1_000
 
@@ -97,7 +100,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     except RecursionError:
         raise UsageError(f"{file} is not valid TOML of columns: it is nested too deep") from None
     for name in value:
-        if name not in ("columns", "set"):
+        if name not in _SECTIONS:
             raise UsageError(f"{file}: {name!r} is neither [columns] nor [set]{hint(name, ('columns', 'set'))}")
     return _texts(value.get("columns", {}), file), _texts(value.get("set", {}), file)
 

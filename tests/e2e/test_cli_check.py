@@ -40,7 +40,8 @@ async def test_one_screen_says_what_is_known(command: Command, sandbox: Sandbox)
     assert ["epic", "contracts", "-"] in fields
     assert "custom_scorecard_definition" not in checked.stdout  # no link
     assert lines[-1].endswith("names need --table FIELD=PRODUCT/TABLE")
-    assert len(lines) < 25
+    assert ["table", "customers=PRJ1/customers", "option"] in fields
+    assert len(lines) < 30
     assert sandbox.stats.methods.keys() == {"GET"}
 
 
