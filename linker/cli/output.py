@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linker.batch.placeholder import is_new, name_of
+from linker.client.plan import Plan
 from linker.client.run import Run
 from linker.model.target import Kind, Target
 from linker.records.names import NewRecord
@@ -60,6 +61,12 @@ def host(url: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Format a count with its noun: `1 target`, `2,000 targets`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def lost_rows(plan: Plan) -> list[str]:
+    """Return how many rows of a plan were rejected, and how many failed; nothing of those that are none."""
+    counts = ((plan.rejected, "rejected"), (plan.failed, "failed"))
+    return [f"{counted(count, 'row')} {what}" for count, what in counts if count]
 
 
 def some(names: Sequence[str], between: str = ", ") -> str:

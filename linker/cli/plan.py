@@ -14,7 +14,7 @@ from linker.batch.placeholder import shown
 from linker.cli import options
 from linker.cli.drive import run_in_loop
 from linker.cli.dry import DryRun, dry_run
-from linker.cli.output import called, counted, duration, kinds, new_lines, plurals, why_not
+from linker.cli.output import called, counted, duration, kinds, lost_rows, new_lines, plurals, why_not
 from linker.cli.summary import problem_lines, summary_json
 from linker.cli.verb import Verb, option
 from linker.client.linker import Linker
@@ -156,9 +156,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
     ):
         if count:
             parts.append(f"{counted(count, 'target')} {words}")
-    if not plan.readable:
-        parts.append(f"{counted(plan.rejected, 'row')} rejected")
-        parts.append(f"{plan.failed:,} failed")
+    parts += lost_rows(plan)
     click.echo(" · ".join(parts))
     for kind, count in sorted(plan.presumed.items()):
         assumed = "1 of them has none" if count == 1 else f"{count:,} of them have none"

@@ -10,7 +10,7 @@ from linker.batch.placeholder import shown
 from linker.cli import options
 from linker.cli.drive import run_in_loop
 from linker.cli.dry import DryRun, dry_run
-from linker.cli.output import called, counted, plurals, why_not
+from linker.cli.output import called, counted, lost_rows, plurals, why_not
 from linker.cli.summary import emit, summary_json
 from linker.cli.verb import Verb
 from linker.client.linker import Linker
@@ -92,7 +92,7 @@ async def _verified(
 
 
 def _answer(plan: Plan) -> str:
-    """Return the answer: `no: 2,301 of 2,441 targets as asked; 60 rows rejected, 0 failed`."""
+    """Return the answer: `no: 2,301 of 2,441 targets as asked; 60 rows rejected`."""
     total = counted(plan.named, "target")
     if plan.holds:
         return f"yes: {plan.as_asked:,} of {total} as asked"
@@ -103,8 +103,7 @@ def _answer(plan: Plan) -> str:
         parts.append(f"{plan.unseen:,} not visible")
     if plan.presumed:
         parts.append(f"the account has shown no links of {plurals(plan.presumed)} so far")
-    if not plan.readable:
-        parts.append(f"{counted(plan.rejected, 'row')} rejected, {plan.failed:,} failed")
+    parts += lost_rows(plan)
     return f"no: {'; '.join(parts)}"
 
 
