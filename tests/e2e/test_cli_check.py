@@ -31,15 +31,15 @@ async def test_one_screen_says_what_is_known(command: Command, sandbox: Sandbox)
     assert (checked.code, checked.stderr) == (0, "")
     lines = checked.stdout.splitlines()
     assert lines[0] == f"account   Sandbox, {sandbox.url}"
-    assert lines[1] == "token     taken; it is that of Mary Humpty <mary@sandbox.invalid>, who sees 6 workspaces"
-    assert lines[2] == "limits    the account tells none; linker goes by 1000/1s"
+    assert lines[1] == "token     valid; belongs to Mary Humpty <mary@sandbox.invalid>, who sees 6 workspaces"
+    assert lines[2] == "limits    the account reports none; linker sends at most 1000/1s"
     fields = [line.split() for line in lines]
     assert ["feature", "contracts", "PRJ1/contracts"] in fields  # by what PRJ1-1 holds
     assert ["release", "customers", "PRJ1/customers"] in fields  # by --table
     assert ["idea", "revenue", "PRJ1/customers"] in fields
     assert ["epic", "contracts", "-"] in fields
     assert "custom_scorecard_definition" not in checked.stdout  # no link
-    assert lines[-1].endswith("names need --table FIELD=PRODUCT/TABLE")
+    assert lines[-1].endswith("add --table FIELD=PRODUCT/TABLE (`linker tables` lists the tables)")
     assert ["table", "customers=PRJ1/customers", "option"] in fields
     assert len(lines) < 30
     assert sandbox.stats.methods.keys() == {"GET"}
@@ -77,8 +77,8 @@ async def test_the_account_s_own_word_on_its_limits(command: Command) -> None:
         command.environment = {**command.environment, "AHA_URL": sandbox.url}
         checked = await command("check")
     (limits,) = [line for line in checked.stdout.splitlines() if line.startswith("limits")]
-    assert " requests left, for " in limits
-    assert limits.endswith("; linker goes by 300/60s and 20/1s")
+    assert " requests left for the next " in limits
+    assert limits.endswith("; linker sends at most 300/60s and 20/1s")
 
 
 async def test_a_file_is_looked_at_as_a_run_would(command: Command, sandbox: Sandbox) -> None:
@@ -88,11 +88,10 @@ async def test_a_file_is_looked_at_as_a_run_would(command: Command, sandbox: San
     checked = await command(*options)
     assert (checked.code, checked.stderr) == (1, "")
     told = checked.stdout[checked.stdout.index("file ") :]
-    assert told.startswith("file      6 jobs on 2 targets, 5 to be rejected\n")
-    assert "unknown_field       1   links.jsonl line 2: no field 'custmers' is defined for features; did you" in told
-    assert "unknown_record      1   links.jsonl line 3: links.customers: no record has the name" in told
-    assert "conflict            2   links.jsonl line 4:" in told
-    assert "invalid_job         1   links.jsonl line 6:" in told
+    assert told.startswith("file      6 rows for 2 targets; 5 would be rejected\n")
+    for problem in ("1 row: unknown_field", "1 row: unknown_record", "2 rows: conflict", "1 row: invalid_job"):
+        assert f"\n            {problem}\n" in told
+    assert "(first: links.jsonl line 6)" in told
     assert names(command.folder) == ["links.jsonl"]
     assert sandbox.stats.methods.keys() == {"GET"}
     assert not any(seen.path.startswith("/api/v1/features/") for seen in sandbox.requests)

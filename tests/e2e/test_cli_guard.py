@@ -73,7 +73,7 @@ async def test_over_the_number_in_mid_run_the_run_stops_early(command: Command) 
         assert "linker: stopped early: " in stopped.stderr
         assert "; all that was written can be undone. If that is meant, say --yes" in stopped.stderr
         written = len(lines_of(command.folder / "links.results.jsonl"))
-        assert stopped.stdout.startswith(f"{written} job")
+        assert f"\n{written} row" in stopped.stdout
         assert written == sandbox.stats.methods["PUT"] > 0
         assert (await command("undo", "links.results.jsonl", "--yes", "--rate", "1000/1s")).code == 0
         assert sandbox.account.all_links() == before
@@ -88,35 +88,35 @@ async def test_on_a_terminal_the_guard_asks(
 ) -> None:
     """With both counts, on a line of its own; a yes goes on, all else stops before anything is written."""
     async with terminal(command, "run", clears, "--max-removals", "4", *options) as shown:
-        await shown.shows("5 of the 5 links read so far would be removed. Go on? [y/N]: ")
+        await shown.shows("5 of the 5 links read will be removed")
+        await shown.shows("Continue? [y/N]: ")
         shown.type(f"{answer}\n")
         assert await shown.ended() == code
-    assert shown.screen.count("Go on?") == 1
+    assert shown.screen.count("[y/N]") == 1
     assert ("linking" in shown.screen) is (options == [])
     assert ("nothing was written" in shown.screen) is (code == 2)
     assert still_linked(sandbox) == left
 
 
 async def test_an_interrupt_takes_the_question_back(clears: str, command: Command, sandbox: Sandbox) -> None:
-    """Ctrl-C instead of an answer: exit 130 at once, nothing written, no results file, no Enter needed."""
-    async with terminal(command, "run", clears, "--max-removals", "4") as shown:
-        await shown.shows("Go on? [y/N]: ")
+    """A continued run asks only if it removes too much; Ctrl-C instead of an answer: exit 130, nothing written."""
+    assert (await command("run", clears, "--limit", "1")).code == 0
+    async with terminal(command, "run", clears, "--max-removals", "3", "--resume") as shown:
+        await shown.shows("4 of the 4 links read so far would be removed. Continue? [y/N]: ")
         shown.interrupt()
         assert await shown.ended() == 130
     asked, _, after = shown.screen.partition("[y/N]: ")
-    assert "Go on?" in asked
-    assert after.startswith("\nlinker: stopping when what is under way has ended")
-    assert "results in" not in after
-    assert names(command.folder) == [clears]
-    assert still_linked(sandbox) == 5
+    assert "Continue?" in asked
+    assert after.startswith("\nlinker: finishing the requests in flight; press Ctrl-C again to stop now")
+    assert still_linked(sandbox) == 4
 
 
 async def test_a_pilot_changes_so_many_targets(clears: str, command: Command, sandbox: Sandbox) -> None:
     """Exit 0, and it says that the rest has not been done; where all was done, it does not."""
     piloted = await command("run", clears, "--limit", "2")
     assert (piloted.code, piloted.stderr) == (0, "")
-    assert "linked            2\n" in piloted.stdout
-    assert "\nthe pilot is over\n" in piloted.stdout
+    assert piloted.stdout.startswith("2 features changed: 0 links added, 2 removed\n")
+    assert "\npilot finished: 2 of 5 rows done; continue with: linker run clears.jsonl --resume\n" in piloted.stdout
     assert (still_linked(sandbox), sandbox.stats.methods["PUT"]) == (3, 2)
     assert len(lines_of(command.folder / "clears.results.jsonl")) == 2
     whole = await command("run", clears, "--limit", "3", "--overwrite")

@@ -50,8 +50,8 @@ async def test_plan_shows_what_run_then_does(links: str, command: Command, sandb
     assert "idea PRJ1-I-5\n  customers   - 640362830\n  submitters  + 8397122\n" in planned.stdout
     assert "PRJ1-3" not in planned.stdout
     targets, takes, mails = planned.stdout.splitlines()[-3:]
-    assert targets == "4 targets: 3 to change, 1 unchanged; 3 links added, 2 removed"
-    assert takes.startswith("a run takes 3 PUTs and 3 to 6 reads; at 300/60s and 20/1s that is ")
+    assert targets == "2 features and 1 idea would change: 3 links added, 2 removed · 1 target already in place"
+    assert takes.startswith("a run takes 3 to 6 reads and 3 writes, at least ")
     assert f"{mails}\n" == MAILS
     assert set(sandbox.stats.methods) == {"GET"}
     ran = await command("run", links)
@@ -59,8 +59,8 @@ async def test_plan_shows_what_run_then_does(links: str, command: Command, sandb
     assert sandbox.stats.methods["PUT"] == 3
     again = await command("plan", links)
     assert again.code == 0
-    assert again.stdout.splitlines()[0] == "4 targets: 0 to change, 4 unchanged; 0 links added, 0 removed"
-    assert again.stdout.splitlines()[1].startswith("a run takes 0 PUTs and 3 reads")
+    assert again.stdout.splitlines()[0] == "nothing would change · 4 targets already in place"
+    assert again.stdout.splitlines()[1].startswith("a run takes 3 reads and 0 writes")
     assert MAILS not in again.stdout
 
 
@@ -69,9 +69,9 @@ async def test_one_of_anything_is_not_in_the_plural(command: Command) -> None:
     write_jobs(command.folder / "one.jsonl", [{"id": "PRJ1-1", "links": {"customers": [ACME]}}])
     planned = await command("plan", "one.jsonl")
     assert (
-        "1 target: 1 to change, 0 unchanged; 1 link added, 0 removed\n"
-        "no answer showed any links of features; this plan assumes that 1 of them holds none\n"
-        "a run takes 1 PUT and 3 to 4 reads; at "
+        "1 feature would change: 1 link added, 0 removed\n"
+        "the account has shown no links of features so far; this plan assumes that 1 of them has none\n"
+        "a run takes 3 to 4 reads and 1 write, at least "
     ) in planned.stdout
 
 
@@ -110,12 +110,12 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
     write_jobs(command.folder / "x.jsonl", jobs)
     planned = await command("plan", "x.jsonl")
     assert (planned.code, planned.stderr) == (1, "")
-    assert "x.jsonl line 1: feature PRJ1-9999 failed, not_found: 404: Record not found.\n" in planned.stdout
-    assert "x.jsonl line 2: feature PRJ1-1 rejected, invalid_job: key 'lnks' is not known" in planned.stdout
-    assert "product PRJ2  (its answers show no links)\n  customers  = 640362830\n" in planned.stdout
-    assert "x.jsonl line 4: product PRJ3 failed, bad_answer: no answer shows the links of products" in planned.stdout
-    assert "1 target: 1 to change (1 of them unseen), 0 unchanged; 1 link added, 0 removed\n" in planned.stdout
-    assert "\n1 job rejected, 2 failed: see above\n" in planned.stdout
+    assert "x.jsonl line 1: failed (not_found): 404: Record not found.\n" in planned.stdout
+    assert "x.jsonl line 2: rejected (invalid_job): key 'lnks' is not known" in planned.stdout
+    assert "product PRJ2  (the account shows no links of it)\n  customers  = 640362830\n" in planned.stdout
+    assert "x.jsonl line 4: failed (bad_answer): no answer shows the links of products" in planned.stdout
+    counts = "1 target not visible · 1 row rejected · 2 rows failed"
+    assert f"\n1 product would change: 1 link added, 0 removed · {counts}\n" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 0
 
 
@@ -126,7 +126,7 @@ async def test_the_undo_of_a_run_can_be_planned(links: str, command: Command, sa
     assert planned.code == 0
     assert "feature PRJ1-1\n  customers  - 8397122, 640362830\n" in planned.stdout
     assert "feature PRJ1-2\n  customers  + 640362830\n" in planned.stdout
-    assert "3 targets: 3 to change, 0 unchanged; 2 links added, 3 removed" in planned.stdout
+    assert "2 features and 1 idea would change: 2 links added, 3 removed" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 3
     await command("undo", "links.results.jsonl", "--yes")
     assert sandbox.stats.methods["PUT"] == 6
@@ -140,7 +140,7 @@ async def test_a_mirror_can_be_planned(links: str, command: Command, sandbox: Sa
     planned = await command("plan", links, *mirror)
     assert planned.code == 0
     assert "feature PRJ1-77\n  customers  - 640362830\n" in planned.stdout
-    assert "5 targets: 4 to change" in planned.stdout
+    assert "3 features and 1 idea would change" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 0
     await command("run", links, *mirror, "--yes")
     assert sandbox.stats.methods["PUT"] == 4
@@ -196,9 +196,13 @@ async def test_an_interrupted_look_is_not_summed_up(command: Command, sandbox: S
     process.send_signal(signal.SIGINT)
     stdout, stderr = await process.communicate()
     assert process.returncode == 130
+    unfinished = {
+        "plan": "the plan is incomplete",
+        "verify": "not everything was verified, so there is no answer",
+    }[verb]
     assert stderr.decode().splitlines() == [
-        "linker: stopping when what is under way has ended; once more stops at once",
-        "linker: interrupted; there is more to see than this",
+        "linker: finishing the requests in flight; press Ctrl-C again to stop now",
+        f"linker: interrupted; {unfinished}",
     ]
     assert {line.split()[-1] for line in stdout.decode().splitlines()} == {"found."}
 
@@ -213,7 +217,7 @@ async def test_on_a_terminal_the_bar_stays_below_what_is_shown(
     assert doing in shown.screen
     assert "linking" not in shown.screen
     assert "linked" not in shown.screen
-    line = "feature PRJ1-2" if verb == "plan" else "feature PRJ1-2: customers should not hold 640362830"
+    line = "feature PRJ1-2" if verb == "plan" else "feature PRJ1-2: customers should not have 640362830"
     lines = [each.rpartition("\x1b[2K")[2].rpartition("\r")[2] for each in shown.screen.split("\n")]
     assert line in lines
 

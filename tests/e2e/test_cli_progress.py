@@ -16,15 +16,17 @@ async def test_a_bar_moves_on_a_terminal_and_leaves_it_tidy(command: Command) ->
     write_jobs(command.folder / "links.jsonl", features(50))
     async with Sandbox(limits=[], features=500, latency_ms=40) as sandbox:
         command.environment["AHA_URL"] = sandbox.url
-        async with terminal(command, "run", "links.jsonl", "--rate", "1000/1s", "--concurrency", "8") as screen:
+        async with terminal(
+            command, "run", "links.jsonl", "--yes", "--rate", "1000/1s", "--concurrency", "8"
+        ) as screen:
             assert await screen.ended() == 0
     bar, ended, summary = screen.screen.rpartition("\n\x1b[?25h")  # the line's end, the cursor's return
     assert ended
     assert "linking" in bar
-    assert "100% linked 50, unchanged 0" in bar
-    assert "jobs in" not in bar
-    assert summary.startswith("50 jobs in ")
-    assert summary.endswith("results in links.results.jsonl\n")
+    assert "100%  linked 50 · unchanged 0" in bar
+    assert "rows in" not in bar
+    assert summary.startswith("50 features changed: 50 links added, 0 removed\n")
+    assert summary.endswith("to take this back: linker undo links.results.jsonl\n")
 
 
 async def test_a_wait_for_the_rate_limit_is_explained(command: Command) -> None:
@@ -36,7 +38,7 @@ async def test_a_wait_for_the_rate_limit_is_explained(command: Command) -> None:
         assert (await command("run", "links.jsonl", *rates)).code == 0
         async with terminal(command, "verify", "links.jsonl", *rates) as screen:
             await screen.shows("waiting ")
-            await screen.shows(" s for the rate limit (used by an earlier run), not as asked 0")
+            await screen.shows(" s for the rate limit (used by an earlier run)")
             assert await screen.ended() == 0
         assert sandbox.stats.refused == 0
 

@@ -19,9 +19,10 @@ async def test_run_links_a_job_file(command: Command, sandbox: Sandbox) -> None:
     (command.folder / "links.jsonl").write_text(GOOD)
     finished = await command("run", "links.jsonl")
     assert (finished.code, finished.stderr) == (0, "")
-    assert finished.stdout.startswith("1 job in ")
-    assert "linked            1" in finished.stdout
-    assert "results in links.results.jsonl" in finished.stdout
+    assert finished.stdout.startswith("1 feature changed: 1 link added, 0 removed\n1 row in ")
+    assert finished.stdout.endswith(
+        "\nresults: links.results.jsonl\nto take this back: linker undo links.results.jsonl\n"
+    )
     (line,) = lines_of(command.folder / "links.results.jsonl")
     assert list(line) == [
         *("job", "line", "source", "key", "kind", "id", "mode", "links", "status", "before", "after", "change"),
@@ -39,7 +40,7 @@ async def test_a_second_run_finds_everything_unchanged(command: Command, sandbox
     await command("run", "links.jsonl")
     finished = await command("run", "links.jsonl", "--overwrite")
     assert finished.code == 0
-    assert "unchanged         1" in finished.stdout
+    assert finished.stdout.startswith("nothing changed · 1 already in place\n")
     assert sandbox.stats.methods["PUT"] == 1
     (dated,) = command.folder.glob("links.results.2*Z.jsonl")
     assert [line["status"] for line in lines_of(dated)] == ["linked"]
@@ -141,8 +142,8 @@ async def test_every_bad_line_is_rejected_with_its_reason_and_the_good_ones_are_
         assert (line["source"], line["line"]) == ("links.jsonl", 2 + 2 * number)
         assert reason in line["error"]["message"]
         assert len(line["error"]["message"]) < 250
-    assert f"rejected         {len(BAD)}" in finished.stdout
-    assert "links.jsonl line 2: the line is not JSON" in finished.stdout
+    assert f" · {len(BAD)} rejected\n" in finished.stdout
+    assert f"\n  {len(BAD)} rows: invalid_job\n" in finished.stdout
     assert set(sandbox.account.all_links()) >= {(Kind.FEATURE, "PRJ1-1"), (Kind.FEATURE, "PRJ1-2")}
     assert sandbox.stats.methods["PUT"] == 2
 
@@ -202,7 +203,7 @@ async def test_logs_are_json_events_on_stderr(command: Command, sandbox: Sandbox
     events = [json.loads(line) for line in finished.stderr.splitlines()]
     assert [event["event"] for event in events] == ["retry", "batch_read"]
     assert all({"event", "level", "timestamp"} <= set(event) for event in events)
-    assert finished.stdout.startswith("1 job in ")
+    assert "\n1 row in " in finished.stdout
 
 
 async def test_what_the_command_itself_says_is_an_event_too(command: Command) -> None:

@@ -42,14 +42,16 @@ async def test_an_interrupted_run_ends_in_order(
     finished = await command.end(process)
     assert finished.code == code
     assert finished.stderr.splitlines() == [
-        "linker: stopping when what is under way has ended; once more stops at once",
-        "linker: interrupted; what was under way has ended",
+        "linker: finishing the requests in flight; press Ctrl-C again to stop now",
+        "linker: interrupted; the requests in flight have finished",
     ]
     lines = lines_of(command.folder / "links.results.jsonl")
     assert {line["status"] for line in lines} == {"linked"}
     assert {line["id"] for line in lines} == written(sandbox)
     assert 20 < len(lines) < 500
-    assert finished.stdout.startswith(f"{len(lines)} jobs in ")
+    assert finished.stdout.startswith(f"{len(lines)} features changed: {len(lines)} links added, 0 removed\n")
+    again = f"linker run links.jsonl {' '.join(FAST)} --resume"
+    assert finished.stdout.endswith(f"\n{len(lines)} of 500 rows done; continue with: {again}\n")
 
 
 async def test_a_second_interrupt_ends_at_once(command: Command, jobs: Path) -> None:

@@ -38,8 +38,8 @@ async def test_undo_takes_back_what_run_did(run: Before, command: Command, sandb
     """All is as before, in one PUT a target; the undo has results of its own, beside those it undid."""
     undone = await command("undo", RESULTS, "--yes")
     assert (undone.code, undone.stderr) == (0, "")
-    assert undone.stdout.startswith("2 jobs in ")
-    assert undone.stdout.endswith("results in links.undo.jsonl\n")
+    assert undone.stdout.startswith("2 features undone: 1 link added back, 2 removed\n2 rows in ")
+    assert undone.stdout.endswith("results: links.undo.jsonl\n")
     assert sandbox.account.all_links() == run
     assert sandbox.stats.methods["PUT"] == 4
     assert {line["status"] for line in lines_of(command.folder / "links.undo.jsonl")} == {"linked"}
@@ -51,7 +51,7 @@ async def test_an_undo_can_be_undone(run: Before, command: Command, sandbox: San
     await command("undo", RESULTS, "--yes")
     redone = await command("undo", "links.undo.jsonl", "--yes")
     assert redone.code == 0
-    assert redone.stdout.endswith("results in links.undo.undo.jsonl\n")
+    assert redone.stdout.endswith("results: links.undo.undo.jsonl\n")
     assert (await command("verify", "links.jsonl")).code == 0
     assert sandbox.account.all_links() != run
 
@@ -64,7 +64,7 @@ async def test_a_second_undo_finds_everything_undone(run: Before, command: Comma
     assert "results file links.undo.jsonl exists; --resume goes on with it, --overwrite" in refused.stderr
     again = await command("undo", RESULTS, "--yes", "--results", "again.jsonl")
     assert again.code == 0
-    assert "unchanged         2" in again.stdout
+    assert "nothing undone · 2 already undone\n" in again.stdout
     assert sandbox.stats.methods["PUT"] == 4
 
 
@@ -76,7 +76,9 @@ async def test_others_work_stays_and_is_mentioned(run: Before, command: Command,
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "contracts", ["7036045937940700101"])
     undone = await command("undo", RESULTS, "--yes")
     assert undone.code == 0
-    assert undone.stdout.endswith("others wrote since, and their work was kept: feature PRJ1-1 customers\n")
+    assert undone.stdout.endswith(
+        "others have changed these fields since, and their changes stay: feature PRJ1-1 customers\n"
+    )
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1") == {"customers": [other]}
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-2") == {
         "customers": [ZANE, ACME],
@@ -91,8 +93,8 @@ async def test_where_nobody_can_be_asked_undo_wants_yes(run: Before, command: Co
     asked = await command("undo", RESULTS)
     assert (asked.code, asked.stdout) == (2, "")
     assert asked.stderr == (
-        f"linker: 2 targets on {sandbox.url} would change: 2 links removed, 1 added again. "
-        "Say --yes where nobody can be asked\n"
+        f"linker: {sandbox.url.removeprefix('http://')}: 2 features, +1 −2 links. "
+        "Nobody can be asked here; add --yes to confirm\n"
     )
     assert sandbox.stats.requests == sent
     assert names(command.folder) == ["links.jsonl", RESULTS]
@@ -105,7 +107,7 @@ async def test_on_a_terminal_undo_asks_once(
 ) -> None:
     """A yes undoes; a no, a mere Enter and the end of input do not."""
     async with terminal(command, "undo", RESULTS) as shown:
-        await shown.shows("Go on? [y/N]: ")
+        await shown.shows("Continue? [y/N]: ")
         shown.type(answer)
         assert await shown.ended() == code
     assert shown.screen.count("[y/N]") == 1
@@ -125,7 +127,7 @@ async def test_an_interrupted_undo_can_be_taken_up(command: Command, sandbox: Sa
     process.send_signal(signal.SIGINT)
     _, stderr = await process.communicate()
     assert process.returncode == 130
-    assert "linker: interrupted; what was under way has ended" in stderr.decode()
+    assert "linker: interrupted; the requests in flight have finished" in stderr.decode()
     undone = len(lines_of(command.folder / "links.undo.jsonl"))
     assert undone == sandbox.stats.methods["PUT"] - 100
     rest = await command("undo", RESULTS, "--yes", "--overwrite", "--rate", "1000/1s")
@@ -176,7 +178,7 @@ async def test_there_may_be_nothing_to_undo(command: Command, sandbox: Sandbox) 
     await command("run", "links.jsonl")
     sent = sandbox.stats.requests
     undone = await command("undo", RESULTS)
-    assert (undone.code, undone.stdout) == (0, "there is nothing to undo: no line tells of a change\n")
+    assert (undone.code, undone.stdout) == (0, "nothing to undo: the run changed nothing\n")
     assert sandbox.stats.requests == sent
     assert names(command.folder) == ["links.jsonl", RESULTS]
 
@@ -187,19 +189,17 @@ async def test_what_was_written_blindly_is_named_and_left(command: Command, sand
     await command("run", "links.jsonl", "--blind")
     undone = await command("undo", RESULTS)
     assert undone.code == 1
-    assert undone.stdout.startswith("nothing can be undone: what these PUTs changed is not known")
+    assert undone.stdout.startswith("nothing can be undone: the results do not say what these writes changed")
     assert undone.stdout.endswith("(feature PRJ1-3) and 2 more\n")
     write_jobs(command.folder / "more.jsonl", [{"id": "PRJ1-9", "links": {"customers": [ACME]}}])
     await command("run", "more.jsonl")
     results = command.folder / RESULTS
     results.write_bytes(results.read_bytes() + (command.folder / "more.results.jsonl").read_bytes())
     asked = await command("undo", RESULTS)
-    assert "1 target on" in asked.stderr
-    assert "1 link removed, 0 added again; 5 lines cannot be undone." in asked.stderr
+    assert ": 1 feature, +0 −1 links; 5 rows cannot be undone. " in asked.stderr
     undone = await command("undo", RESULTS, "--yes")
     assert undone.code == 1
-    assert "linked            1" in undone.stdout
-    assert "rejected          5" in undone.stdout
+    assert undone.stdout.startswith("1 feature undone: 0 links added back, 1 removed · 5 rejected\n")
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-9") == {}
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-3") == {"customers": [ACME]}
 

@@ -33,9 +33,9 @@ async def test_verify_says_no_before_and_yes_after(links: str, command: Command,
     before = await command("verify", links)
     assert (before.code, before.stderr) == (1, "")
     assert sorted(before.stdout.splitlines()) == [
-        "feature PRJ1-1: customers lacks 8397122, 640362830",
-        "feature PRJ1-2: customers should not hold 640362830",
-        "no: 2 of 4 targets as asked, 2 not",
+        "feature PRJ1-1: customers missing 8397122, 640362830",
+        "feature PRJ1-2: customers should not have 640362830",
+        "no: 2 of 4 targets as asked",
     ]
     assert before.stdout.splitlines()[-1].startswith("no: ")
     assert sandbox.stats.methods["PUT"] == 0
@@ -55,12 +55,12 @@ async def test_what_an_outsider_changed_is_named(links: str, command: Command, s
     spoilt = await command("verify", links)
     assert spoilt.code == 1
     assert sorted(spoilt.stdout.splitlines()) == [
-        "feature PRJ1-1: customers lacks 8397122, 640362830",
-        "feature PRJ1-3: customers lacks 640362830; should not hold 8397122",
-        "no: 2 of 4 targets as asked, 2 not",
+        "feature PRJ1-1: customers missing 8397122, 640362830",
+        "feature PRJ1-3: customers missing 640362830; should not have 8397122",
+        "no: 2 of 4 targets as asked",
     ]
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME, ZANE])
-    assert (await command("verify", links)).stdout.endswith("no: 3 of 4 targets as asked, 1 not\n")
+    assert (await command("verify", links)).stdout.endswith("no: 3 of 4 targets as asked\n")
 
 
 async def test_what_shows_no_links_is_named_and_is_no_yes(links: str, command: Command, sandbox: Sandbox) -> None:
@@ -69,12 +69,12 @@ async def test_what_shows_no_links_is_named_and_is_no_yes(links: str, command: C
     unseen = await command("verify", "unseen.jsonl")
     assert unseen.code == 1
     assert unseen.stdout.splitlines() == [
-        "product PRJ1: unseen, its answers show no links",
-        "no: 0 of 1 target as asked, 1 unseen",
+        "product PRJ1: not visible, because the account shows no links of it",
+        "no: 0 of 1 target as asked; 1 not visible",
     ]
     both = await command("verify", "unseen.jsonl", links)
     assert both.code == 1
-    assert both.stdout.endswith("no: 2 of 5 targets as asked, 2 not, 1 unseen\n")
+    assert both.stdout.endswith("no: 2 of 5 targets as asked; 1 not visible\n")
     assert sandbox.stats.methods["PUT"] == 0
 
 
@@ -84,10 +84,11 @@ async def test_what_cannot_be_verified_is_no(command: Command) -> None:
     write_jobs(command.folder / "x.jsonl", [*jobs, {"id": "PRJ1-2", "links": {"customers": []}}])
     verified = await command("verify", "x.jsonl")
     assert verified.code == 1
-    assert "x.jsonl line 1: feature PRJ1-1 rejected, invalid_job: " in verified.stdout
-    assert "x.jsonl line 2: feature PRJ9-1 failed, not_found: 404: Record not found.\n" in verified.stdout
+    assert "x.jsonl line 1: rejected (invalid_job): " in verified.stdout
+    assert "x.jsonl line 2: failed (not_found): 404: Record not found.\n" in verified.stdout
     assert verified.stdout.splitlines()[-1] == (
-        "no: 0 of 1 target as asked, 1 unseen; 1 job rejected, 1 failed; no answer showed any links of features"
+        "no: 0 of 3 targets as asked; 1 not visible; the account has shown no links of features so far; "
+        "1 row rejected; 1 row failed"
     )
 
 
@@ -99,8 +100,6 @@ async def test_a_mirror_is_verified_with_all_its_scope(links: str, command: Comm
     mirror = ("--mirror", "--field", "customers", "--scope", "feature:PRJ1")
     verified = await command("verify", links, *mirror)
     assert verified.code == 1
-    assert verified.stdout == (
-        "feature PRJ1-77: customers should not hold 8397122\nno: 4 of 5 targets as asked, 1 not\n"
-    )
+    assert verified.stdout == ("feature PRJ1-77: customers should not have 8397122\nno: 4 of 5 targets as asked\n")
     await command("run", links, *mirror, "--overwrite")
     assert (await command("verify", links, *mirror)).code == 0

@@ -29,7 +29,7 @@ async def test_a_plan_names_the_records_with_their_rows(command: Command, sandbo
     (command.folder / "a.csv").write_text(HEAD + ROWS + 4 * "PRJ1-4,customers,NEWCOMER\n")
     planned = await command("plan", "a.csv", *OPTIONS)
     assert (
-        "\n2 records to create first, with a POST each\n"
+        "\n2 records would be created first:\n"
         "  Newcomer in PRJ1/customers: a.csv line 2, a.csv line 3, a.csv line 6 and 3 other rows\n"
         "  Another in PRJ1/customers: a.csv line 5\n"
     ) in planned.stdout
@@ -47,7 +47,8 @@ async def test_on_a_terminal_a_run_asks_once(
     """With the records and their rows, before the first is created."""
     (command.folder / "a.csv").write_text(HEAD + ROWS)
     async with terminal(command, "run", "a.csv", *OPTIONS, *options) as shown:
-        await shown.shows("Create 2 records? [y/N]: ")
+        await shown.shows("Continue? [y/N]: ")
+        assert "2 records will be created first:\n" in shown.screen
         assert "  Newcomer in PRJ1/customers: a.csv line 2, a.csv line 3\n" in shown.screen
         assert created(sandbox) == 0
         shown.type(f"{answer}\n")
@@ -59,7 +60,8 @@ async def test_on_a_terminal_a_run_asks_once(
 async def test_a_no_rejects_the_rows_and_creates_nothing(command: Command, sandbox: Sandbox) -> None:
     """Other rows are done; half a list is not sent."""
     (command.folder / "a.csv").write_text(f"{HEAD}{ROWS}PRJ1-1,customers,Acme Corp\n")
-    async with terminal(command, "run", "a.csv", *OPTIONS) as shown:
+    (command.folder / "a.results.jsonl").touch()  # to continue: such a run does not ask with all totals
+    async with terminal(command, "run", "a.csv", *OPTIONS, "--resume") as shown:
         await shown.shows("Create 2 records? [y/N]: ")
         shown.type("n\n")
         assert await shown.ended() == 1
@@ -76,7 +78,8 @@ async def test_a_no_rejects_the_rows_and_creates_nothing(command: Command, sandb
 async def test_an_interrupt_withdraws_the_question(command: Command, sandbox: Sandbox) -> None:
     """The rows have no results, and a resume asks again."""
     (command.folder / "a.csv").write_text(HEAD + ROWS)
-    async with terminal(command, "run", "a.csv", *OPTIONS) as shown:
+    (command.folder / "a.results.jsonl").touch()
+    async with terminal(command, "run", "a.csv", *OPTIONS, "--resume") as shown:
         await shown.shows("Create 2 records? [y/N]: ")
         shown.interrupt()
         assert await shown.ended() == 130
@@ -84,9 +87,10 @@ async def test_an_interrupt_withdraws_the_question(command: Command, sandbox: Sa
     results = command.folder / "a.results.jsonl"
     assert [line for line in (lines_of(results) if results.exists() else []) if line["status"] != "linked"] == []
     async with terminal(command, "run", "a.csv", *OPTIONS, "--resume") as shown:
-        await shown.shows("Create 2 records? [y/N]: ")
+        await shown.shows("[y/N]: ")
         shown.type("y\n")
         assert await shown.ended() == 0
+    assert created(sandbox) == 2
 
 
 @pytest.mark.parametrize("options", [("--yes",), ("--create-all", "--yes")])

@@ -53,5 +53,5 @@ async def test_the_screen_names_the_layouts(command: Command) -> None:
     write_jobs(command.folder / "links.jsonl", features(1))
     async with Sandbox(limits=[], off_layout=OFF_PRJ1, layouts="shown") as sandbox:
         checked = await command("check", "links.jsonl", "--url", sandbox.url)
-    assert "layouts for features lacks the field customers (" in checked.stdout
+    assert "layouts of features lacks the field customers (" in checked.stdout
     assert "the account ignores its links in workspaces with such a layout" in checked.stdout

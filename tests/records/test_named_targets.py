@@ -195,10 +195,10 @@ async def test_every_verb_takes_named_targets(command: Command, sandbox: Sandbox
     customer(sandbox, 77, "Nobody")
     retried = await command("run", *options, "--resume", "--failed-only")
     assert retried.code == 0, retried.stdout
-    assert "1 job had been done by an earlier run" in retried.stdout
+    assert "in all: 2 of 2 rows in place" in retried.stdout
     assert holding(sandbox, "77") == [ACME]
     again = await command("run", *options, "--resume", "--failed-only")
-    assert "2 jobs had been done by an earlier run" in again.stdout
+    assert "in all: 2 of 2 rows in place" in again.stdout
     assert (await command("verify", *options)).code == 0
     assert [line["id"] for line in lines_of(command.folder / "links.results.jsonl")] == [ACME, "Nobody", "77"]
     assert (await command("undo", "links.results.jsonl", "--yes")).code == 0

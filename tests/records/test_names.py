@@ -233,7 +233,7 @@ async def test_a_plan_and_a_verify_tell_names(command: Command, sandbox: Sandbox
     assert "  customers  + Acme Corp (640362830)\n  customers  - Zane Corp (8397122)\n" in planned.stdout
     verified = await command("verify", *options)
     assert verified.stdout.splitlines()[0] == (
-        "feature PRJ1-1: customers lacks Acme Corp (640362830); should not hold Zane Corp (8397122)"
+        "feature PRJ1-1: customers missing Acme Corp (640362830); should not have Zane Corp (8397122)"
     )
 
 
@@ -243,14 +243,14 @@ async def test_a_run_by_names_resumes_by_their_ids(command: Command, sandbox: Sa
     options = ("run", "links.jsonl", "--table", "customers=PRJ1/customers", "--rate", "1000/1s", "--resume")
     assert (await command(*options)).code == 0
     again = await command(*options)
-    assert "2 jobs had been done by an earlier run" in again.stdout
+    assert "in all: 2 of 2 rows in place" in again.stdout
     assert sandbox.stats.methods["PUT"] == 2
     record = sandbox.account.find(Kind.CUSTOM_OBJECT_RECORD, ZANE)
     assert record is not None
     record.name = "Zane Corporation"
     customer(sandbox.account, 77, "Zane Corp")
     renamed = await command(*options)
-    assert "1 job had been done" in renamed.stdout
+    assert "in all: 2 of 2 rows in place" in renamed.stdout
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-2")["customers"] == ["77"]
     assert [line["links"]["customers"] for line in lines_of(command.folder / "links.results.jsonl")] == [
         [ACME],

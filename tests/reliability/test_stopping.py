@@ -70,7 +70,7 @@ async def test_a_signal_at_any_stage(
     process.send_signal(number)
     stdout, stderr = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == code
-    assert b"linker: interrupted; what was under way has ended" in stderr
+    assert b"linker: interrupted; the requests in flight have finished" in stderr
     assert b"Traceback" not in stderr
     if results.exists():
         assert {line["id"] for line in lines_of(results)} == written(sandbox)
@@ -160,13 +160,13 @@ async def test_the_nightly_job(command: Command, sandbox: Sandbox, results: Path
     asked = sandbox.stats.requests
     idle = await command(*night)
     assert (idle.code, sandbox.stats.requests) == (0, asked)
-    assert f"{COUNT} jobs had been done by an earlier run, and stayed" in idle.stdout
+    assert f"in all: {COUNT} of {COUNT} rows in place" in idle.stdout
     lines = lines_of(command.folder / "runs" / "2026-01-01.jsonl")
     assert {line["id"] for line in lines} == written(sandbox) == ALL
     assert {line["status"] for line in lines} == {"linked"}
     tomorrow = await command(*(word.replace("01-01", "01-02") for word in night))
     assert tomorrow.code == 0
-    assert f"unchanged       {COUNT}" in tomorrow.stdout
+    assert f"nothing changed · {COUNT} already in place" in tomorrow.stdout
     assert names(command.folder / "runs") == ["2026-01-01.jsonl", "2026-01-02.jsonl"]
 
 

@@ -6,8 +6,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.forked import can_fork, fork
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,22 @@ class Command:
         return [sys.executable, "-m", "linker", *arguments]
 
     async def __call__(self, *arguments: str, stdin: bytes = b"") -> Finished:
-        """Run `linker ARGUMENTS` to its end."""
-        return await self.end(await self.start(*arguments), stdin)
+        """Run `linker ARGUMENTS` to its end, in a process that is forked if that makes no difference."""
+        if not can_fork(self.environment):
+            return await self.end(await self.start(*arguments), stdin)
+        pipes = [os.pipe() for _ in range(3)]
+        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        try:
+            process = await fork(arguments, self.folder, self.environment, theirs)
+        finally:
+            for stream in theirs:
+                os.close(stream)
+        _, stdout, stderr = await asyncio.gather(
+            asyncio.to_thread(_write, pipes[0][1], stdin),
+            asyncio.to_thread(_read, pipes[1][0]),
+            asyncio.to_thread(_read, pipes[2][0]),
+        )
+        return _finished(await process.wait(), stdout, stderr)
 
     async def program(self, *arguments: str, stdin: bytes = b"") -> Finished:
         """Run any program to its end, where and as the command is run."""
@@ -47,8 +64,7 @@ class Command:
         """Wait for a process that was started, with this on its standard input."""
         stdout, stderr = await process.communicate(stdin)
         assert process.returncode is not None
-        assert b"Traceback" not in stdout + stderr, stderr.decode()  # whatever happens
-        return Finished(process.returncode, stdout.decode(), stderr.decode())
+        return _finished(process.returncode, stdout, stderr)
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -59,3 +75,18 @@ class Command:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+
+
+def _finished(code: int, stdout: bytes, stderr: bytes) -> Finished:
+    assert b"Traceback" not in stdout + stderr, stderr.decode()  # whatever happens
+    return Finished(code, stdout.decode(), stderr.decode())
+
+
+def _write(pipe: int, data: bytes) -> None:
+    with suppress(BrokenPipeError), open(pipe, "wb") as stream:
+        stream.write(data)
+
+
+def _read(pipe: int) -> bytes:
+    with open(pipe, "rb") as stream:
+        return stream.read()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyte
 
 from support.command import Command
+from support.forked import Forked, can_fork, fork
 
 __all__ = ["Terminal", "terminal"]
 
@@ -25,7 +26,7 @@ _LINES = 40
 class Terminal:
     """A `linker` process on a pseudo-terminal."""
 
-    def __init__(self, process: asyncio.subprocess.Process, end: int, columns: int) -> None:
+    def __init__(self, process: Forked, end: int, columns: int) -> None:
         self._display = pyte.HistoryScreen(columns, _LINES, history=1000)
         self._stream = pyte.ByteStream(self._display)
         self._process = process
@@ -113,14 +114,9 @@ async def terminal(
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, columns, 0, 0))
     stdout = theirs if output is None else os.open(output, os.O_CREAT | os.O_WRONLY)
     sized = {name: value for name, value in command.environment.items() if name not in ("COLUMNS", "LINES")}
-    process = await asyncio.create_subprocess_exec(
-        *command.argv(*arguments),
-        cwd=command.folder,
-        env={**sized, "TERM": "xterm"},
-        stdin=theirs,
-        stdout=stdout,
-        stderr=theirs,
-    )
+    environment = {**sized, "TERM": "xterm"}
+    assert can_fork(environment)
+    process = await fork(arguments, command.folder, environment, (theirs, stdout, theirs))
     os.close(theirs)
     if output is not None:
         os.close(stdout)
