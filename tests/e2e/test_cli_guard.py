@@ -93,7 +93,7 @@ async def test_on_a_terminal_the_guard_asks(
         shown.type(f"{answer}\n")
         assert await shown.ended() == code
     assert shown.screen.count("[y/N]") == 1
-    assert ("linking" in shown.screen) is (options == [])
+    assert ("linking" in shown.screen) is (options == [] and code == 0)
     assert ("nothing was written" in shown.screen) is (code == 2)
     assert still_linked(sandbox) == left
 
@@ -181,7 +181,7 @@ async def test_rows_that_cannot_be_read_protect_the_lists(clears: str, command: 
     )
     assert still_linked(sandbox) == 5
     planned = await command("plan", clears)
-    assert "1 row could not be read, so a run leaves lists alone that would lose links" in planned.stdout
+    assert "1 row cannot be read, so a run shortens no list" in planned.stdout
     assert (await command("run", clears, "--resume", "--allow-unreadable")).code == 1
     assert still_linked(sandbox) == 0
 
@@ -201,16 +201,16 @@ async def test_what_was_read_longer_ago_than_max_age_is_read_again(command: Comm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--mirror", "--mirror goes with --field KEY and --scope KIND:PARENT, and they with it"),
-        ("--mirror --field customers", "--mirror goes with --field KEY and --scope KIND:PARENT"),
-        ("--scope feature:PRJ1", "--mirror goes with --field KEY and --scope KIND:PARENT"),
-        ("--field customers --scope feature:PRJ1", "--mirror goes with --field KEY and --scope KIND:PARENT"),
+        ("--mirror", "--mirror needs both --field KEY and --scope KIND:PARENT"),
+        ("--mirror --field customers", "--mirror needs both --field KEY and --scope KIND:PARENT"),
+        ("--scope feature:PRJ1", "--mirror needs both --field KEY and --scope KIND:PARENT"),
+        ("--field customers --scope feature:PRJ1", "--mirror needs both --field KEY and --scope KIND:PARENT"),
         ("--mirror --field customers --scope release", "write release:PRODUCT"),
         ("--mirror --field customers --scope feture:PRJ1", "did you mean 'feature'?"),
-        ("--max-removals -1", "'--max-removals'"),
-        ("--max-removals few", "'--max-removals'"),
-        ("--limit 0", "'--limit'"),
-        ("--max-age -1", "'--max-age'"),
+        ("--max-removals -1", "--max-removals must be"),
+        ("--max-removals few", "--max-removals must be"),
+        ("--limit 0", "--limit must be"),
+        ("--max-age -1", "--max-age must be"),
     ],
 )
 async def test_options_that_make_no_sense_exit_2(
