@@ -13,8 +13,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NODE := build/conformance
 PRISM_VERSION := 5.16.0
 
-.PHONY: help demo test unit slow coverage conformance bench fuzz roundtrip soak lint format package lock clean
-.PHONY: FORCE
+.PHONY: help demo test unit slow coverage conformance bench fuzz roundtrip soak lint format docs serve package lock clean
+.PHONY: outputs recording FORCE
 
 help: ## List the targets
 	@echo 'Usage: make TARGET. To use another Python: make PYTHON=python3.12 TARGET.'
@@ -62,6 +62,21 @@ lint: $(READY) ## Check style (ruff) and types (mypy --strict)
 format: $(READY) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Build the documentation site in build/site
+	@$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python tools/offline.py build/site
+
+serve: $(READY) ## Show the documentation site on this machine, and follow changes
+	@$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --strict
+
+outputs: $(READY) ## Run the commands of README and docs, and write what they print into the pages
+	$(BIN)/python tools/update_outputs.py $(PAGES)
+
+recording: $(READY) ## Record linker on a terminal: docs/recording.svg
+	$(BIN)/python tools/recording.py docs/recording.svg
 
 package: $(READY) ## Build wheel and sdist, install each in a clean environment, and run the demo there
 	@$(BIN)/pip install --quiet --constraint constraints.txt --group package
