@@ -130,3 +130,13 @@ def test_a_site_that_loads_something_from_a_network_is_noticed(
     """`make docs` fails if a browser would load scripts, styles or fonts from another host; links are fine."""
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert list(loaded_from_elsewhere(tmp_path / name)) == found
+
+
+def test_the_recording_plays_anywhere() -> None:
+    """The README's picture is of a real run, loads nothing and runs no script, and shows its last screen by default."""
+    recording = ROOT / "docs" / "recording.svg"
+    text = recording.read_text(encoding="utf-8")
+    assert list(loaded_from_elsewhere(recording)) == []
+    assert "<script" not in text
+    last = text.count('<g transform="translate(0 ') - 2  # less one that holds the film, and counted from zero
+    assert f".film {{ transform: translateY(-{last * 360}px)" in text
