@@ -7,7 +7,7 @@ UNIT := tests/test_package.py tests/test_named_paths.py tests/model tests/source
 
 # Tests start the command hundreds of times; without its byte code, each start compiles all modules again (0.3 s of CPU).
 unexport PYTHONDONTWRITEBYTECODE
-# A newcomer's first line is about linker, not about pip's next version.
+# A newcomer's first lines are about linker, not about pip: -qq shows its errors only.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 NODE := build/conformance
@@ -42,7 +42,7 @@ conformance: $(READY) $(NODE)/prism-$(PRISM_VERSION) ## Check against the vendor
 	PRISM=$(CURDIR)/$(NODE)/node_modules/.bin/prism $(BIN)/pytest -q -rs tests/conformance
 
 bench: $(READY) ## Compare the speed with what people write instead
-	$(BIN)/pip install --quiet --constraint constraints.txt --group bench
+	$(BIN)/pip install -qq --constraint constraints.txt --group bench
 	$(BIN)/python benchmarks/bench.py
 
 fuzz: $(READY) ## Send a million hostile inputs, for example FUZZ="--seed 2 --surface tables"
@@ -64,12 +64,12 @@ format: $(READY) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 
 docs: $(READY) ## Build the documentation site in build/site
-	@$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	@$(BIN)/pip install -qq --constraint constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python tools/offline.py build/site
 
 serve: $(READY) ## Show the documentation site on this machine, and follow changes
-	@$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	@$(BIN)/pip install -qq --constraint constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --strict
 
 outputs: $(READY) ## Run the commands of README and docs, and write what they print into the pages
@@ -79,15 +79,15 @@ recording: $(READY) ## Record linker on a terminal: docs/recording.svg
 	$(BIN)/python tools/recording.py docs/recording.svg
 
 package: $(READY) ## Build wheel and sdist, install each in a clean environment, and run the demo there
-	@$(BIN)/pip install --quiet --constraint constraints.txt --group package
+	@$(BIN)/pip install -qq --constraint constraints.txt --group package
 	rm -rf build/package
 	$(BIN)/python -m build --no-isolation --outdir build/package . > build/package.log || { cat build/package.log; exit 1; }
 	$(BIN)/python tools/try_package.py build/package/*.whl build/package/*.tar.gz
 
 lock: ## Write the newest versions that pyproject.toml allows to constraints.txt
 	$(PYTHON) -m venv --clear build/lock
-	build/lock/bin/pip install --quiet --upgrade 'pip>=25.1'
-	build/lock/bin/pip install --quiet --editable '.[fast]' --group dev --group bench --group docs --group package
+	build/lock/bin/pip install -qq --upgrade 'pip>=25.1'
+	build/lock/bin/pip install -qq --editable '.[fast]' --group dev --group bench --group docs --group package
 	build/lock/bin/pip list --format=freeze --exclude pip --exclude aha-linker > build/lock/list
 	LC_ALL=C sort -f build/lock/list > constraints.txt
 	rm -rf build/lock
@@ -140,8 +140,8 @@ else
     rm -f $(READY)
     $(PYTHON) -m venv --clear .venv
 fi
-$(BIN)/pip install --quiet --upgrade --constraint constraints.txt 'pip>=25.1'
-$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fast]' --group dev
+$(BIN)/pip install -qq --upgrade --constraint constraints.txt 'pip>=25.1'
+$(BIN)/pip install -qq --constraint constraints.txt --editable '.[fast]' --group dev
 touch $(READY)
 endef
 export ENVIRONMENT
