@@ -26,7 +26,9 @@ def try_package(package: Path) -> str:
         home.mkdir()
         venv.create(environment, symlinks=True)
         pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
-        subprocess.run([*pip, "install", "-qq", "--constraint", str(CONSTRAINTS), str(package)], check=True)
+        subprocess.run(
+            [*pip, "install", "-qq", "--no-compile", "--constraint", str(CONSTRAINTS), str(package)], check=True
+        )
         variables = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
         command, outputs = environment / "bin" / "linker", []
         for verb in ("--version", "demo"):
