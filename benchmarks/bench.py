@@ -109,7 +109,7 @@ async def without_a_limit(pairs: int) -> dict[str, Any]:
 
 
 def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
-    """Print the tables of README.md and benchmarks/README.md."""
+    """Print the tables of docs/explanation/rate-limits.md and benchmarks/README.md."""
     console = Console(width=110)
     table = Table(title=f"{TARGETS} PUTs, 60/12s and 20/1s, 20 to 220 ms of latency")
     for heading in ("window", "", "time ÷ bound", "429s", "requests", "lost", "CPU ms a request", "MiB"):

@@ -11,16 +11,16 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
     [
         *(ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")),
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "jobs").glob("*.md"),
         *(ROOT / "benchmarks").glob("*.md"),
     ]
 )
 IN_BACKTICKS = re.compile(r"`([^`]+)`")
-PATH = re.compile(r"(?<![\w./-])(?:tests|benchmarks|linker|docs|jobs)/[\w./-]*")
+PATH = re.compile(r"(?<![\w./-])(?:tests|benchmarks|linker|docs|jobs|tools)/[\w./-]*")
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
-PROMISES = {"README.md", "SECURITY.md", "docs/reliability.md"}
+PROMISES = {"SECURITY.md", "docs/reliability.md", "docs/explanation/promises.md"}
 """Documents in which each promise names the test that holds it."""
 
 
