@@ -53,7 +53,7 @@ def links(command: Command) -> Path:
         ("run links.jsonl --results .", "results '.' is the name of a folder; name a file"),
         ("run links.jsonl --results / --overwrite", "results '/' is the name of a folder; name a file"),
         ("run links.jsonl --results ..", "results '..' is the name of a folder; name a file"),
-        ("run header.csv --columns /dev/zero", "/dev/zero is over 1,000,000 bytes long"),
+        ("run header.csv --columns /dev/zero", "/dev/zero is longer than 1,000,000 bytes long"),
         ("run links.jsonl --token-file missing", "token file missing: No such file or directory"),
         ("run links.jsonl --token-file empty.token", "token file empty.token is empty"),
         ("run links.jsonl --token secret", "No such option"),

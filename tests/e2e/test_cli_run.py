@@ -117,9 +117,9 @@ BAD: list[tuple[bytes, str]] = [
     (b'{"id": "PRJ1-10", "lnks": {"customers": ["1"]}}', "did you mean 'links'"),
     (b'{"id": "PRJ1-10", "links": {"customers": ["1"]}, "mode": "merge"}', "the modes are"),
     (b'{"id": "PRJ1-10", "links": {"customers": ["7.03605E+18"]}}', "spreadsheet"),
-    (b'{"id": "PRJ1-10", "links": {"customers": [1.5]}}', "not all digits"),
-    (b'{"id": "PRJ1-10", "links": {"customers": [true]}}', "not all digits"),
-    (b'{"id": "PRJ1-10", "links": {"customers": [-3]}}', "not all digits"),
+    (b'{"id": "PRJ1-10", "links": {"customers": [1.5]}}', "not a number"),
+    (b'{"id": "PRJ1-10", "links": {"customers": [true]}}', "not a number"),
+    (b'{"id": "PRJ1-10", "links": {"customers": [-3]}}', "not a number"),
     (b'{"id": "PRJ1-10", "links": {"customers": [70360459379407975441234]}}', "write it as a string"),
     (b'{"id": "PRJ1-10", "links": {"customers": ["' + b"1" * 1_000_001 + b'"]}}', "1,000,000 bytes"),
 ]
