@@ -77,7 +77,9 @@ class InvalidJob(LinkerError, ValueError):
         if not place:
             return self.fault
         is_predicate = self.fault.startswith(("is ", "must "))
-        is_value = place == self.part and not self.fault[:1].isalpha()  # id "PRJ1 1" is not a reference
+        is_value = (
+            place == self.part and "." not in place and not self.fault[:1].isalpha()
+        )  # id "PRJ1 1" is not a reference
         return f"{place} {self.fault}" if is_predicate or is_value else f"{place}: {self.fault}"
 
 
