@@ -1,51 +1,27 @@
-"""The names of log events, and the logging set-up that only the command line calls.
+"""Sets logging up for the command line, which alone calls `configure`, and finds the logger of a run.
 
-The command logs to stderr, as lines for people or as JSON. The library logs by its caller's structlog configuration,
-or without one to the standard `logging.getLogger("linker")`; never to stdout.
+The command logs to stderr, as sentences for people or as JSON. The library logs by its caller's structlog
+configuration, or without one to the standard `logging.getLogger("linker")`; never to stdout.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
+from linker.log.sentences import sentence
 from linker.text import harmless, harmless_json
 
 if TYPE_CHECKING:
     import structlog
 
 
-BATCH_READ: Final = "batch_read"
-NO_ROWS: Final = "no_rows"
-NOT_UTF8: Final = "not_utf8"
-BROKEN_LINE: Final = "broken_line"
-LEFT_OPEN: Final = "left_open"
-MENDED: Final = "mended"
-RESUMED: Final = "resumed"
-RETRY: Final = "retry"
-PAUSED: Final = "paused"
-OUTAGE: Final = "outage"
-OUTAGE_OVER: Final = "outage_over"
-NO_OUTAGE: Final = "no_outage"
-SMALLER_PAGES: Final = "smaller_pages"
-GAVE_UP: Final = "gave_up"
-NOT_SHARED: Final = "quota_not_shared"
-QUOTA_ANEW: Final = "quota_begun_anew"
-PAUSE_CUT: Final = "pause_cut"
-OTHER_MACHINE: Final = "other_machine"
-NO_PREFLIGHT: Final = "no_preflight"
-TABLE_READ: Final = "table_read"
-NAMES_UNKNOWN: Final = "names_unknown"
-UNNAMED: Final = "records_without_a_name_of_their_own"
-RECORD_CREATED: Final = "record_created"
-RECORD_IN_DOUBT: Final = "record_in_doubt"
-RECORD_DELETED: Final = "record_deletion"
-OFF_LAYOUT: Final = "off_layout"
-NO_LINKS_SEEN: Final = "no_links_seen"
-OTHER_ANSWER: Final = "other_answer"
-OTHER_LIMIT: Final = "other_limit"
-STOPPING: Final = "stopping"
+_COLORS: Final = {"warning": "33", "error": "31", "critical": "31"}
+"""Levels that a line for people names, and the colour of the word: yellow or red (ECMA-48, 8.3.117)."""
+
+_APART: Final = ("event", "level", "timestamp", "exc_info")
 
 
 class _Stderr:
@@ -70,14 +46,12 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
             serializer=lambda event, **_: harmless_json(orjson.dumps(event)).decode()
         )
     else:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        renderer = _line
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _harmless,  # older structlog renderers did not escape values
+            _harmless,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -85,8 +59,24 @@ def configure(level: str, format: Literal["console", "json"]) -> None:
     )
 
 
+def _line(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    """Return a line for people: the local time, the level of a warning or an error, and the sentence."""
+    level = event.get("level")
+    keys = {key: value for key, value in event.items() if key not in _APART}
+    at = _local_time(event.get("timestamp"))
+    if level not in _COLORS:
+        return f"{at} {sentence(str(event['event']), keys)}"
+    word = f"\x1b[{_COLORS[level]}m{level}\x1b[0m" if sys.stderr.isatty() else level
+    return f"{at} {word}: {sentence(str(event['event']), keys)}"
+
+
 def _harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _local_time(timestamp: Any) -> str:
+    at = datetime.fromisoformat(timestamp) if isinstance(timestamp, str) else datetime.now(UTC)
+    return f"{at.astimezone():%H:%M:%S}"
 
 
 def is_json() -> bool:
