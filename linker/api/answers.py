@@ -220,7 +220,7 @@ def _name(value: str | int, kind: Kind) -> str:
 def _refused(reply: HttpAnswer) -> Answer:
     if 300 <= reply.status < 400:
         where = reply.headers.get("Location", "nowhere")
-        message = f"redirected to {plain(where)}, where linker does not follow; check the account's name"
+        message = f"redirected to {plain(where)}; linker does not follow redirects: check the account's name"
         return Answer(reply.status, message=message, sent_at=reply.sent_at, is_foreign=_is_absolute(where))
     now = datetime.now(UTC)
     retry_after_s = (refusal_wait_s if reply.status == 429 else asked_wait_s)(reply.headers, now)

@@ -143,7 +143,8 @@ def test_a_redirect_tells_where_it_points(status: int) -> None:
     """The message suspects the account's name, and shows the address escaped."""
     answer = understand(reply(status, b"<html>", Location="https://secure.aha.io/\x1b[2Jlogin"), READ)
     assert answer.status == status
-    assert answer.message.startswith("redirected to https://secure.aha.io/\\x1b[2Jlogin, where linker does not follow")
+    redirected = "redirected to https://secure.aha.io/\\x1b[2Jlogin"
+    assert answer.message.startswith(f"{redirected}; linker does not follow redirects")
     assert understand(reply(status), READ).message.startswith("redirected to nowhere")
 
 
