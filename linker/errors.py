@@ -60,7 +60,27 @@ class Unreachable(UsageError):
 
 
 class InvalidJob(LinkerError, ValueError):
-    """A job that cannot be sent."""
+    """A job that cannot be sent.
+
+    Args:
+        fault: what is wrong and what to do; the message is `part` and `fault`.
+        part: the key of the job that is wrong, such as `id` or `links.customers`; empty for the job as a whole.
+    """
+
+    def __init__(self, fault: str = "", part: str = "") -> None:
+        self.fault = fault
+        self.part = part
+        super().__init__(self.at(part))
+
+    def at(self, place: str) -> str:
+        """Return the message with another name for the wrong part, such as the column of a table."""
+        if not place:
+            return self.fault
+        is_predicate = self.fault.startswith(("is ", "must "))
+        is_value = (
+            place == self.part and "." not in place and not self.fault[:1].isalpha()
+        )  # id "PRJ1 1" is not a reference
+        return f"{place} {self.fault}" if is_predicate or is_value else f"{place}: {self.fault}"
 
 
 class Stopped(LinkerError):
@@ -91,7 +111,7 @@ class GuardStopped(Stopped):
     """The guard stopped the run before it removed links. `written`: some links were written before that."""
 
     def __init__(self, why: str, *, written: bool, do: str) -> None:
-        done = "all that was written can be undone" if written else "nothing was written"
+        done = "what was written can be undone with: linker undo RESULTS" if written else "nothing was written"
         super().__init__(f"{why}; {done}. {do}")
         self.written = written
 
@@ -108,9 +128,9 @@ class TooManyRemovals(GuardStopped):
 
     def __init__(self, removals: int, read: int, budget: int, *, written: bool) -> None:
         super().__init__(
-            f"{removals:,} of the {read:,} links read so far would be removed, more than the {budget:,} that may be",
+            f"the run would remove {removals:,} of the {read:,} links read so far, and may remove {budget:,}",
             written=written,
-            do="If that is meant, say --yes or --max-removals N",
+            do="To remove them anyway, add --yes or --max-removals N",
         )
         self.removals = removals
         self.read = read

@@ -28,6 +28,9 @@ _ACCOUNT = re.compile(_NAME)
 _ACCOUNT_ADDRESS = re.compile(rf"(?i:(?:https?://)?{_NAME}\.aha\.io\.?(?::443|:80)?)(?:[/?#]\S*)?")
 
 
+_INVALID_URL: Final = "the URL is invalid; write it as https://company.aha.io"
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """A limit of `requests` in any period of `seconds`."""
@@ -37,7 +40,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         if self.requests < 1 or not 0 < self.seconds < float("inf"):
-            raise UsageError(f"rate {self} allows nothing; write it as 300/60s: requests / seconds")
+            raise UsageError(f"rate {self} allows no requests; write REQUESTS/SECONDS, such as 300/60s")
 
     def __str__(self) -> str:
         return f"{self.requests}/{self.seconds:g}s"
@@ -51,7 +54,7 @@ class Rate:
         """Parse a rate such as `300/60s`. Raises `UsageError` if it is not one."""
         match = _RATE.fullmatch(text.strip())
         if match is None:
-            raise UsageError(f"rate {text!r} is not understood; write it as 300/60s: requests / seconds")
+            raise UsageError(f"rate {quoted(text)} is invalid; write REQUESTS/SECONDS, such as 300/60s")
         return cls(int(match["requests"]), float(match["seconds"]))
 
 
@@ -72,7 +75,7 @@ _BOUNDS: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] =
         lambda value: value > 0,
         "more than 0",
     ),
-    (("max_age", "max_wait", "create_wait"), lambda value: value >= 0, "0 or more seconds"),
+    (("max_age", "max_wait", "create_wait"), lambda value: value >= 0, "0 seconds or more"),
     (("max_removals", "min_rows"), lambda value: value >= 0, "0 or more"),
     (("share",), lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     (("pace",), lambda value: value in ("burst", "even"), "burst or even"),
@@ -221,18 +224,23 @@ class Settings:
         object.__setattr__(self, "table", _tables(self.table))
         object.__setattr__(self, "name_field", _name_fields(self.name_field))
         if self.encoding is not None and not _is_encoding(self.encoding):
-            raise UsageError(f"encoding {quoted(self.encoding)} is unknown; write it as cp1252, utf-16 or iso-8859-1")
+            raise UsageError(
+                f"encoding {quoted(self.encoding)} is unknown; use a name such as cp1252, utf-16 or iso-8859-1"
+            )
         if self.match is not None and not is_field(self.match):
-            raise UsageError(f"match {self.match!r} is no field of a custom table; is it `name`, or a CRM's own id?")
+            raise UsageError(
+                f"match {quoted(self.match)} is not the key of a field; use name, or the field that holds your CRM's "
+                "ids, such as salesforce_id"
+            )
         for names, is_valid, expected in _BOUNDS:
             for name in names:
                 value = getattr(self, name)
                 if value is not None and not is_valid(value):
-                    raise UsageError(f"{name} must be {expected}, not {value!r}")
+                    raise UsageError(f"{name} must be {expected}, not {quoted(value)}")
         object.__setattr__(self, "base_url", base_url(None, self.base_url))
         if self.proxy is not None and not _is_http(self.proxy):
             raise UsageError(
-                "the proxy must be an HTTP proxy: http://HOST:PORT (HTTPS_PROXY); a SOCKS proxy is not supported"
+                "the proxy is not an HTTP proxy; set HTTPS_PROXY=http://HOST:PORT (SOCKS proxies are not supported)"
             )
         if self.base_url.startswith("http:"):
             _check_clear(self.base_url, insecure=self.insecure_http, proxied=self.proxy is not None)
@@ -279,12 +287,12 @@ def _name_fields(given: str | Iterable[str] | Mapping[str, str]) -> tuple[str, .
         parts = text.split("=")
         if len(parts) > 2 or not all(map(is_field, parts)):
             raise UsageError(
-                f"name_field {text!r} is not the key of a field; write KEY, or TABLE=KEY for one table: "
+                f"name_field {quoted(text)} is invalid; write KEY for all tables, or TABLE=KEY for one, such as "
                 "customers=customer_2_name"
             )
     tables = [text.rpartition("=")[0] for text in texts]
     if len(set(tables)) < len(tables):
-        raise UsageError("name_field is given twice for the same table; give each table one KEY")
+        raise UsageError("name_field is given twice for the same table; give one KEY for each table")
     return texts
 
 
@@ -301,10 +309,10 @@ def _check_clear(url: str, *, insecure: bool, proxied: bool) -> None:
     """Raise `UsageError` if somebody other than the account could read what is sent without TLS."""
     if proxied:
         raise UsageError(
-            f"{url} by way of a proxy, which would read the token: use https://, or NO_PROXY for that host"
+            f"{url} goes through a proxy, which could read your token; use https://, or put the host into NO_PROXY"
         )
     if not (insecure or is_loopback(url)):
-        raise UsageError(f"{url} would get the token in clear: use https://, or --insecure-http if that is meant")
+        raise UsageError(f"{url} would send your token unencrypted; use https://, or allow it with --insecure-http")
 
 
 def is_loopback(url: str) -> bool:
@@ -344,20 +352,24 @@ def base_url(account: str | None, url: str | None) -> str:
             parts = urlsplit(url.strip())
             port = parts.port
         except ValueError:
-            raise UsageError("the URL must be like https://company.aha.io") from None
+            raise UsageError(_INVALID_URL) from None
         if "@" in parts.netloc or parts.query or parts.fragment:
-            raise UsageError("the URL may hold no user, password, query or fragment; the token goes in AHA_TOKEN")
+            raise UsageError(
+                "the URL contains a user, password, query or fragment; remove that part (the token goes into AHA_TOKEN)"
+            )
         host = _host(parts.hostname or "")
         path = parts.path.rstrip("/")
         while path.endswith("/api/v1"):
             path = path.removesuffix("/api/v1").rstrip("/")
         if parts.scheme not in ("http", "https") or not host or port == 0 or not _PATH.fullmatch(path):
-            raise UsageError("the URL must be like https://company.aha.io")
+            raise UsageError(_INVALID_URL)
         return f"{parts.scheme}://{host}{'' if port in (None, _PORTS[parts.scheme]) else f':{port}'}{path}"
     if not account:
-        raise UsageError("which account? Give --account NAME (or AHA_ACCOUNT), the NAME of https://NAME.aha.io")
+        raise UsageError("no account given; add --account NAME (or set AHA_ACCOUNT), the NAME in https://NAME.aha.io")
     if match := _ACCOUNT.fullmatch(account.strip()) or _ACCOUNT_ADDRESS.fullmatch(account.strip()):
         return f"https://{match[1].lower()}.aha.io"
     if "@" in account:  # not repeated, because a password may stand before it
-        raise UsageError("the account holds a user name or a password; give just the NAME of https://NAME.aha.io")
-    raise UsageError(f"account {account!r} is no subdomain; give the NAME of https://NAME.aha.io, or --url")
+        raise UsageError("the account contains a user name or a password; give only the NAME in https://NAME.aha.io")
+    raise UsageError(
+        f"account {quoted(account)} is not a subdomain; give the NAME in https://NAME.aha.io, or use --url"
+    )

@@ -38,13 +38,15 @@ def plain(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def quoted(value: object) -> str:
-    """An invalid value as an error message shows it, in at most 80 characters."""
+def quoted(value: object, most: int = 80) -> str:
+    """A value as an error message shows it, in at most `most` characters; a text in double quotes if it has none."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of over 4,000 digits, lists a thousand deep
-        return f"this {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:76]}…{text[-1]}"
+        return f"({type(value).__name__})"
+    if text.startswith("'") and '"' not in text:
+        text = f'"{text[1:-1]}"'
+    return text if len(text) <= most else f"{text[: most - 4]}…{text[-1]}"
 
 
 def harmless_json(data: bytes) -> bytes:

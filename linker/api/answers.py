@@ -103,7 +103,7 @@ def understand_target(reply: HttpAnswer, kind: Kind, *, may_be_silent: bool = Fa
         return Answer(reply.status, sent_at=reply.sent_at)
     item = _json(reply).get(kind)
     if not isinstance(item, dict):
-        raise BadAnswer(f"{reply.status}, but no {kind} in it: {_excerpt(reply.body)}")
+        raise BadAnswer(f"the answer ({reply.status}) has no {kind}: {_excerpt(reply.body)}")
     return Answer(reply.status, _listed(item, kind), sent_at=reply.sent_at)
 
 
@@ -118,7 +118,7 @@ def understand_page(reply: HttpAnswer, kind: Kind) -> Answer:
     value = _json(reply)
     items: Any = value.get(kind.plural)
     if not _are_objects(items):
-        raise BadAnswer(f"{reply.status}, but no {kind.plural} in it: {_excerpt(reply.body)}")
+        raise BadAnswer(f"the answer ({reply.status}) has no {kind.plural}: {_excerpt(reply.body)}")
     number, pages = paging(value)
     page = Page(tuple(_listed(item, kind) for item in items), pages, number)
     return Answer(reply.status, page=page, sent_at=reply.sent_at)
@@ -148,7 +148,7 @@ def understand_object(reply: HttpAnswer, key: str, *, many: bool) -> Answer:
     value = _json(reply)
     content = value.get(key)
     if not (_are_objects(content) if many else isinstance(content, dict)):
-        raise BadAnswer(f"{reply.status}, but no {key} in it: {_excerpt(reply.body)}")
+        raise BadAnswer(f"the answer ({reply.status}) has no {key}: {_excerpt(reply.body)}")
     return Answer(reply.status, value=value, limit=rate_limit(reply.headers, datetime.now(UTC)), sent_at=reply.sent_at)
 
 
@@ -180,7 +180,7 @@ def _are_objects(value: Any) -> bool:
 
 def _json(reply: HttpAnswer) -> dict[str, Any]:
     if _is_bloated(reply.body):
-        raise BadAnswer(f"{reply.status}, but of over {_MOST_PARTS:,} parts: {_excerpt(reply.body)}")
+        raise BadAnswer(f"the answer ({reply.status}) has more than {_MOST_PARTS:,} parts: {_excerpt(reply.body)}")
     try:
         value = orjson.loads(reply.body)  # raises if the JSON is nested over 1,024 deep
     except orjson.JSONDecodeError:
@@ -189,7 +189,7 @@ def _json(reply: HttpAnswer) -> dict[str, Any]:
 
 
 def _no_json(reply: HttpAnswer) -> BadAnswer:
-    error = BadAnswer(f"{reply.status}, but no JSON: {_excerpt(reply.body)}")
+    error = BadAnswer(f"the answer ({reply.status}) is not JSON: {_excerpt(reply.body)}")
     error.is_foreign = _is_page(reply.body)
     error.retry_after_s = asked_wait_s(reply.headers, datetime.now(UTC))
     return error
@@ -220,7 +220,7 @@ def _name(value: str | int, kind: Kind) -> str:
 def _refused(reply: HttpAnswer) -> Answer:
     if 300 <= reply.status < 400:
         where = reply.headers.get("Location", "nowhere")
-        message = f"redirected to {plain(where)}; redirects are not followed: is the account's name right?"
+        message = f"redirected to {plain(where)}; linker does not follow redirects: check the account's name"
         return Answer(reply.status, message=message, sent_at=reply.sent_at, is_foreign=_is_absolute(where))
     now = datetime.now(UTC)
     retry_after_s = (refusal_wait_s if reply.status == 429 else asked_wait_s)(reply.headers, now)
@@ -248,7 +248,7 @@ def _links(value: object) -> tuple[Links | None, frozenset[str]]:
     if value is None:
         return None, _NONE
     if not isinstance(value, list):  # "" and {} would pass for no links
-        raise BadAnswer(f"links that are not understood: {quoted(value)}")
+        raise BadAnswer(f"the answer shows links that linker does not understand: {quoted(value)}")
     links: dict[str, frozenset[str]] = {}
     unreadable: set[str] = set()
     for entry in value:
@@ -266,7 +266,7 @@ def _links(value: object) -> tuple[Links | None, frozenset[str]]:
 def _record_ids(value: object) -> frozenset[str]:
     """Raises `InvalidJob` if it is no list of record ids: "12" would pass for the records 1 and 2."""
     if not isinstance(value, list):
-        raise InvalidJob(f"{quoted(value)} is no list of record ids")
+        raise InvalidJob(f"{quoted(value)} is not a list of record ids")
     return frozenset(map(exact_id, value))
 
 

@@ -53,11 +53,18 @@ class Listing:
         """Refuse a part that could change the path of a request."""
         for part in (self.parent, self.table):
             if part and not is_field(part):
-                raise InvalidJob(f"{quoted(part)} is part of no list of the account")
+                raise InvalidJob(f"{quoted(part)} is not the name of a product, a feature or a table")
 
     def __str__(self) -> str:
         within = f":{self.parent}" + (f"/{self.table}" if self.table else "") if self.parent else ""
         return f"{self.kind}{within}"
+
+    @property
+    def words(self) -> str:
+        """What the list contains, for people: `features of PRJ1`."""
+        if self.kind is Kind.CUSTOM_OBJECT_RECORD:
+            return f"records of {self.place}"
+        return f"{self.kind.plural} of {self.parent}" if self.parent else self.kind.plural
 
     @property
     def path(self) -> str:
@@ -99,7 +106,7 @@ class Listing:
         try:
             kind = Kind.CUSTOM_OBJECT_RECORD if name.strip().lower() in ("record", "records") else Kind.parse(name)
         except InvalidJob as error:
-            raise UsageError(f"scope {scope!r}: {error}") from None
+            raise UsageError(f"scope {quoted(scope)}: {error}") from None
         parent, _, table = within.strip().partition("/")
         legible = all(is_field(part) for part in (parent, table) if part)
         if kind is Kind.CUSTOM_OBJECT_RECORD:
@@ -113,7 +120,7 @@ class Listing:
         else:
             wanted = f"{kind} or {kind}:PRODUCT" if table else ""
         if wanted or not legible:
-            raise UsageError(f"scope {scope!r} names no list of the account; write {wanted or 'KIND:PARENT'}")
+            raise UsageError(f"scope {quoted(scope)} is not a list of the account; write {wanted or 'KIND:PARENT'}")
         return cls(kind, parent.upper(), table)
 
     @property
@@ -140,14 +147,14 @@ def check_page(listing: Listing, number: int) -> None:
     """Raise `Stopped` after 10,000 pages: a server that always has one more page would never let a run end."""
     if number > _MOST_PAGES:
         most = _MOST_PAGES * PAGE_SIZE
-        raise Stopped(f"the list of {listing} shows over {most:,} items, and more; it is not read to its end")
+        raise Stopped(f"the list of {listing.words} has more than {most:,} items; linker does not read more")
 
 
 def mismatch_of_pages(subject: str, asked: int, number: int | None, pages: int | None) -> Mismatch | None:
     """How an answer is not the page that was asked for, although its list has that page."""
     if number is None or number == asked or asked > (pages or 0):
         return None
-    return Mismatch(subject, f"it is page {number} of the list", may_be_so=False)
+    return Mismatch(subject, f"it shows page {number} of the list", may_be_so=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,11 @@ class PageRequest:
 
     def __str__(self) -> str:
         return f"GET list of {self.listing}, page {self.number}"
+
+    @property
+    def subject(self) -> str:
+        """What is read, for people."""
+        return f"the list of {self.listing.words}"
 
     @property
     def path(self) -> str:
@@ -202,7 +214,7 @@ class PageRequest:
             return None
         if any(reference.startswith(prefix) for reference in references):
             return None
-        why = f"it lists {references[0]}, and nothing of {self.listing.parent}"
+        why = f"it lists {references[0]} and nothing of {self.listing.parent}"
         return Mismatch(str(self.listing), why)
 
     def understand(self, reply: HttpAnswer) -> Answer:

@@ -38,7 +38,8 @@ class ReadRequest(msgspec.Struct, frozen=True):
     """A GET whose answer the caller reads: a JSON object with one object under `key`, or a list if `many`.
 
     `number` is the page of the list, with `per_page` items; 0 if it is not read by pages. `holds` is what the object,
-    or each object of the list, has to say of itself if it says anything: `{"id": "640362830"}`.
+    or each object of the list, has to say of itself if it says anything: `{"id": "640362830"}`. `thing` names what is
+    read, for people; empty if `what` does.
     """
 
     route: str
@@ -48,12 +49,18 @@ class ReadRequest(msgspec.Struct, frozen=True):
     number: int = 0
     per_page: int = PAGE_SIZE
     holds: Mapping[str, str] = {}
+    thing: str = ""
     method: ClassVar[Literal["GET"]] = "GET"
     body: ClassVar[None] = None
     put: ClassVar[None] = None
 
     def __str__(self) -> str:
         return f"GET {self.what}" + (f", page {self.number}" if self.number else "")
+
+    @property
+    def subject(self) -> str:
+        """What is read, for people."""
+        return self.thing or self.what
 
     @property
     def path(self) -> str:
@@ -97,19 +104,25 @@ class ReadRequest(msgspec.Struct, frozen=True):
             return wrong_page
         for item in answer.value[self.key] if self.many else (answer.value[self.key],):
             for key, asked in self.holds.items():
-                if (told := item.get(key)) is not None and str(told) != asked:
-                    return Mismatch(self.route, f"its {key} is {quoted(told)}, not {asked}", may_be_so=False)
+                if (value := item.get(key)) is not None and str(value) != asked:
+                    return Mismatch(self.route, f"its {key} is {quoted(value)}, not {asked}", may_be_so=False)
         return None
 
 
-PRODUCTS: Final = ReadRequest("/api/v1/products?fields=id,reference_prefix", "products", "list of products", number=1)
-ME: Final = ReadRequest("/api/v1/me", "user", "whose token it is", many=False)
+PRODUCTS: Final = ReadRequest(
+    "/api/v1/products?fields=id,reference_prefix",
+    "products",
+    "list of products",
+    number=1,
+    thing="the list of products",
+)
+ME: Final = ReadRequest("/api/v1/me", "user", "whose token it is", many=False, thing="the user of the token")
 
 
 def definitions(page: int) -> ReadRequest:
     """A page of the account's custom field definitions."""
     what = "custom_field_definitions"
-    return ReadRequest(f"/api/v1/{what}", what, "field definitions", number=page)
+    return ReadRequest(f"/api/v1/{what}", what, "field definitions", number=page, thing="the list of custom fields")
 
 
 def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
@@ -120,7 +133,8 @@ def records(table: Listing, page: int, *, whole: bool = False) -> ReadRequest:
     check_page(table, page)
     fields = "" if whole else "?fields=id,key,name,custom_fields"
     what = f"records of {table.place}"
-    return ReadRequest(f"{table.path}{fields}", f"{_RECORD}s", what, number=page, holds={"key": table.table})
+    holds = {"key": table.table}
+    return ReadRequest(f"{table.path}{fields}", f"{_RECORD}s", what, number=page, holds=holds, thing=_table(table))
 
 
 def records_named(table: Listing, name: str) -> ReadRequest:
@@ -130,7 +144,7 @@ def records_named(table: Listing, name: str) -> ReadRequest:
     """
     route = f"{table.path}?fields=id,key,name,custom_fields&q={quote(name, safe='')}"
     what = f"records of {table.place} by name"
-    return ReadRequest(route, f"{_RECORD}s", what, number=1, holds={"key": table.table})
+    return ReadRequest(route, f"{_RECORD}s", what, number=1, holds={"key": table.table}, thing=_table(table))
 
 
 def record(id: str) -> ReadRequest:
@@ -145,13 +159,15 @@ def record(id: str) -> ReadRequest:
     )
 
 
-LAYOUTS: Final = ReadRequest("/api/v1/screen_definitions", "screen_definitions", "list of layouts")
+LAYOUTS: Final = ReadRequest(
+    "/api/v1/screen_definitions", "screen_definitions", "list of layouts", thing="the list of layouts"
+)
 
 
 def layouts_of(product: str) -> ReadRequest:
     """A product with its layouts (`screen_definitions`)."""
     path = f"/api/v1/products/{product}?fields=id,screen_definitions"
-    return ReadRequest(path, "product", f"layouts of {product}", many=False)
+    return ReadRequest(path, "product", f"layouts of {product}", many=False, thing=f"product {product}")
 
 
 def record_with_linkers(id: str) -> ReadRequest:
@@ -164,7 +180,12 @@ def record_with_linkers(id: str) -> ReadRequest:
 def linked_in(listing: Listing) -> ReadRequest:
     """The first page of a list, with its targets' links."""
     route = f"{listing.path}?fields=custom_object_links,id"
-    return ReadRequest(route, listing.kind.plural, f"list of {listing}", number=1)
+    thing = f"the list of {listing.words}"
+    return ReadRequest(route, listing.kind.plural, f"list of {listing}", number=1, thing=thing)
+
+
+def _table(table: Listing) -> str:
+    return f"table {table.place}"
 
 
 class Create(msgspec.Struct, frozen=True):
@@ -176,6 +197,11 @@ class Create(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"POST record of {self.table.place}"
+
+    @property
+    def subject(self) -> str:
+        """What is changed, for people."""
+        return _table(self.table)
 
     @property
     def path(self) -> str:
@@ -216,6 +242,11 @@ class Delete(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"DELETE record {self.id}"
+
+    @property
+    def subject(self) -> str:
+        """What is deleted, for people."""
+        return f"record {self.id}"
 
     @property
     def path(self) -> str:
@@ -276,6 +307,11 @@ class Request(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         fields = f" {', '.join(self.put)}" if self.put else ""
         return f"{self.method} {self.target}{fields}"
+
+    @property
+    def subject(self) -> str:
+        """What is read or written, for people."""
+        return str(self.target)
 
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer`, with the status of the reply, if it is not from Aha!."""

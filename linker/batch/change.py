@@ -123,7 +123,7 @@ def plan(desired: DesiredState, before: Links | None, current: Links | None = No
     after: dict[str, frozenset[str]] = {}
     for field, links in desired.fields.items():
         ids = links.after(before[field] if before is not None else None)
-        assert ids is not None, f"{desired.target}: {field} needs what it holds now"
+        assert ids is not None, f"{desired.target}: {field} needs its current links"
         after[field] = ids
     return Change(desired.target, before, after, current)
 

@@ -139,7 +139,8 @@ class _Broken:
         place = self._place_of_all or next(self._places[field] for field in job.links if field in self._places)
         if place not in self._errors:
             message = (
-                f"the list would be incomplete without {place}, which was not used; correct that row, then run again"
+                f"the list was not replaced, because {place} belongs to it and could not be used; correct that row, "
+                "then run again"
             )
             self._errors[place] = Error(ErrorType.INCOMPLETE, message)
         return self._errors[place]
@@ -161,8 +162,11 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
         clash = next(((field, id) for field, ids in job.links.items() for id in ids if (field, id) in both), None)
         if clash is not None:
             field, id = clash
-            other, verb = (adds[clash], "gives") if job.mode is Mode.REMOVE else (removes[clash], "removes")
-            yield job.number, Error(ErrorType.CONFLICT, f"links.{field}: {other.place} {verb} {id} at the same time")
+            mine, other, theirs = (
+                ("removes", adds[clash], "links") if job.mode is Mode.REMOVE else ("links", removes[clash], "removes")
+            )
+            message = f"this row {mine} record {id} in {field}, but {other.place} {theirs} it; correct one of the rows"
+            yield job.number, Error(ErrorType.CONFLICT, message)
 
 
 def desired_links(jobs: Sequence[Job]) -> dict[str, DesiredLinks]:

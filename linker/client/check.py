@@ -115,7 +115,7 @@ async def checked(settings: Settings, token: Token, limiter: RateLimiter, source
 async def _check_account(check: Check, given: Mapping[str, Listing], read: Read) -> Fields | None:
     me = await read(ME)
     if not isinstance(me, Answer):
-        check.problem = f"the account does not tell whose token this is: {me.error.message}"
+        check.problem = f"linker cannot see whose token this is: {me.error.message}"
         return None
     user = (me.value or {})["user"]
     check.user, check.email = _text(user.get("name")), _text(user.get("email"))

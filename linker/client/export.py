@@ -26,7 +26,7 @@ from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 from linker.settings import Settings
 
-_NOT_ALL: Final = "what was exported is not all there is"
+_NOT_ALL: Final = "the export is incomplete"
 
 
 async def exported(
@@ -67,7 +67,9 @@ async def _jobs(listing: Listing, field: str | None, fetch: Fetch) -> AsyncGener
             for item in _items(_read(request, answer)):
                 name = item.reference or item.id
                 if not name:
-                    raise ExportFailed(f"the list of {listing} shows something without a name; {_NOT_ALL}")
+                    raise ExportFailed(
+                        f"the list of {listing.words} shows an item without id and reference; {_NOT_ALL}"
+                    )
                 if name in seen:  # a list that changes while it is read may show a target twice
                     continue
                 seen.add(name)
@@ -80,7 +82,7 @@ async def _jobs(listing: Listing, field: str | None, fetch: Fetch) -> AsyncGener
                     yield job
     if await leaves_out_links(kind, without_links[:SCOUTS], fetch, visibility):
         if visibility.hides(kind):
-            raise ExportFailed(f"no answer shows any links of {listing}, so what they are is not known")
+            raise ExportFailed(f"no answer shows the links of {listing.words}, so linker cannot export them")
         async for job in _read_singly(without_links, fetch, field):
             yield job
     elif without_links:
@@ -99,8 +101,10 @@ async def _read_singly(targets: Sequence[Target], fetch: Fetch, field: str | Non
 def _read(request: Request | PageRequest, answer: Answer | GiveUp) -> Answer:
     if isinstance(answer, GiveUp):
         if isinstance(request, PageRequest) and request.number == 1 and answer.http_status == 404:
-            raise UsageError(f"{request}: {answer.error.message}; is the scope right, and may the token see it?")
-        raise ExportFailed(f"{request}: {answer.error.message}; {_NOT_ALL}")
+            raise UsageError(f"{answer.error.message}. Check the scope")
+        if answer.http_status in (403, 404):  # the message names what was read
+            raise ExportFailed(f"{answer.error.message}; {_NOT_ALL}")
+        raise ExportFailed(f"linker cannot read {request.subject}: {answer.error.message}; {_NOT_ALL}")
     return answer
 
 
@@ -116,4 +120,4 @@ def _job(target: Target, item: Listed, field: str | None) -> LinkJob | None:
     try:
         return LinkJob(target.id, links, kind=target.kind) if links else None
     except InvalidJob as error:
-        raise ExportFailed(f"{target} holds what no job can ask for: {error}; {_NOT_ALL}") from None
+        raise ExportFailed(f"the links of {target} cannot be written as a row: {error}; {_NOT_ALL}") from None

@@ -136,9 +136,9 @@ class Linker:
         """
         resume = resume or failed_only
         if resume and overwrite:
-            raise UsageError("resume goes on with a results file, overwrite starts anew: give one of them")
+            raise UsageError("resume continues a results file and overwrite starts over; use only one of them")
         if resume and results is None:
-            raise UsageError("a resume takes the results file of the runs before")
+            raise UsageError("resume needs the results file of the earlier run; give it as results")
         settings, file = self._with(options, jobs), None
         if results is not None:
             file = ResultsFile(
@@ -299,7 +299,7 @@ def link(
         pass
     else:
         raise UsageError(
-            "link() waits for the end and cannot inside a running event loop (a notebook has one); there, write: "
+            "link() cannot wait inside a running event loop, such as that of a notebook; write instead: "
             "async with linker.Linker(...) as aha: async for result in aha.run(jobs, results=...): ..."
         )
 

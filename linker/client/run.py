@@ -146,7 +146,7 @@ class Run:
     async def outcomes(self) -> AsyncIterator[Outcome]:
         """Yield the results; a dry run also yields what a run would do to each target."""
         if self._task is not None:
-            raise UsageError("a run can be iterated over once")
+            raise UsageError("a run can be iterated over only once; make a new one")
         self._task = asyncio.create_task(self._pipeline.run(), name="linker run")
         self._task.add_done_callback(lambda _: self._more.set())
         try:

@@ -92,7 +92,7 @@ class LineFile:
             self._lock()
             status = os.fstat(self._fd)
             if not stat.S_ISREG(status.st_mode):  # a pipe that nobody reads would block the run
-                raise OSError(errno.EINVAL, "it is no regular file")
+                raise OSError(errno.EINVAL, "it is not a regular file")
             self.size, self._identity = status.st_size, (status.st_ino, status.st_dev)
             if self._sync and flags & os.O_CREAT:
                 self._sync_folder()
@@ -193,9 +193,9 @@ class LineFile:
         except OSError:
             status = None
         if status is None or (status.st_ino, status.st_dev) != self._identity:
-            raise OSError(0, "somebody removed or replaced it during the run")
+            raise OSError(0, "another program removed or replaced it during the run")
         if status.st_size != self.size:
-            raise OSError(0, "somebody else wrote to it or cut it short during the run")
+            raise OSError(0, "another program wrote to it or cut it short during the run")
 
     def _cut_back(self, size: int) -> None:
         with suppress(OSError):  # else the next run to open it mends its last line

@@ -35,7 +35,7 @@ def open_private(path: Path, flags: int) -> int:
         fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE, dir_fd=folder)
         if os.fstat(fd).st_uid not in (0, os.geteuid()) and os.fstat(folder).st_mode & stat.S_IWOTH:
             os.close(fd)
-            raise PermissionError(errno.EPERM, "it is somebody else's, in a folder that everybody can write to")
+            raise PermissionError(errno.EPERM, "it belongs to another user, in a folder that everybody can write to")
         return fd
 
 
@@ -95,7 +95,10 @@ def _link(name: str, folder: int) -> Path | None:
     if not stat.S_ISLNK(status.st_mode):
         return None
     if status.st_uid not in (0, os.geteuid()) or os.fstat(folder).st_mode & stat.S_IWOTH:
-        message = f"{name!r} is a symbolic link that others may have made, and is not followed; name what it leads to"
+        message = (
+            f"{name!r} is a symbolic link that another user may have made, so linker does not follow it; give the path "
+            "that it leads to"
+        )
         raise OSError(errno.ELOOP, message)
     return Path(os.readlink(name, dir_fd=folder))
 

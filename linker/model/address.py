@@ -58,13 +58,14 @@ class Address(msgspec.Struct, frozen=True):
         kind = _PAGES.get(match["page"]) if match is not None else None
         if match is None or kind is None:
             raise InvalidJob(
-                f"id {quoted(shown(text))} is not the address of a feature, an idea or anything else that can be "
-                "linked; write the reference number instead, such as PRJ1-12"
+                f"{quoted(shown(text))} is not the address of a feature, an idea or anything else that can be linked; "
+                "write its reference instead, such as PRJ1-12",
+                "id",
             )
         try:
             return cls(host_of(match["site"]), Target.parse(match["id"], kind))
         except InvalidJob as error:
-            raise InvalidJob(f"id {quoted(shown(text))}: {error}") from None
+            raise InvalidJob(f"{quoted(shown(text))}: {error}", "id") from None
 
 
 def is_address(id: object) -> bool:
@@ -101,8 +102,9 @@ def located(id: str | int, kind: Kind | str | None = None) -> tuple[Target, str 
     address = Address.parse(id.strip())
     if given is not None and given is not address.target.kind:
         raise InvalidJob(
-            f"kind {given.value!r} is contradicted by the id: {quoted(shown(id))} is the address of "
-            f"{_article(address.target.kind)}"
+            f"{quoted(given.value)} does not match the id: {quoted(shown(id))} is the address of "
+            f"{address.target.kind.article}",
+            "kind",
         )
     return address.target, address.host
 
@@ -110,7 +112,3 @@ def located(id: str | int, kind: Kind | str | None = None) -> tuple[Target, str 
 def shown(id: str) -> str:
     """Return an id as it may be shown: an address without what may be secret, such as a password."""
     return _USER.sub("", _BEHIND_THE_PATH.sub("", id.strip())) if is_address(id) else id
-
-
-def _article(kind: Kind) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

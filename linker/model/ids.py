@@ -48,8 +48,10 @@ def record_id(value: object) -> str:
             raise InvalidJob(f"record id {fault}")
     elif (number := whole_number(value)) is not None and number >= 0:
         return digits(number)
-    hint = '; if it is a name, say --match name, or {"name": …}' if isinstance(value, str) and value.strip() else ""
-    raise InvalidJob(f"record id {quoted(value)} is not all digits{float_hint(value)}{hint}")
+    hint = ""
+    if isinstance(value, str) and value.strip():
+        hint = '; to give names, add --match name (or write {"name": "…"} in JSON)'
+    raise InvalidJob(f"record id {quoted(value)} is not a number{float_hint(value)}{hint}")
 
 
 def exact_id(value: object) -> str:
@@ -64,7 +66,7 @@ def exact_id(value: object) -> str:
             return text.lstrip("0") or "0"
     elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return digits(value)
-    raise InvalidJob(f"record id {quoted(value)} is not all digits{float_hint(value)}")
+    raise InvalidJob(f"record id {quoted(value)} is not a number{float_hint(value)}")
 
 
 def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
@@ -96,15 +98,17 @@ def undressed_id(text: str) -> str:
 
 
 def spoiled(text: str) -> str:
-    """What a spreadsheet or a program has made of an id so that it is not known any more, as a message; else empty."""
+    """Return how a spreadsheet or a program has spoiled an id, as a message; empty if it has not."""
     if SPREADSHEET.fullmatch(text):
-        return f"{quoted(text)} has lost its last digits in a spreadsheet; export it as text"
+        return (
+            f"{quoted(text)} has lost its last digits in a spreadsheet; format the column as text and export it again"
+        )
     if is_grouped(text):
         return grouped_message(text)
     if _WHOLE_DECIMAL.fullmatch(text):
         return (
-            f"{quoted(text)} is a decimal number of over 15 digits, which a spreadsheet or a program may have rounded; "
-            "format the column as text before you paste the ids"
+            f"{quoted(text)} is a decimal number of more than 15 digits, which a spreadsheet may have rounded; "
+            "format the column as text and export it again"
         )
     return ""
 
@@ -142,7 +146,7 @@ def rounded_hint(*ids: str) -> str:
     """
     if any(map(is_rounded, ids)):
         return (
-            "; spreadsheets keep only the first 15 digits of a number, so the id may have lost its last digits: "
+            "; the id may have lost its last digits, because spreadsheets keep only 15 digits of a number: "
             "format the column as text before you paste the ids"
         )
     return ""
@@ -176,7 +180,7 @@ def digits(value: int) -> str:
     try:
         return str(value)
     except ValueError:  # over the interpreter's limit of digits
-        raise InvalidJob("an id of over 4,000 digits is written as a string") from None
+        raise InvalidJob("an id has more than 4,000 digits; write it as a string") from None
 
 
 def float_hint(value: object) -> str:

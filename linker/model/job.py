@@ -121,7 +121,7 @@ class LinkJob:
         """
         assert isinstance(self.kind, Kind)
         if isinstance(self.id, Name):
-            raise InvalidJob(f"the record with the {self.id.field} {self.id.value!r} must be looked up first")
+            raise InvalidJob(f"the record with the {self.id.field} {quoted(self.id.value)} must be looked up first")
         return Target(self.kind, self.id)
 
     @property
@@ -155,14 +155,14 @@ class LinkJob:
             InvalidJob: it is not a valid job.
         """
         if not isinstance(line, Mapping):
-            hint = "; a job file holds one job a line, not one list" if isinstance(line, list) else ""
-            raise InvalidJob(f"a job is an object {{…}}, not {quoted(line)}{hint}")
+            hint = "; write one object on each line, without a list around them" if isinstance(line, list) else ""
+            raise InvalidJob(f"a row must be an object {{…}}, not {quoted(line)}{hint}")
         try:
             job = msgspec.convert(line, JobLine)
         except msgspec.ValidationError as error:
             raise InvalidJob(_plain_message(str(error))) from None
         except UnicodeEncodeError:
-            raise InvalidJob("a key of the job is not valid text: it contains half a character") from None
+            raise InvalidJob("a key of the row is not valid text: it contains half a character") from None
         links = job.links if match is None else matched(job.links, match)
         return cls(id=job.id, links=links, kind=job.kind, mode=job.mode, key=job.key, columns=columns)
 
@@ -179,14 +179,18 @@ def parse_target(id: object, kind: Kind | str | None = None) -> tuple[Target | N
         except InvalidJob as error:
             if not (isinstance(id, str) and is_record(kind)) or not id.strip() or spoiled(undressed_id(id)):
                 raise
-            hint = 'if it is a name, write {"name": …}, or add --match name and --table record=PRODUCT/TABLE'
-            raise InvalidJob(f"{error}; {hint}") from None
+            hint = 'if it is a name, write {"name": "…"}, or add --match name and --table record=PRODUCT/TABLE'
+            raise InvalidJob(f"{error.fault}; {hint}", error.part) from None
     if kind is not None and not is_record(kind):
-        raise InvalidJob(f"id {quoted(id)}: only records of custom tables have names; a {Kind.parse(kind)} has an id")
+        raise InvalidJob(
+            f"must be the reference or numeric id of {Kind.parse(kind).article}, not {quoted(id)}; only records of "
+            "custom tables are found by name",
+            "id",
+        )
     try:
         return id if isinstance(id, Name) else Name.parse(id), None
     except InvalidJob as error:
-        raise InvalidJob(f"id: {error}") from None
+        raise InvalidJob(error.fault, "id") from None
 
 
 def is_record(kind: object) -> bool:
@@ -204,7 +208,7 @@ def parse_mode(mode: Mode | str | None) -> Mode | None:
     try:
         return Mode(without_invisible(mode).strip().lower())
     except (ValueError, AttributeError, TypeError):
-        raise InvalidJob(f"mode {quoted(mode)} is not known; the modes are {', '.join(Mode)}") from None
+        raise InvalidJob(f"{quoted(mode)} is unknown; the modes are {', '.join(Mode)}", "mode") from None
 
 
 def matched(links: Any, field: str) -> Any:
@@ -234,19 +238,23 @@ def _listed(records: object) -> Iterable[Any] | None:
 def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Name, ...]]:
     """The canonical links of a job. Raises `InvalidJob`, whose message names the wrong field."""
     if not isinstance(links, Mapping):
-        raise InvalidJob(f"links must be an object {{field: [record ids]}}, not {quoted(links)}")
+        raise InvalidJob(f"must be an object {{field: [record ids]}}, not {quoted(links)}", "links")
     if not links:
-        raise InvalidJob("links is empty: name at least one field ([] clears it)")
+        raise InvalidJob('is empty; name at least one field, such as {"customers": []} ([] clears the field)', "links")
     parsed: dict[str, tuple[str | Name, ...]] = {}
     for field, ids in links.items():
         if not is_field(field):
-            raise InvalidJob(f"field {quoted(field)} may hold only letters, digits, '-' and '_' (200 at most)")
+            raise InvalidJob(
+                f"{quoted(field)} is not the key of a field; keys have only letters, digits, - and _, at most 200 "
+                "(linker tables lists them)",
+                "field",
+            )
         if (given := _listed(ids)) is None:
-            raise InvalidJob(f"links.{field} must be a list of record ids, not {quoted(ids)}")
+            raise InvalidJob(f"must be a list of record ids, not {quoted(ids)}", f"links.{field}")
         try:
             records = [id if isinstance(id, Name) else _record(id) for id in given]
         except InvalidJob as error:
-            raise InvalidJob(f"links.{field}: {error}") from None
+            raise InvalidJob(error.fault, f"links.{field}") from None
         record_ids = sorted_ids([record for record in records if isinstance(record, str)])
         parsed[field] = tuple(record_ids) if len(record_ids) == len(records) else _with_names(record_ids, records)
     return parsed
@@ -267,6 +275,16 @@ def is_field(name: object) -> TypeGuard[str]:
 
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING_KEY = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_WRONG_TYPE = re.compile(r"Expected `(.*)`, got `(.*)` - at `\$\.(.*)`", re.DOTALL)
+_TYPES: Mapping[str, str] = {
+    "object": "an object",
+    "array": "a list",
+    "str": "a string",
+    "str | null": "a string",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+}
 
 
 def _plain_message(message: str) -> str:
@@ -274,8 +292,11 @@ def _plain_message(message: str) -> str:
     keys = JobLine.__struct_fields__
     if match := _UNKNOWN_KEY.match(message):
         near = difflib.get_close_matches(match[1], keys, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"a job has {', '.join(keys)}"
-        return f"key {quoted(match[1])} is not known; {hint}"
+        hint = f"did you mean {quoted(near[0])}?" if near else f"the keys of a row are {', '.join(keys)}"
+        return f"key {quoted(match[1])} is unknown; {hint}"
     if match := _MISSING_KEY.match(message):
-        return f"key {match[1]!r} is missing"
+        return f"key {quoted(match[1])} is missing"
+    if match := _WRONG_TYPE.match(message):
+        wanted, found = (_TYPES.get(each, each) for each in match.groups()[:2])
+        return f"{match[3]} must be {wanted}, not {found}"
     return message[0].lower() + message[1:].replace("`$.", "`").replace(" - at ", " at ")

@@ -54,19 +54,19 @@ class Name(msgspec.Struct, frozen=True, order=True):
             InvalidJob: it gives none, or the value is empty, or neither text nor a whole number.
         """
         if not isinstance(value, Mapping) or len(value) != 1:
-            raise InvalidJob(f'a record is an id or {{"name": …}}, not {quoted(value)}')
+            raise InvalidJob(f'a record must be an id or {{"name": "…"}}, not {quoted(value)}')
         ((field, value),) = value.items()
         if not (isinstance(field, str) and _FIELD.fullmatch(field)):
-            raise InvalidJob(f"{quoted(field)} is not the key of a field; a key has only letters, digits, '-' and '_'")
+            raise InvalidJob(f"{quoted(field)} is not the key of a field; keys have only letters, digits, - and _")
         if (number := whole_number(value)) is not None:
             value = digits(number)
         if not isinstance(value, str):
-            raise InvalidJob(f"a record's {field} is text, not {quoted(value)}{float_hint(value)}")
+            raise InvalidJob(f"a record's {field} must be text, not {quoted(value)}{float_hint(value)}")
         text = value.strip()
         if not without_invisible(text).strip():
             raise InvalidJob(f"a record's {field} is empty")
         if len(text) > NAME_LIMIT:
-            raise InvalidJob(f"a record's {field} is over {NAME_LIMIT:,} characters long")
+            raise InvalidJob(f"a record's {field} is longer than {NAME_LIMIT:,} characters")
         try:
             text.encode()
         except UnicodeEncodeError:

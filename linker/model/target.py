@@ -37,6 +37,11 @@ class Kind(StrEnum):
         """The kind in a path: `features`."""
         return f"{self}s"
 
+    @property
+    def article(self) -> str:
+        """The kind with its article: `a feature`, `an epic`."""
+        return f"an {self}" if self[0] in "aeiou" else f"a {self}"
+
     @classmethod
     def parse(cls, text: str) -> Kind:
         """The kind that a user means by `feature`, `Features`, or Aha!'s own `MasterFeature` and `Master feature`.
@@ -49,11 +54,11 @@ class Kind(StrEnum):
         try:
             return _KIND_NAMES[folded.removesuffix("s")]
         except KeyError:
-            # as many words: a "sub feature" is none of Aha!'s features, but something else
+            # only names of as many words: a "sub feature" is not one of Aha!'s features
             names = [name for name in _KIND_NAMES if name.count("_") == folded.count("_")]
             near = difflib.get_close_matches(folded, names, n=1, cutoff=0.8)
-            hint = f"did you mean {near[0]!r}?" if near else f"the kinds are {', '.join(cls)}"
-            raise InvalidJob(f"kind {quoted(text)} is not known; {hint}") from None
+            hint = f"did you mean {quoted(near[0])}?" if near else f"the kinds are {', '.join(cls)}"
+            raise InvalidJob(f"{quoted(text)} is unknown; {hint}", "kind") from None
 
 
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
@@ -110,7 +115,7 @@ def _kind_of(reference: str) -> Kind | None:
             return Kind.PRODUCT
         return Kind.FEATURE if sub is None else Kind.REQUIREMENT
     if letters in _UNLINKABLE:
-        raise InvalidJob(f"id {reference!r} is {_UNLINKABLE[letters]}, which the API cannot link to records")
+        raise InvalidJob(f"{quoted(reference)} is {_UNLINKABLE[letters]}, which cannot be linked to records", "id")
     return _LETTERS.get(letters) if sub is None else None
 
 
@@ -131,7 +136,7 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
     def __post_init__(self) -> None:
         """Refuse an id that could change the path of a request, wherever it comes from: job, answer or journal."""
         if not _ID.fullmatch(self.id):
-            raise InvalidJob(f"{quoted(self.id)} is no id of a {self.kind}")
+            raise InvalidJob(f"{quoted(self.id)} is not the id of {self.kind.article}", "id")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
@@ -147,18 +152,26 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
         given = Kind.parse(kind) if kind is not None else None
         if DIGITS.fullmatch(text):
             if given is None:
-                raise InvalidJob(f"id {text!r} is a bare number, which does not tell its kind; add a kind")
+                raise InvalidJob(
+                    f"{quoted(text)} is a number, which does not show its kind; add a kind, such as feature",
+                    "id",
+                )
             return cls(given, text.lstrip("0") or "0")
         text = text.upper()
         implied = _kind_of(text)
         if given is None:
             if implied is None:
-                raise InvalidJob(f"id {text!r} is no reference number whose kind is known; add a kind")
+                raise InvalidJob(
+                    f"{quoted(text)} is a reference that does not show its kind; add a kind, such as feature",
+                    "id",
+                )
             return cls(implied, text)
         if implied is not None and implied is not given:
-            raise InvalidJob(f"kind {given.value!r} is contradicted by the id: {text!r} names a {implied}")
+            raise InvalidJob(
+                f"{quoted(given.value)} does not match the id: {quoted(text)} is {implied.article}", "kind"
+            )
         if given is Kind.CUSTOM_OBJECT_RECORD:
-            raise InvalidJob(f"id {text!r}: a custom_object_record is named by its numeric id only")
+            raise InvalidJob(f"{quoted(text)} is not the numeric id of a record (custom_object_record)", "id")
         return cls(given, text)
 
 
@@ -168,15 +181,13 @@ def _target_id(value: object) -> str:
     elif (number := whole_number(value)) is not None:
         text = digits(number)
     else:
-        raise InvalidJob(f"id must be a string or an integer, not {quoted(value)}{float_hint(value)}")
+        raise InvalidJob(f"must be a string or an integer, not {quoted(value)}{float_hint(value)}", "id")
     if not _ID.fullmatch(text):
         text = undressed_id(text)
     if not text:
-        raise InvalidJob("id is empty")
+        raise InvalidJob("is empty", "id")
     if fault := spoiled(text):
-        raise InvalidJob(f"id {fault}")
+        raise InvalidJob(fault, "id")
     if not _ID.fullmatch(text):
-        raise InvalidJob(
-            f"id {quoted(text)} is not a reference such as PRJ1-12, a numeric id, or the address of a page"
-        )
+        raise InvalidJob(f"{quoted(text)} is not a reference such as PRJ1-12", "id")
     return text

@@ -89,7 +89,11 @@ class Consent:
         return waiting
 
     async def _reject(self, work: Work) -> None:
-        rows = f"{self._first}" if self._rows == 1 else f"{self._rows:,} rows could not be read, first {self._first}"
+        rows = (
+            f"{self._first}"
+            if self._rows == 1
+            else f"{self._rows:,} rows could not be read, the first is {self._first}"
+        )
         links = work.pending.removals
         would = f"{links:,} link{'s' * (links != 1)} would be removed" if links else "links may be removed"
         message = (

@@ -47,15 +47,16 @@ async def clears(
     unnamed: dict[str, str] = {}  # numeric id -> the name to write it by
     scouts: list[Target] = []
     unseen = {target for target in batch.all_targets() if target.kind is scope.kind and _may_be_in(scope, target)}
+    listed = f"the list of {scope.words}"
     async with aclosing(pages(fetch, scope.page)) as answers:
         async for _, answer in answers:
             if isinstance(answer, GiveUp) or answer.page is None:
-                raise UsageError(f"--mirror: the list of {scope} cannot be read{_why(answer)}; nothing is cleared")
+                raise UsageError(f"{_why(answer, listed)}, so --mirror clears nothing")
             for item in answer.page.items:
                 links = visibility.observe(scope.kind, Endpoint.LIST, item)
                 if item.obscures((field,)) or not item.id:
-                    what = "ids" if not item.id else f"links on {field} that linker can read"
-                    raise UsageError(f"--mirror: the list of {scope} shows no {what}; nothing is cleared")
+                    what = "ids" if not item.id else f"{field} in a form that linker can read"
+                    raise UsageError(f"the list of {scope.words} does not show {what}, so --mirror clears nothing")
                 names = {Target(scope.kind, name) for name in (item.reference, item.id) if name}
                 unseen -= names
                 is_named = any(map(batch.mentions, names))
@@ -65,11 +66,11 @@ async def clears(
                     scouts.insert(0 if is_named else len(scouts), Target(scope.kind, item.id))
                     del scouts[SCOUTS:]
     if await leaves_out_links(scope.kind, scouts, fetch, visibility):
-        raise UsageError(f"--mirror: the list of {scope} shows no links, although there are some; nothing is cleared")
+        raise UsageError(f"the list of {scope.words} does not show existing links, so --mirror clears nothing")
     for target in unseen:
         answer = await fetch(Request(target))
         if isinstance(answer, GiveUp) or not answer.target.id:
-            raise UsageError(f"--mirror: {target} cannot be read{_why(answer)}; nothing is cleared")
+            raise UsageError(f"{_why(answer, str(target))}, so --mirror clears nothing")
         unnamed.pop(answer.target.id, None)
     for name in unnamed.values():
         yield LinkJob(name, {field: []}, kind=scope.kind)
@@ -96,5 +97,8 @@ def _may_be_in(scope: Listing, target: Target) -> bool:
     return target.id.startswith(f"{scope.parent}-")
 
 
-def _why(answer: Answer | GiveUp) -> str:
-    return f" ({answer.error.message})" if isinstance(answer, GiveUp) else ""
+def _why(answer: Answer | GiveUp, what: str) -> str:
+    if isinstance(answer, GiveUp):
+        is_named = answer.http_status in (403, 404)  # then the message names what was read
+        return answer.error.message if is_named else f"linker cannot read {what} ({answer.error.message})"
+    return f"linker cannot read {what}"

@@ -47,7 +47,7 @@ class Resume:
         """
         self._runs = await asyncio.to_thread(read_done, file.path)
         if self._failed_only and not self.has_results:
-            raise UsageError(f"--failed-only: {file.path} has no results of an earlier run")
+            raise UsageError(f"{file.path} has no results of an earlier run; run without --failed-only")
         self.change_numbers = count(self._runs.next_change)
         file.begin(self._runs.last_run + 1 if self.has_results else 0)
         self.left_open = dict(file.open_intents)

@@ -246,7 +246,7 @@ class Pipeline:
                 )
             changed = next((source.name for source in self._sources if source.changed()), None)
             if changed is not None and not self._dry and not self.summary.stopped:
-                raise InputChanged(f"{changed} was written to since it was read; what it said then is done")
+                raise InputChanged(f"{changed} was changed after linker read it; run again to do what it says now")
 
     async def _connected(self) -> None:
         async with self._pool, asyncio.TaskGroup() as group:
@@ -308,7 +308,7 @@ class Pipeline:
                 await self._writer.take(some)
         for source in self._sources:
             if source.changed():
-                self.stop(InputChanged(f"{source.name} was written to while it was read; nothing was sent"))
+                self.stop(InputChanged(f"{source.name} was changed while linker read it; nothing was sent. Run again"))
         self._is_read = True
         self.summary.rows = self._intake.jobs
         self._layout.defined = self._preflight.names.fields is not None
@@ -319,7 +319,7 @@ class Pipeline:
         rows, least = self._intake.rows, self._settings.min_rows
         if least is not None and rows < least:
             has = "1 row" if rows == 1 else f"{rows:,} rows"
-            raise NoRows(f"the input has {has}, fewer than the {least:,} of --min-rows; nothing was written")
+            raise NoRows(f"the input has {has}, but --min-rows asks for {least:,}; nothing was written")
         for name in self._intake.empty:
             self._log.warning(log.NO_ROWS, source=name)
         self._consent.require(self._intake.without_target, self._intake.first_without_target)
@@ -330,14 +330,14 @@ class Pipeline:
         if count and not self._settings.allow_unreadable:
             rows = "1 row could not be read" if count == 1 else f"{count:,} rows could not be read"
             raise UsageError(
-                f"--mirror: {rows} (first: {self._intake.first_without_target}), and may belong to a target of {scope} "
-                "that would be cleared; nothing was written. Correct the input, or add --allow-unreadable"
+                f"{rows} (first: {self._intake.first_without_target}) and may belong to {scope.words} that --mirror "
+                "would clear; nothing was written. Correct the input, or add --allow-unreadable"
             )
         if not self._settings.allow_empty and (self._intake.empty or not self._batch.targets):
-            what = f"{self._intake.empty[0]} has no rows" if self._intake.empty else "no row of the input is valid"
+            what = f"{self._intake.empty[0]} has no rows" if self._intake.empty else "the input has no valid row"
             raise NoRows(
-                f"{what}, so --mirror would clear {field} of all targets in {scope} that other rows do not name; "
-                "nothing was written. If that is meant, add --allow-empty"
+                f"{what}, so --mirror would clear {field} of all {scope.words} that no row names; nothing was written. "
+                "To do that, add --allow-empty"
             )
         if not self._batch.targets:
             self._admission.allow_all()  # `allow_empty` is the consent to clear the scope

@@ -205,7 +205,7 @@ class LedgerState:
         for participant in self.participants:
             happened += (participant.seen_at, participant.wants_at, participant.dead_at)
         if max(happened) > now + _CLOCKS_S or max(waited_for) > now + longest_s:
-            return "it holds times of another clock"
+            return "it contains times of another clock"
         newest = range(min(int(head.answered), len(self._times) // 2), 0, -1)  # some of the oldest may be half written
         times = [0.0, *map(self.ended_at, newest)]
         if any(later <= 0 or later < earlier for earlier, later in pairwise(times)):

@@ -40,11 +40,9 @@ _LEAST_WAIT_S: Final = 1e-6
 """Rounding leaves waits that a clock cannot tell from none; they would spin."""
 
 _ONE_MACHINE: Final = (
-    "another machine uses this account too, and each machine counts its own requests only; "
+    "another machine uses this account too, and each machine counts only its own requests; "
     "divide the limit between them with --share"
 )
-_FEWER: Final = "the account allows fewer requests than --rate does; linker sends no more than the account allows"
-_MORE: Final = "the account allows more requests than linker sends; to go faster, give the account's limit with --rate"
 
 
 class Closed(Exception):
@@ -115,7 +113,7 @@ class RateLimiter:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
         self._pace_s = _pace_s(ours, even=even)
         self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
-        self._most = max((rate.requests for rate in rates), default=None)
+        self._largest = max(rates, key=lambda rate: rate.requests, default=None)
         self._limits = {rate.requests for rate in rates}
         self._waiters = Waiters(self._grant, self._give_back)
         self._changed = asyncio.Event()
@@ -227,9 +225,9 @@ class RateLimiter:
             return ANSWER
         limit = limit_report(headers, datetime.now(UTC))
         number = None if limit is None else limit.limit
-        if limit is not None and number is not None and self._most is not None and number not in self._limits:
+        if limit is not None and number is not None and self._largest is not None and number not in self._limits:
             self._limits.add(number)  # logged once
-            why = _FEWER if number < self._most else _MORE
+            why = _other_limit(Rate(max(1, number), limit.window_s or self._largest.seconds), self._largest)
             self._log.warning(log.OTHER_LIMIT, account_says=number, remaining=limit.remaining, why=why)
         return Feedback(True, is_refused, limit)
 
@@ -269,6 +267,15 @@ class RateLimiter:
         self._under_way += 1
         self.turns += 1
         return permits
+
+
+def _other_limit(reported: Rate, ours: Rate) -> str:
+    """Say that the account reports another limit than `--rate`, and what follows."""
+    period = "a minute" if reported.seconds == 60 else f"in {reported.seconds:g} s"
+    allows = f"the account allows {reported.requests:,} requests {period}"
+    if reported.requests < ours.requests:
+        return f"{allows}, fewer than --rate ({ours}); linker sends no more than the account allows"
+    return f"{allows}; linker uses {ours.requests:,}. To go faster: --rate {reported}"
 
 
 def _shared_ledger(settings: Settings) -> PermitLedger | None:

@@ -37,7 +37,7 @@ _LOOK_S: Final = 0.25
 _STUCK_S: Final = 5.0
 """A lock that others have for longer than that will not be released: it is held for some microseconds."""
 
-ADVICE: Final = "this run counts its own requests only; leave room for other runs with --share"
+ADVICE: Final = "this run counts only its own requests; leave room for other runs with --share"
 
 
 _LATELY_S: Final = 120.0
@@ -123,7 +123,7 @@ class SharedFile:
         self._identity = (status.st_dev, status.st_ino)
         self._look_at = clock() + _LOOK_S
         if status.st_uid not in (os.geteuid(), 0):  # its owner could write waits into it that never end
-            raise PermissionError(errno.EPERM, "it is somebody else's")
+            raise PermissionError(errno.EPERM, "it belongs to another user")
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         for _ in range(_OPEN_TRIES):
@@ -234,7 +234,7 @@ class SharedFile:
         if head.checksum != checksum(front) or (head.mark, head.version) != (MARK, VERSION):
             raise _Unusable("its content was damaged")
         if head.begun != state.head.begun or head.answered < self._logged:
-            raise _Unusable("another linker has begun it anew")
+            raise _Unusable("another linker has started it over")
         after = state.ended_at(1) if self._logged else 0.0
         entries = [(at, self._read(len(place), at)) for at, place in self._places(self._logged, int(head.answered))]
         if not is_orderly(b"".join(read for _, read in entries)[-len(state.entries) :], after, now):

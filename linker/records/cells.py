@@ -86,6 +86,6 @@ def _both(cell: Name, records: RecordIndex, name: str, others: Sequence[str]) ->
     called = [f"{quoted(each)} ({', '.join(records.ids(each)[:_SHOWN])})" for each in (name, *others[:_SHOWN])]
     more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
     return (
-        f"the cell {quoted(cell.value)} may mean the record {called[0]}, or a list with {', '.join(called[1:])}{more}; "
-        "give the records by their ids"
+        f"the cell {quoted(cell.value)} may be the record {called[0]}, or a list that contains {', '.join(called[1:])}"
+        f"{more}; give the ids of the records instead"
     )

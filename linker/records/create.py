@@ -41,6 +41,7 @@ _MOST_IN_A_ROW: Final = 3
 """POSTs in a row that stay in doubt, after which this run creates no further record."""
 
 _LATER: Final = "Run again in a minute"
+_MOST_SHOWN: Final = 200
 
 
 class _Creation:
@@ -179,7 +180,7 @@ class RecordCreator:
             if (found := await self._created_earlier(table, left)) is not None:
                 return found
         if self._in_doubt_in_a_row >= _MOST_IN_A_ROW:
-            why = f"the account answered none of the last {_MOST_IN_A_ROW} requests to create a record. {_LATER}"
+            why = f"the account did not answer the last {_MOST_IN_A_ROW} requests to create a record. {_LATER}"
             return _error(name, ErrorType.CONNECTION, "was not created", why)
         if self._journal is not None:
             try:
@@ -206,8 +207,8 @@ class RecordCreator:
         sent_at = asyncio.get_running_loop().time() - max(0.0, age_s)
         ids, why = await self._doubtful.find_earlier(table, left.name, sent_at)
         if why:
-            why = f"an earlier run asked for it, and whether it is there by now cannot be seen: {why}. {_LATER}"
-            return _error(left.name, ErrorType.CONNECTION, "may exist by now", why)
+            why = f"an earlier run asked for it, and linker cannot see whether it exists now: {why}. {_LATER}"
+            return _error(left.name, ErrorType.CONNECTION, "may already exist", why)
         return self._only(left, ids) if ids else None
 
     async def _seek(self, table: Table, create: OpenCreate, doubt: Doubt) -> str | Error:
@@ -218,9 +219,9 @@ class RecordCreator:
             return self._only(create, ids)
         if self._made_at < doubt.since:
             self._in_doubt_in_a_row += 1
-        unseen = f", and whether it is there by now cannot be seen: {why}" if why else ""
-        why = f"its creation was not confirmed ({doubt.why}){unseen}. {_LATER}"
-        return _error(create.name, doubt.type, "may exist by now", why)
+        unseen = f", and linker cannot see whether it exists now: {why}" if why else ""
+        why = f"the account did not confirm its creation ({doubt.why}){unseen}. {_LATER}"
+        return _error(create.name, doubt.type, "may already exist", why)
 
     def _only(self, create: OpenCreate, ids: Sequence[str]) -> str | Error:
         if len(ids) > 1:
@@ -228,7 +229,7 @@ class RecordCreator:
                 create.name,
                 ErrorType.UNKNOWN_RECORD,
                 "is not unique",
-                f"there are {len(ids)} of that name by now",
+                f"{len(ids)} records have this name now; give the id of one of them",
                 False,
             )
         return self._made(create, ids[0])
@@ -318,7 +319,11 @@ class RecordCreator:
         try:
             self._journal.keep_create(msgspec.structs.replace(create, at=self._clock()))
         except OSError as error:
-            self._sender.end(ResultsUnwritable(f"journal {self._journal.path}: {error.strerror}; nothing more is sent"))
+            self._sender.end(
+                ResultsUnwritable(
+                    f"linker cannot write the journal {self._journal.path} ({error.strerror}); nothing more is sent"
+                )
+            )
             return False
         return True
 
@@ -343,9 +348,9 @@ def _unclear(answer: Answer) -> Doubt:
 
 
 def _error(name: str, error: ErrorType, what: str, why: str, retryable: bool = True) -> Error:
-    return Error(error, f"the record {name!r} {what}: {why}", retryable)
+    return Error(error, f"the record {quoted(name, _MOST_SHOWN)} {what}: {why}", retryable)
 
 
 def _refused(name: str) -> Error:
-    why = "and you chose not to create it; correct the name, or run again and answer yes"
+    why = "and you chose not to create it. Correct the name, or run again and answer yes"
     return Error(ErrorType.UNKNOWN_RECORD, f"no record has the name {quoted(name)}, {why}")

@@ -103,14 +103,18 @@ class RecordDeleter:
         item = (answer.value or {}).get("custom_object_record", {})
         linkers = item.get("linked_records")
         if not isinstance(linkers, list) or not _is_same(item.get("id"), id):
-            return Deletion(id, Ending.FAILED, f"record {id}: the account does not show what links to it")
+            return Deletion(
+                id, Ending.FAILED, f"record {id} was kept, because the account does not show what links to it"
+            )
         if linkers:
             count = "1 link leads" if len(linkers) == 1 else f"{len(linkers):,} links lead"
-            return Deletion(id, Ending.LINKED, f"record {id}: {count} to it")
+            return Deletion(id, Ending.LINKED, f"record {id} was kept, because {count} to it")
         return None
 
 
 def _failed(id: str, what: str, answer: GiveUp) -> Deletion:
+    if answer.http_status in (403, 404):  # the message names the record
+        return Deletion(id, Ending.FAILED, answer.error.message)
     return Deletion(id, Ending.FAILED, f"record {id} {what}: {answer.error.message}")
 
 

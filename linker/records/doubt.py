@@ -103,7 +103,7 @@ class DoubtfulRecords:
             if isinstance(records, str):
                 why, ids = records, []
             else:
-                why = "" if records.whole else "the table shows fewer records than it says it has"
+                why = "" if records.whole else "the table lists fewer records than it reports"
                 ids = records.ids(name)
             if ids := ids or await self._search(table[0], self._names.title(table), name):
                 return ids, ""
@@ -123,7 +123,7 @@ class DoubtfulRecords:
             began, records = self._looks.get(table, (-1.0, ""))
             if began < since:
                 began = asyncio.get_running_loop().time()
-                why = "after a lost answer"
+                why = "read again because an answer was lost"
                 try:
                     records = await read_table(self._sender.fetch, table, TITLE, why=why, titles=self._names.titles)
                 except (UsageError, Stopped) as error:

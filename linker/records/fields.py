@@ -17,7 +17,7 @@ from linker.errors import InvalidJob
 from linker.model.job import TITLE, is_field
 from linker.model.target import Kind
 from linker.retry.sender import Read
-from linker.text import folded, plain
+from linker.text import folded, plain, quoted
 
 LINK_MANY: Final = "CustomFieldDefinitions::LinkMany"
 """The type of a many-to-many link (the API document)."""
@@ -83,17 +83,19 @@ class Fields:
             return None
         links = {name: field for name, field in self._by_kind[kind].items() if field.is_link}
         nearest = _nearest(key, links)
-        hint = f"did you mean {nearest!r}?" if nearest else _listed(kind, links)
+        hint = f"did you mean {quoted(nearest)}?" if nearest else _listed(kind, links)
         if definition is not None:
             kind_of_field = definition.type.rpartition("::")[2]
-            return f"field {key!r} of {kind.plural} is a {kind_of_field}, no many-to-many link; {hint}"
+            return f"field {quoted(key)} of {kind.plural} is a {kind_of_field}, not a link to records; {hint}"
         others = [other.plural for other in Kind if (field := self.get(other, key)) is not None and field.is_link]
-        where = f" (there is one for {', '.join(others)})" if others else ""
-        return f"no field {key!r} is defined for {kind.plural}{where}; {hint}"
+        where = f", but {', '.join(others)} do" if others else ""
+        return f"{kind.plural} have no field {quoted(key)}{where}; {hint}"
 
 
 def _listed(kind: Kind, links: Mapping[str, Definition]) -> str:
-    return f"their link fields are {', '.join(links)}" if links else f"no link field is defined for {kind.plural}"
+    if not links:
+        return f"{kind.plural} have no fields that link to records (linker tables lists all link fields)"
+    return f"the link fields of {kind.plural} are {', '.join(links)}"
 
 
 def _nearest(key: str, links: Mapping[str, Definition]) -> str | None:
@@ -113,7 +115,7 @@ async def read_fields(read: Read) -> Fields | None:
     for page in range(1, _MOST_PAGES + 1):
         answer = await read(definitions(page))
         if not isinstance(answer, Answer) or answer.value is None:
-            why = answer.error.message if not isinstance(answer, Answer) else "nothing in it"
+            why = answer.error.message if not isinstance(answer, Answer) else "the answer is empty"
             log.get_logger().warning(log.NO_PREFLIGHT, why=why)
             return None
         for item in answer.value["custom_field_definitions"]:
@@ -124,11 +126,11 @@ async def read_fields(read: Read) -> Fields | None:
                 continue
         break
     if not definitions_by_key:  # the token may not see them: an account in which links can be made defines some
-        log.get_logger().warning(log.NO_PREFLIGHT, why="none are shown")
+        log.get_logger().warning(log.NO_PREFLIGHT, why="the account shows none")
         return None
     fields = Fields(definitions_by_key.values())
     if not fields.links():
-        log.get_logger().warning(log.NO_PREFLIGHT, why="the definitions show no field that links to records")
+        log.get_logger().warning(log.NO_PREFLIGHT, why="none of them links to records")
     return fields
 
 

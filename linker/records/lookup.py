@@ -58,9 +58,9 @@ class NameLookup:
         table = await table_of_record(self._read, id)
         if table is None or table in self._tables:
             return RecordIndex(TITLE)
-        why = f"in which record {id} is"
+        why = f"found by its record {id}"
         try:
             self._tables[table] = await read_table(self._read, (table,), TITLE, why=why, titles=self._titles)
         except LinkerError as error:
-            raise ExportFailed(f"{error}; what was exported is not all there is") from None
+            raise ExportFailed(f"{error}. The export is incomplete") from None
         return self._tables[table]

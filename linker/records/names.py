@@ -6,6 +6,7 @@ meant. With `create_missing`, the name stands in the place of the id until its r
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,6 +37,8 @@ _PLACES: Final = 3
 
 _MOST_IDS: Final = 20
 _MOST_SHOWN: Final = 200
+_MOST_SEARCHED: Final = 40
+"""The most characters of a search that a message proposes."""
 
 
 class UnknownRecord(InvalidJob):
@@ -144,17 +147,17 @@ class NameResolver(TablesInUse):
         table = table_of_targets(self._settings.table)
         if not table:
             raise UsageError(
-                f"linker cannot tell which table the target with the {_text(name)} is a record of. "
-                "Add --table record=PRODUCT/TABLE, for example --table record=PRJ1/customers"
+                f"linker cannot tell in which table to look for the record with the {_text(name)}. "
+                "Add --table record=PRODUCT/TABLE (linker tables lists them)"
             )
-        self._origins.setdefault(table, "as --table says")
+        self._origins.setdefault(table, "given by --table")
         table, records = await self.records(table, name.field)
         targets: list[Target] = []
         for each in _names_in(name, records, "id"):
             id = _only(records.ids(each.value), each, "id")
             if id is None:
                 near = await self._suggestions.near(table, records, each)
-                raise UnknownRecord(f"id: no record has the {_text(each)}{near}")
+                raise UnknownRecord(f"id: no record has the {_text(each)}{near or _search(table, each)}")
             targets.append(Target(Kind.CUSTOM_OBJECT_RECORD, id))
             self._names_of_targets.setdefault(targets[-1], set()).update((str(name), str(each)))
         return targets
@@ -165,7 +168,7 @@ class NameResolver(TablesInUse):
 
     async def _ids(self, kind: Kind, field_: str, name: Name, row: _Row) -> list[str]:
         table, records = await self.records(await self.table(kind, field_), name.field)
-        where = f"links.{field_}"
+        where = f"column {quoted(row.columns[-1])}" if row.columns else f"links.{field_}"
         may_create = self._settings.create_missing and not row.given
         names = _names_in(name, records, where, may_guess=not may_create or self._settings.create_all)
         ids: list[str] = []
@@ -186,12 +189,14 @@ class NameResolver(TablesInUse):
             return id
         if not self._settings.create_missing or row.given:
             near = await self._suggestions.near(table, records, name)
-            raise UnknownRecord(f"{where}: no record has the {_text(name)}{near}")
+            raise UnknownRecord(f"{where}: no record has the {_text(name)}{near or _search(table, name)}")
         if not records.whole:
-            why = "; its table shows fewer records than it says it has, so it may be there, and is not created"
+            why = "; linker does not create it, because the table lists fewer records than it reports, so it may exist"
             raise UnknownRecord(f"{where}: no record has the {_text(name)}{why}")
         if name.field != TITLE:
-            why = f"; one that is created needs a name, and its {name.field} alone is known"
+            why = (
+                f"; linker cannot create it, because a new record needs a name and the row gives its {name.field} only"
+            )
             raise UnknownRecord(f"{where}: no record has the {_text(name)}{why}")
         looks = "" if self._settings.create_all else why_no_name(name.value)
         if looks:
@@ -223,8 +228,9 @@ class NameResolver(TablesInUse):
             return text + (f" and {len(each) - _PLACES:,} more" if len(each) > _PLACES else "")
 
         return (
-            f"links.{field_}: {columns[0]} and {columns[1]} give different records: {columns[0]} {called(ids)}, "
-            f"{columns[1]} {called(found)}. Correct one of the two cells, or empty it"
+            f"{field_}: the columns {quoted(columns[0])} and {quoted(columns[1])} give different records: "
+            f"{quoted(columns[0])} gives {called(ids)}, {quoted(columns[1])} gives {called(found)}. Correct one of the "
+            "two cells, or empty it"
         )
 
 
@@ -245,7 +251,7 @@ def _names_in(name: Name, records: RecordIndex, where: str, *, may_guess: bool =
     if reading.is_guess and not may_guess:
         raise UnknownRecord(
             f"{where}: no record has the {_text(name)} or the name of one of its parts, so linker cannot tell whether "
-            "it is one name or several. Write each name on a row of its own, or add --create-all to create a record "
+            "it is one name or several. Write each name in a row of its own, or add --create-all to create a record "
             "for each part"
         )
     return reading.names
@@ -255,9 +261,18 @@ def _only(ids: Sequence[str], name: Name, where: str) -> str | None:
     """Return the only one of these ids, None if there is none. Raises `UnknownRecord` if there are several."""
     if len(ids) > 1:
         several = ", ".join(sorted_ids(ids)[:_MOST_IDS]) + (", …" if len(ids) > _MOST_IDS else "")
-        raise UnknownRecord(f"{where}: {len(ids)} records have the {_text(name)}: {several}; say which by id", ids)
+        raise UnknownRecord(
+            f"{where}: {len(ids)} records have the {_text(name)}: {several}; give the id of one of them", ids
+        )
     return ids[0] if ids else None
 
 
 def _text(name: Name) -> str:
-    return f"{name.field} {name.value!r}" if len(name.value) < _MOST_SHOWN else f"{name.field} {quoted(name.value)}"
+    return f"{name.field} {quoted(name.value, _MOST_SHOWN)}"
+
+
+def _search(table: Table, name: Name) -> str:
+    """Return the command that lists the records that a name may stand for, as the end of a message."""
+    word = next(iter(name.value.split()), "") if name.field == TITLE else ""
+    find = f" --find {shlex.quote(word)}" if word and len(word) <= _MOST_SEARCHED else ""
+    return f"; list the records with: linker records {table[0].place}{find}"

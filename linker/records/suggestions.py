@@ -42,7 +42,7 @@ class Suggestions:
         if hint is not None:
             return hint
         if len(self._near) >= _MOST:
-            return f"; linker suggests names for the first {_MOST} unknown names only"
+            return f"; linker suggests similar names for the first {_MOST} unknown names only"
         hint = self._near[table, name] = offered(await asyncio.to_thread(records.nearest, name.value))
         return hint
 
@@ -59,16 +59,16 @@ class Suggestions:
         if len(names) < _ENOUGH or (known := sum(names.values())) > _FEW:
             return
         which = f"in the column {quoted(columns[-1])}" if columns else f"given as {quoted(name.field)}"
-        none = "none" if not known else f"only {known}"
+        none = "none has" if not known else "only 1 has" if known == 1 else f"only {known} have"
         self._log.warning(
             log.NAMES_UNKNOWN,
-            why=f"of the first {_ENOUGH} names {which}, {none} has a record in {plain(table)}; is it the right column, "
-            "and the right table?",
+            why=f"of the first {_ENOUGH} names {which}, {none} a record in {plain(table)}; check the column and "
+            "the table",
         )
 
 
 def offered(near: Sequence[tuple[str, str]]) -> str:
-    """Return names and ids as the end of a message: `; did you mean 'Acme Corp' (640362830)?`."""
+    """Return names and ids as the end of a message: `; did you mean "Acme Corp" (640362830)?`."""
     if not near:
         return ""
     return f"; did you mean {' or '.join(f'{quoted(value)} ({id})' for value, id in near)}?"

@@ -35,7 +35,7 @@ _WRONG_ENCODINGS: Final = ("cp1252", "latin-1", "cp437", "cp850", "mac_roman")
 
 
 def why_no_name(name: str) -> str:
-    """Return what a text looks like if it is probably not the name of a record, such as `an error of a spreadsheet`.
+    """Return what a text looks like if it is probably not the name of a record, such as `a spreadsheet error`.
 
     Empty if it looks like a name.
     """
@@ -98,17 +98,17 @@ def _is_id(text: str) -> bool:
 
 
 _LOOKS: Final[Sequence[tuple[str, Callable[[str], object]]]] = (
-    ("an error of a spreadsheet", _SHEET_ERROR.fullmatch),
-    ("what a spreadsheet or database writes if there is no value", _is_nothing),
+    ("a spreadsheet error", _SHEET_ERROR.fullmatch),
+    ("a placeholder for a missing value", _is_nothing),
     ("a number that a spreadsheet has rounded", SPREADSHEET.fullmatch),
     (
         "text with lost characters (U+FFFD); export the file again as UTF-8",
         lambda text: "\N{REPLACEMENT CHARACTER}" in text,
     ),
     ("text with control characters", lambda text: any(unicodedata.category(char) == "Cc" for char in text)),
-    ("a formula of a spreadsheet", lambda text: text.startswith("=")),
+    ("a spreadsheet formula", lambda text: text.startswith("=")),
     (
-        "text with quotes left around it",
+        "text with leftover quotes around it",
         lambda text: _unquoted(text) is not None or (text.startswith('"') and text.count('"') % 2),
     ),
     ("an id", _is_id),

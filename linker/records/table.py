@@ -20,6 +20,7 @@ from linker.records.title import ShownFields, TitleFields
 from linker.retry.pages import pages
 from linker.retry.sender import Read
 from linker.retry.verdict import GiveUp
+from linker.text import quoted
 
 _AT_ONCE: Final = 8
 """Pages that are read at once."""
@@ -42,7 +43,10 @@ def parse_table(text: str) -> tuple[str, Listing]:
     field, _, place = text.partition("=")
     parent, _, table = place.strip().partition("/")
     if not (is_field(field.strip()) and is_field(parent) and is_field(table)):
-        raise UsageError(f"table {text!r} is not understood; write FIELD=PRODUCT/TABLE: customers=PRJ1/customers")
+        raise UsageError(
+            f"table {quoted(text)} is invalid; write FIELD=PRODUCT/TABLE, such as customers=PRJ1/customers "
+            "(linker tables lists them)"
+        )
     return field.strip(), Listing(Kind.CUSTOM_OBJECT_RECORD, parent.upper(), table)
 
 
@@ -116,8 +120,8 @@ async def read_table(
         key = next((part.key for part in parts if part.key is not None), field)
         names = ", ".join(sorted({name for part in parts for name in part.fields})[:_FIELDS_SHOWN])
         raise UsageError(
-            f"no record of {name_of(table)} has a field {key!r} that holds anything; "
-            f"there are {names or 'none that are shown'}"
+            f"no record of {name_of(table)} has a value in the field {quoted(key)}; these fields have values: "
+            f"{names or 'none'}"
         )
     log.get_logger().info(log.TABLE_READ, table=name_of(table), field=field, records=len(index))
     return index
@@ -195,10 +199,9 @@ async def _read_all(
 
 
 def _unreadable(listing: Listing, failed: GiveUp, why: str) -> LinkerError:
-    message = f"the records of {listing.place} ({why}) cannot be read: {failed.error.message}"
-    if failed.http_status in (403, 404):
-        return UsageError(f"{message}; is that the table?")
-    return Stopped(message)
+    if failed.http_status in (403, 404):  # the message names the table
+        return UsageError(f"{failed.error.message}. It was {why}; linker tables lists all tables")
+    return Stopped(f"linker cannot read the table {listing.place} ({why}): {failed.error.message}")
 
 
 def _number(value: Mapping[str, Any], what: str) -> int:

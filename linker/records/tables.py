@@ -79,16 +79,16 @@ class TablesInUse:
 
     async def _find(self, kind: Kind, field: str) -> tuple[Table, str]:
         if given := self._given(field):
-            return given, "as --table says"
+            return given, "given by --table"
         definition = self.fields.get(kind, field) if self.fields is not None else None
         if definition is not None and definition.table is not None:
-            return (definition.table,), "as the field's definition says"
+            return (definition.table,), "given by the definition of the field"
         used = await tables_in_use(self._read, kind, {field})
         if field in used:
-            return (used[field],), f"the table of what {field} of other {kind.plural} holds"
+            return (used[field],), f"found by the field {field} of other {kind.plural}"
         raise UsageError(
-            f"which table the names on {field} of {kind.plural} are of is not known, for no answer tells it; "
-            f"say --table {field}=PRODUCT/TABLE, for example --table {field}=PRJ1/customers"
+            f"linker cannot tell which table the field `{field}` links to. Add `--table {field}=PRODUCT/TABLE` "
+            "(`linker tables` lists them)"
         )
 
     def lacks(self, kind: Kind, links: Mapping[str, Sequence[str | Name]]) -> str:
@@ -99,7 +99,7 @@ class TablesInUse:
         for field, records in links.items() if self._records else ():
             for id in records:
                 if isinstance(id, str) and is_rounded(id) and (table := self._lacking(kind, field, id)) is not None:
-                    return f"links.{field}: {name_of(table)} has no record {id}{rounded_hint(id)}"
+                    return f"links.{field}: the table {name_of(table)} has no record {id}{rounded_hint(id)}"
         return ""
 
     def _lacking(self, kind: Kind, field: str, id: str) -> Table | None:

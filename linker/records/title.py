@@ -92,6 +92,6 @@ class ShownFields:
 def no_title(table: Listing, why: str) -> UsageError:
     """Return the error of a table whose title field is not known, with the option that helps."""
     return UsageError(
-        f"linker cannot tell which field of the table {table.place} holds the names of its records. {why}. "
+        f"linker cannot tell which field of the table {table.place} contains the names of its records. {why}. "
         f"Add --name-field {table.table}=KEY"
     )

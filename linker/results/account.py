@@ -56,7 +56,7 @@ def check_resume(path: Path, named: str | None, account: str) -> None:
     if is_other(named, account):
         raise UsageError(
             f"{encodable(str(path))} belongs to the account {named}, but this run is for {account}; nothing was sent. "
-            f"To continue there, use --url {named}. To start on {account}, give --results another name, or add "
+            f"To continue there, use --url {named}. To start on {account}, use another name with --results, or add "
             "--overwrite. If both addresses are the same account, add --account-unchecked"
         )
 
@@ -88,8 +88,8 @@ def other_account(path: Path, where: str, named: str, account: str) -> str:
     name = encodable(str(path))
     return (
         f"{name} {where} belongs to the account {named}, but this undo is for {account}; nothing was sent. "
-        f"Undo it where the run wrote: add --url {named}. If the runs of the file wrote to several accounts, copy the "
-        "lines of each account to a file of its own first"
+        f"To undo it there, add --url {named}. If the runs in the file wrote to several accounts, copy the lines of "
+        "each account into its own file first"
     )
 
 

@@ -22,7 +22,7 @@ from linker.results.journal import Journal, OpenIntent, by_process, journal_of, 
 from linker.results.line import LineMaker
 from linker.results.result import Result
 
-_GO_ON = "nothing more is sent; mend that, and go on with --resume"
+_GO_ON = "nothing more is sent. Solve that, then continue with --resume"
 
 
 class ResultsFile:
@@ -57,7 +57,7 @@ class ResultsFile:
         recent_s: float = 0.0,
     ) -> None:
         if path.name in ("", ".."):
-            raise UsageError(f"results {os.fspath(path)!r} is the name of a folder; name a file")
+            raise UsageError(f"results {os.fspath(path)!r} is a folder; give the name of a file")
         self.path = path
         self.resume = resume
         self.journal = Journal(journal_of(path), disk, durability, account, account_unchecked=account_unchecked)
@@ -173,13 +173,13 @@ class ResultsFile:
 
     def _in_use(self) -> str:
         whose = by_process(self.path)
-        return f"results file {self.path}: a run is writing to it{whose}; wait for its end, or name another file"
+        return f"results file {self.path} is in use by another run{whose}; wait until it ends, or use another file"
 
     def _exists(self) -> str:
-        there = f"results file {self.path} exists"
+        there = f"results file {self.path} already exists"
         if not os.path.lexists(self.path):
-            there = f"results file {self.path} is gone, but the journal of its run, {self.journal.path}, exists"
-        return f"{there}; --resume goes on with it, --overwrite keeps it under a dated name and starts anew"
+            there = f"results file {self.path} is missing, but the journal of its run, {self.journal.path}, exists"
+        return f"{there}; continue it with --resume, or start over with --overwrite (renames it, adds a date)"
 
     def _mend(self, lines: LineFile) -> None:
         cut = lines.mend(b'{"job":')

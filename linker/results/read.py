@@ -63,7 +63,7 @@ def _result(text: bytes, effects: Effects, place: str) -> Result:
     try:
         return _parsed(orjson.loads(text), effects)
     except (orjson.JSONDecodeError, msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidJob) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else error
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UsageError(f"{place}: this is not a line of a results file: {why}") from None
 
 

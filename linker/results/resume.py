@@ -157,9 +157,9 @@ def read_done(path: Path) -> EarlierRuns:
                 try:
                     done.add(line)
                 except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:  # or no UTF-8
-                    hint = "mend or remove that line, or start anew with --overwrite"
+                    hint = "correct or remove that line, or start over with --overwrite"
                     why = "nested too deep" if isinstance(error, RecursionError) else error
-                    message = f"{path} line {number}: this is no line of a results file ({why}); {hint}"
+                    message = f"{path} line {number}: this is not a line of a results file ({why}); {hint}"
                     raise UsageError(message) from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None

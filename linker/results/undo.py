@@ -56,13 +56,13 @@ class UndoFile:
     def check(self, encoding: str | None = None) -> None:
         """Raise `UsageError` if the file does not exist, cannot be read, or a run is writing to it."""
         if not self._path.is_file():
-            raise UsageError(f"{self.name}: no such results file")
+            raise UsageError(f"{self.name}: there is no such results file")
         try:
             locked = is_locked(self._path)
         except OSError as error:
             raise UsageError(f"{self.name}: {error.strerror}") from None
         if locked:
-            raise UsageError(f"{self.name}: a run is writing to it{by_process(self._path)}; wait for its end")
+            raise UsageError(f"{self.name} is in use by another run{by_process(self._path)}; wait until it ends")
 
     def check_account(self, account: str) -> None:
         """Raise `UsageError` if a run of the file wrote to another account than the one with this address."""
@@ -126,7 +126,7 @@ class UndoFile:
                     self.before.setdefault(target, {}).setdefault(field, before)
                     deltas.setdefault(target, _Delta()).add(field, added=after - before, removed=before - after)
         except InvalidJob as error:
-            raise UsageError(f"{journal}: this is no journal of a run: {error}") from None
+            raise UsageError(f"{journal}: this is not the journal of a run: {error}") from None
         except OSError as error:
             raise UsageError(f"{journal}: {error.strerror}") from None
 
@@ -160,12 +160,12 @@ class UndoFile:
         except (orjson.JSONDecodeError, msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidJob) as error:
             match error:
                 case KeyError():
-                    why = f"it has no {error}"
+                    why = f"{error} is missing"
                 case TypeError() | AttributeError():
-                    why = "what it holds is none of a result's"
+                    why = "it has the wrong form"
                 case _:
                     why = str(error)
-            raise UsageError(f"{self.name} line {number}: this is no line of a results file: {why}") from None
+            raise UsageError(f"{self.name} line {number}: this is not a line of a results file: {why}") from None
         return None
 
 
@@ -208,8 +208,8 @@ def _check(target: Target, field: str, *ids: str) -> None:
 
 def _orphaned(change: object) -> str:
     return (
-        f"the first line of change {change} is missing from the file, and only that one has `changes`; "
-        "undo the results file as the run has written it"
+        f"the first line of change {change}, which has its `changes`, is missing from the file; undo the complete "
+        "results file"
     )
 
 
@@ -217,7 +217,7 @@ def _unknown(target: Target, result: Mapping[str, Any]) -> Rejection:
     """The rejection of a line whose PUT changed something that no answer showed."""
     check_key(result["key"])
     return Rejection(
-        "what this PUT changed is not known (blind, no answer, or the target shows no links), so it cannot be undone",
+        "linker does not know what this row changed (--blind, no answer, or unseen links), so it cannot undo it",
         targets=(),  # so that it blocks no other job of the target
         kind=target.kind,
         id=target.id,

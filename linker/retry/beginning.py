@@ -15,9 +15,9 @@ _CONNECT_S: Final = 20.0
 _PAGES: Final = 3
 """So many pages in a row are somebody else's; one may come from a server that starts."""
 
-_SIGN_IN: Final = "if your network has a login page of its own, sign in there first"
+_SIGN_IN: Final = "if your network has a login page, sign in there first"
 _ELSEWHERE: Final = f"check the account's name (--account or --url); {_SIGN_IN}"
-_PROXY: Final = "check the proxy (HTTPS_PROXY), its user and its password"
+_PROXY: Final = "check HTTPS_PROXY and the user and password in it"
 
 
 class Beginning:
@@ -46,12 +46,12 @@ class Beginning:
         self._was_reached = True
         self._pages = self._pages + 1 if _is_page(reply) else 0
         if self._pages >= _PAGES:
-            return self._ended(f"another server answers in place of the account ({describe(reply)}); {_ELSEWHERE}")
+            return self._ended(f"another server answered instead of the account ({describe(reply)}); {_ELSEWHERE}")
         if not isinstance(reply, Answer) or is_limit(reply) or not (reply.status == 407 or _is_redirect(reply)):
             return None
         if reply.status == 407:
-            return self._ended(f"the proxy wants a user and a password ({describe(reply)}); {_PROXY}")
-        return self._ended(f"another server answers in place of the account ({describe(reply)}); {_SIGN_IN}")
+            return self._ended(f"the proxy asks for a user and a password ({describe(reply)}); {_PROXY}")
+        return self._ended(f"another server answered instead of the account ({describe(reply)}); {_SIGN_IN}")
 
     def _unreached(self, reply: RequestFailed, now: float) -> Stopped | Unreachable | None:
         if reply.advice is not None:

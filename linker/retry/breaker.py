@@ -24,8 +24,10 @@ from linker.api.requests import ME, ApiRequest
 from linker.errors import RequestFailed, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.retry.beginning import Beginning
 from linker.retry.cause import IN_A_ROW, Cause, cause_of, in_a_row, lasts
+from linker.retry.refusals import rejected_token
 from linker.retry.verdict import asked_s, backoff_s, describe, is_limit
 from linker.sessions.pool import SessionPool
+from linker.sessions.token import NEW_ONE
 from linker.settings import Settings
 
 __all__ = ["IN_A_ROW", "Breaker", "Cause", "cause_of"]
@@ -179,7 +181,7 @@ class Breaker:
             self._close()
         elif cause is Cause.UNAUTHORIZED and not self.was_well:
             self._ended = True
-            self._end(Unauthorized(f"the account did not take the token ({describe(reply)}); nothing more is sent"))
+            self._end(Unauthorized(rejected_token(reply)))
         else:
             self._cause = cause
             if not self.is_outage:
@@ -270,17 +272,18 @@ class Breaker:
     def _stop_failing(self, reply: Reply) -> None:
         """End the run: its requests have failed for too long."""
         seconds = asyncio.get_running_loop().time() - (self._failing_since or 0.0)
-        how_long = f"for {seconds / 60:.0f} min" if seconds >= 90 else "too long"
+        how_long = f"for {seconds / 60:.0f} min" if seconds >= 90 else "for too long"
         what = describe(reply)
         if self._cause is Cause.UNAUTHORIZED:
-            self._stop(Unauthorized(f"the account takes the token no more ({what}), {how_long}"))
+            self._stop(Unauthorized(f"the account has rejected your token {how_long} ({what}). {NEW_ONE}"))
         elif is_limit(reply) or self._cause in (Cause.BLOCKED, Cause.FORBIDDEN):
             self._stop(
-                Stopped(f"every request was refused {how_long} ({what}); go on when linker is let through again")
+                Stopped(f"every request was refused {how_long} ({what}); continue with --resume when they are allowed")
             )
         else:
             do = reply.advice if isinstance(reply, RequestFailed) and lasts(reply) else None
-            self._stop(Stopped(f"the account cannot be reached {how_long} ({what}); {do or 'go on when it is well'}"))
+            do = do or "continue with --resume when it answers again"
+            self._stop(Stopped(f"the account has not answered {how_long} ({what}); {do}"))
 
     def _stop(self, why: Stopped | Unreachable) -> None:
         self._ended = True

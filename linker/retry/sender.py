@@ -18,6 +18,7 @@ from linker.api.statuses import TOO_SLOW, may_be_applied
 from linker.errors import Error, ErrorType, OutOfDescriptors, Stopped, TimedOut, Unauthorized, Unreachable
 from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.retry.breaker import Breaker
+from linker.retry.refusals import Subject, explained, rejected_token
 from linker.retry.verdict import Accept, Again, GiveUp, Pause, describe, verdict
 from linker.sessions.pool import SessionPool
 from linker.settings import Settings
@@ -165,11 +166,11 @@ class Sender:
             self.end(error)
             raise Closed from None
 
-    def judge(self, request: object, reply: Reply, attempt: int, counted: int, refusal: int) -> Decision:
+    def judge(self, request: Subject, reply: Reply, attempt: int, counted: int, refusal: int) -> Decision:
         """Return what follows from a reply. If the account asks for a pause, the whole run pauses from now on.
 
         Args:
-            request: what `str()` names the request, for the log.
+            request: what is sent; `str()` names it in the log, and its `subject` in errors.
             attempt: how often the request was sent.
             counted: how many of these tries count towards `Settings.attempts`.
             refusal: how many replies in a row before this one asked the run to wait.
@@ -185,8 +186,11 @@ class Sender:
                 return pause
             case GiveUp(Error(ErrorType.UNAUTHORIZED) as error, 401) if self.breaker.was_well:
                 # a probe was answered since
-                message = f"{error.message}, for this request alone: the account accepts the token for others"
+                verb = "read" if request.method == "GET" else "change"
+                message = f"your token may not {verb} {request.subject} ({error.message}); other requests are accepted"
                 return GiveUp(Error(ErrorType.FORBIDDEN, message), 401)
+            case GiveUp() as given_up:
+                return explained(given_up, reply, request)
             case decision:
                 return decision
 
@@ -194,7 +198,7 @@ class Sender:
         """Log that a request has failed for good; if the account rejects the token (401), end the run."""
         error = given_up.error
         if error.type is ErrorType.UNAUTHORIZED:
-            self.end(Unauthorized(f"the account did not take the token ({error.message}); nothing more is sent"))
+            self.end(Unauthorized(rejected_token(error.message)))
         else:
             self._log.info(log.GAVE_UP, request=str(request), error=error.type.value, message=error.message)
 
@@ -209,8 +213,13 @@ class Sender:
         because = {"why": why} if why else {}
         self._log.warning(log.PAUSED, request=str(request), seconds=round(seconds, 2), **because)
         if seconds > self._settings.max_wait:
-            at = datetime.now(UTC) + timedelta(seconds=min(seconds, _A_YEAR_S))
-            self.end(Stopped(f"the account asks to wait for {seconds:,.0f} s; go on after {at:%Y-%m-%d %H:%M:%S} UTC"))
+            at = datetime.now(UTC).astimezone() + timedelta(seconds=min(seconds, _A_YEAR_S))
+            self.end(
+                Stopped(
+                    f"the account asks linker to wait {seconds:,.0f} s, longer than --max-wait allows; continue with "
+                    f"--resume after {at:%Y-%m-%d %H:%M:%S}"
+                )
+            )
         else:
             self._limiter.pause(seconds)
 

@@ -72,7 +72,7 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
     if isinstance(reply, RequestFailed):
         if attempt < settings.attempts:
             return Again(0.0, backoff_s(attempt, settings))
-        return GiveUp(Error(reply.type, f"{reply}, {_tries(attempt)}", retryable=True), None)
+        return GiveUp(Error(reply.type, f"{reply} ({_tries(attempt)}); try again later", retryable=True), None)
     status = reply.status
     if 200 <= status < 300:
         return Accept(reply)
@@ -82,7 +82,7 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
     if retryable and attempt < settings.attempts:
         least_s = reply.retry_after_s or 0.0
         return Again(least_s, least_s + backoff_s(attempt, settings))
-    message = describe(reply) + (f", {_tries(attempt)}" if retryable else "")
+    message = describe(reply) + (f" ({_tries(attempt)}); try again later" if retryable else "")
     return GiveUp(Error(_type(reply), message, retryable), status)
 
 
@@ -111,13 +111,13 @@ def describe(reply: Reply) -> str:
     if isinstance(reply, RequestFailed):
         return str(reply)
     text = f"{reply.status}: {reply.message}"
-    return f"{text}, which is not an answer of Aha!: a firewall or proxy blocks linker" if is_blocked(reply) else text
+    return f"{text}; this is not an answer of Aha!: a firewall or proxy blocks linker" if is_blocked(reply) else text
 
 
 def _wait(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Pause | GiveUp:
     status = reply.status if isinstance(reply, Answer) else None
     if refusal >= settings.refusals:
-        error = Error(ErrorType.RATE_LIMITED, f"{describe(reply)}, {_tries(attempt)}", retryable=True)
+        error = Error(ErrorType.RATE_LIMITED, f"{describe(reply)} ({_tries(attempt)}); try again later", retryable=True)
         return GiveUp(error, status)
     in_doubt = may_be_applied(status)
     if not isinstance(reply, Answer | BadAnswer) or reply.retry_after_s is None:

@@ -59,7 +59,7 @@ def _decompressed(body: bytes, encoding: str, status: int) -> bytes:
     elif encoding == "deflate":  # meant with a zlib header (RFC 9110, 8.4.1.2), and often sent without one
         bits = _ZLIB_BITS if body[0] & 0x0F == zlib.DEFLATED else _RAW_BITS
     else:
-        raise BadAnswer(f"{status}, but encoded in a way that linker did not ask for", status)
+        raise BadAnswer(f"the answer ({status}) has an encoding that linker did not ask for", status)
     plain = b""
     while body and (not plain or (bits == _GZIP_BITS and body.startswith(_GZIP))):  # what follows else is padding
         decompressor = zlib.decompressobj(bits)
@@ -74,4 +74,6 @@ def _decompressed(body: bytes, encoding: str, status: int) -> bytes:
 
 
 def _too_long(status: int) -> BadAnswer:
-    return BadAnswer(f"{status}, but over {_LARGEST // 2**20} MB long; it was cut off", status)
+    return BadAnswer(
+        f"the answer ({status}) is longer than {_LARGEST // 2**20} MB; linker did not read the rest", status
+    )

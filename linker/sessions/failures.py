@@ -19,20 +19,20 @@ _NO_NETWORK: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNO
 _PASSING: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EINTR})
 """What keeps a connection from being opened, but maybe not the next one."""
 
-_NOT_CONNECTED: Final = "is it behind a firewall, is a proxy needed (HTTPS_PROXY), and does that port speak TLS?"
+_NOT_CONNECTED: Final = "check for a firewall, for a proxy (HTTPS_PROXY), and that the port uses TLS"
 
 _ACCOUNT = re.compile(r"https://([a-z0-9-]+)\.aha\.io")
 
 _TLS_FAULTS: Final = (
     (
         "CERTIFICATE_REQUIRED",
-        "{host} wants a client certificate, which linker cannot send",
-        "ask whoever runs that server or proxy for a way in that takes the token alone, then check {account}",
+        "{host} requires a client certificate, which linker cannot send",
+        "ask the administrator of that server or proxy for access with the token only, then check {account}",
     ),
     (
         "HANDSHAKE_FAILURE",
-        "{host} refused the TLS handshake; it may want a client certificate, which linker cannot send",
-        "ask whoever runs that server or proxy for a way in that takes the token alone, then check {account}",
+        "{host} refused the TLS handshake; it may require a client certificate, which linker cannot send",
+        "ask the administrator of that server or proxy for access with the token only, then check {account}",
     ),
     (
         "WRONG_VERSION_NUMBER",
@@ -41,8 +41,8 @@ _TLS_FAULTS: Final = (
     ),
     (
         "PROTOCOL_VERSION",
-        "{host} speaks no version of TLS that this machine accepts",
-        "ask whoever runs that server or proxy for TLS 1.2 or 1.3, then check {account}",
+        "{host} supports no version of TLS that this machine accepts",
+        "ask the administrator of that server or proxy for TLS 1.2 or 1.3, then check {account}",
     ),
 )
 """Of an error's name in OpenSSL: what is wrong, and what to do. None of them passes by itself."""
@@ -60,7 +60,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
             late.later_advice = f"check {_name_of(settings.base_url)}; {_NOT_CONNECTED}"
             return late
         case aiohttp.SocketTimeoutError():
-            return TimedOut(f"nothing came for {settings.read_timeout_s:g} s")
+            return TimedOut(f"no data for {settings.read_timeout_s:g} s")
         case TimeoutError():
             return TimedOut(f"no answer within {settings.timeout_s:g} s")
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
@@ -71,7 +71,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
         case aiohttp.ServerDisconnectedError():
             closed = ConnectionFailed("the connection was closed before an answer")
             if settings.base_url.startswith("http:"):
-                closed.later_advice = f"check {_name_of(settings.base_url)}; does that port expect https?"
+                closed.later_advice = f"check {_name_of(settings.base_url)}; the port may expect https"
             return closed
         case aiohttp.ClientPayloadError():
             return ConnectionFailed("the answer was cut short or garbled")
@@ -127,7 +127,7 @@ def not_connected(error: NotConnected) -> str:
 def advice(error: NotConnected, settings: Settings) -> str | None:
     """Return what the user should check so that a connection can be opened; None if the next try may succeed."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return "check the proxy (HTTPS_PROXY), its user and its password" if error.status < 500 else None
+        return "check HTTPS_PROXY and the user and password in it" if error.status < 500 else None
     code = error.os_error.errno
     if isinstance(error.os_error, socket.gaierror):
         is_offline = code == socket.EAI_AGAIN
@@ -139,7 +139,7 @@ def advice(error: NotConnected, settings: Settings) -> str | None:
     if is_offline:
         return f"check that this machine has a network connection, then check {what}"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"check {what}, or name a file of the certificates to trust in SSL_CERT_FILE"
+        return f"check {what}, or set SSL_CERT_FILE to a file with the certificates to trust"
     return f"check {what}"
 
 
@@ -154,7 +154,7 @@ def _is_of_proxy(error: aiohttp.ClientConnectorError, settings: Settings) -> boo
 def _name_of(url: str) -> str:
     """Return the option that gave the account's URL, and its value."""
     account = _ACCOUNT.fullmatch(url)
-    return f"--account {account[1]} (or AHA_ACCOUNT)" if account else f"--url {url} (or AHA_URL), or give --account"
+    return f"--account {account[1]} (or AHA_ACCOUNT)" if account else f"--url {url} (or AHA_URL), or use --account"
 
 
 def reason(error: Exception) -> str:

@@ -35,7 +35,7 @@ from linker.sessions.token import Token
 from linker.settings import Settings
 
 _OUT_OF_DESCRIPTORS: Final = (
-    "no more connections can be opened: too many open files; raise the limit (ulimit -n) or lower --concurrency"
+    "linker cannot open more connections (too many open files); raise the limit (ulimit -n) or lower --concurrency"
 )
 
 _LATE_S: Final = 2.0
@@ -216,7 +216,7 @@ class SessionPool:
         if (mismatch := request.mismatch(answer)) is not None and mismatch.subject not in self._as_told:
             if not (mismatch.may_be_so and sending.is_first and self._mismatches.get(str(request)) == mismatch.why):
                 self._mismatches[str(request)] = mismatch.why
-                raise BadAnswer(f"{reply.status}, but {mismatch.why}", reply.status)
+                raise BadAnswer(f"the answer ({reply.status}) does not fit the request: {mismatch.why}", reply.status)
             self._as_told.add(mismatch.subject)
             why = self._token.kept_out_of_text(mismatch.why)
             self._log.warning(log.OTHER_ANSWER, request=str(request), why=why)

@@ -20,6 +20,11 @@ from linker.sessions.redaction import redacted
 _LONGEST: Final = 4096
 """Characters. Aha!'s API keys have 64, OAuth2 tokens a few hundred; servers refuse headers of over 8 KB."""
 
+NEW_ONE: Final = (
+    "Make a token in Aha! (Settings > Personal > Developer > Generate API key), then set AHA_TOKEN or the token file"
+)
+"""What to do without a valid token."""
+
 _SECRET_FROM: Final = 16
 """Characters from which a token is removed from answers. A shorter one, as of a sandbox, may be part of an id."""
 
@@ -52,7 +57,7 @@ class Token:
         return "<Token>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a token is neither pickled nor copied; make the Linker where it is used")
+        raise TypeError("a token cannot be pickled or copied; make the Linker where it is used")
 
     def check(self) -> None:
         """Raise `UsageError` if it is missing or cannot be sent; the message does not repeat it.
@@ -60,10 +65,10 @@ class Token:
         The constructor does not check: an error report that shows the variables of frames would show the text.
         """
         if not self.__text:
-            raise UsageError("a token is needed: an API key of the account (Settings, Personal, Developer in Aha!)")
+            raise UsageError(f"no token given; {NEW_ONE[0].lower()}{NEW_ONE[1:]}")
         is_plain = self.__text.isascii() and self.__text.isprintable() and " " not in self.__text
         if not is_plain or len(self.__text) > _LONGEST:
-            raise UsageError("the token holds characters that no token has; is it the right file or variable?")
+            raise UsageError("the token contains characters that no token has; check AHA_TOKEN or the token file")
 
     @property
     def authorization(self) -> str:

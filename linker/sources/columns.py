@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ JOB: Final = ("kind", "id", "field", "record_ids", "record_names", "mode", "key"
 _SECTIONS: Final = ("columns", "set", "account", "tables", "name_fields", "run", "profile")
 """The sections of a settings file, of which `[columns]` and `[set]` are read here."""
 
+_AT_LINE: Final = re.compile(r"(.*) \(at line ([0-9]+), column [0-9]+\)")
 _SHOWN: Final = 10
 _COMPARED: Final = 1_000
 
@@ -46,14 +48,17 @@ class Columns:
     def __post_init__(self) -> None:
         for name in (*self.headers, *self.constants):
             if name not in JOB:
-                raise UsageError(f"column {name!r} is none of a job's{hint(name, JOB)}")
+                raise UsageError(f"column {quoted(name)} is unknown{hint(name, JOB)}")
             if name in self.headers and name in self.constants:
-                raise UsageError(f"column {name!r} is told twice: by a header of the table, and for all of its rows")
+                raise UsageError(f"column {quoted(name)} is given twice, by --column and by --set; remove one of them")
         for name, header in self.headers.items():
             if not header.strip():
-                raise UsageError(f"column {name!r}: which header of the table? Write {name}='Its Header'")
+                raise UsageError(f"column {quoted(name)} has no header; write --column {name}='Your Column'")
         if what := missing((*self.headers, *self.constants)):
-            raise UsageError(f"{what} is not told: say --column {what}=HEADER, or --set {what}=VALUE for all rows")
+            raise UsageError(
+                f"column {quoted(what)} is missing; add --column {what}='Your Column', or --set {what}=VALUE if it is "
+                "the same in all rows"
+            )
 
     @classmethod
     def parse(cls, columns: Iterable[str], constants: Iterable[str], file: Path | None = None) -> Columns | None:
@@ -78,9 +83,9 @@ def _parse(arguments: Iterable[str], option: str) -> dict[str, str]:
         name, equals, text = argument.partition("=")
         name = name.strip().lower()
         if not equals or not name:
-            raise UsageError(f"{option} {argument}: write {option} NAME='…', with a NAME of {', '.join(JOB)}")
+            raise UsageError(f"{option} {argument}: write {option} NAME='…', where NAME is one of {', '.join(JOB)}")
         if name in parsed:
-            raise UsageError(f"{option} {name} is given twice")
+            raise UsageError(f"{option} {name} is given twice; remove one of them")
         parsed[name] = text.strip()
     return parsed
 
@@ -91,24 +96,31 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
         with file.open("rb") as stream:
             text = stream.read(LINE_LIMIT + 1)
         if len(text) > LINE_LIMIT:
-            raise UsageError(f"{file} is over {LINE_LIMIT:,} bytes long, which no file of columns is")
+            raise UsageError(f"{file} is longer than {LINE_LIMIT:,} bytes, so it is not a file of columns")
         value = tomllib.loads(text.removeprefix(codecs.BOM_UTF8).decode())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number of over 4,300 digits
-        raise UsageError(f"{file} is not valid TOML: {plain(str(error))}") from None
+        raise UsageError(f"{file} is not valid TOML: {_why(error)}") from None
     except RecursionError:
-        raise UsageError(f"{file} is not valid TOML of columns: it is nested too deep") from None
+        raise UsageError(f"{file} is not a file of columns: it is nested too deep") from None
     for name in value:
         if name not in _SECTIONS:
-            raise UsageError(f"{file}: {name!r} is neither [columns] nor [set]{hint(name, ('columns', 'set'))}")
+            raise UsageError(f"{file}: [{plain(name)}] is unknown{hint(name, ('columns', 'set'))}")
     return _texts(value.get("columns", {}), file), _texts(value.get("set", {}), file)
 
 
 def _texts(table: Any, file: Path) -> dict[str, str]:
     if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
-        raise UsageError(f'{file}: write [columns] and [set] as lines of NAME = "text"')
+        raise UsageError(f'{file}: each line of [columns] and [set] must be NAME = "text"')
     return {name.strip().lower(): text.strip() for name, text in table.items()}
+
+
+def _why(error: ValueError) -> str:
+    """What is wrong with a TOML file, beginning with the line: `line 4: Expected '=' after a key`."""
+    text = plain(str(error))
+    match = _AT_LINE.fullmatch(text)
+    return f"line {match[2]}: {match[1]}" if match is not None else text
 
 
 def missing(names: Iterable[str]) -> str:
@@ -120,11 +132,21 @@ def missing(names: Iterable[str]) -> str:
 
 
 def hint(name: str, choices: Iterable[str]) -> str:
-    """The nearest of these choices, or some of them."""
-    by_folded = {folded(choice): choice.strip() for choice in islice(choices, _COMPARED) if choice.strip()}
-    near = difflib.get_close_matches(folded(name), by_folded, n=1)
-    if near:
-        return f"; did you mean {quoted(by_folded[near[0]])}?"
+    """Return the nearest of these choices, or some of them, as the end of a message."""
+    by_folded = _by_folded(choices)
+    if near := nearest(name, by_folded.values()):
+        return near
     shown = ", ".join(map(quoted, islice(by_folded.values(), _SHOWN)))
     more = f" and {len(by_folded) - _SHOWN:,} more" if len(by_folded) > _SHOWN else ""
-    return f"; there are {shown}{more}"
+    return f"; choose one of {shown}{more}" if shown else ""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return the nearest of these choices as the end of a message; empty if none is near."""
+    by_folded = _by_folded(choices)
+    near = difflib.get_close_matches(folded(name), by_folded, n=1)
+    return f"; did you mean {quoted(by_folded[near[0]])}?" if near else ""
+
+
+def _by_folded(choices: Iterable[str]) -> dict[str, str]:
+    return {folded(choice): choice.strip() for choice in islice(choices, _COMPARED) if choice.strip()}

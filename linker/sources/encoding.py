@@ -79,7 +79,7 @@ class Text:
     def fault(self) -> str:
         """What is wrong with a line that could not be decoded, and what to do."""
         if not self._is_utf8:
-            return f"is not valid {self.encoding}; check the encoding of the file"
+            return f"is not valid {self.encoding}; check --encoding"
         return f"is not UTF-8; {self._advice}"
 
     def advice(self, line: bytes) -> str:
@@ -140,9 +140,9 @@ def _wide(sample: bytes) -> str | None:
 
 def _advice(likely: str | None) -> str:
     if likely is None:
-        return "save the file as CSV UTF-8, or name its encoding with --encoding"
+        return "save the file as CSV UTF-8, or give its encoding with --encoding"
     if likely == "utf-8":
-        return "the rest of the file is, so correct these bytes, or export the file again"
+        return "the rest of the file is UTF-8, so correct these bytes, or export the file again"
     return f"the file looks like {likely}: add --encoding {likely}, or save it as CSV UTF-8"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,26 +98,38 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def read_entry(
-    source: str, line: int, value: object, reading: Reading = Reading(), columns: tuple[str, ...] = ()
+    source: str,
+    line: int,
+    value: object,
+    reading: Reading = Reading(),
+    columns: tuple[str, ...] = (),
+    places: Callable[[], Mapping[str, str]] = dict,
 ) -> Entry:
     """The entry of a decoded line: of a `LinkJob`, of a mapping with a job's keys, or of anything else.
 
     Args:
         reading: whether the records of a mapping are ids or names, and which account's addresses are accepted.
         columns: the columns of a table that the records were read from, as the table calls them.
+        places: called for a message; returns where the table has the keys of a job: `column "Aha Ref"`.
     """
     if reading.named_targets and isinstance(value, Mapping) and "id" in value:
         value = {**value, "id": reading.id_of(value["id"], value.get("kind"))}
     try:
         job = value if isinstance(value, LinkJob) else LinkJob.parse(value, reading.match, columns)
     except InvalidJob as error:
-        return Entry(source, line, reject(str(error), value, reading.match))
+        return Entry(source, line, reject(message_of(error, places()), value, reading.match))
     host = reading.host
     if job.host is None or not host or job.host == host:
         return Entry(source, line, job)
     # the target is kept: if the host alone is wrong, the row belongs to that target's list
-    why = f"the id is an address of the account {job.host}, but this run is for {host}; take the row out, or correct it"
-    return Entry(source, line, Rejection.of(job, why))
+    why = f"the address belongs to the account {job.host}, but this run is for {host}; correct or remove the row"
+    return Entry(source, line, Rejection.of(job, f"{places().get('id', 'id')}: {why}"))
+
+
+def message_of(error: InvalidJob, places: Mapping[str, str]) -> str:
+    """Return the message of an error, which names the column of a table instead of the key of a job."""
+    place = places.get(error.part) or places.get(error.part.partition(".")[0])
+    return error.at(place) if place is not None else str(error)
 
 
 def reject(message: str, value: object, match: str | None = None) -> Rejection:

@@ -61,7 +61,9 @@ class JobFile:
         if self._format is None:
             raise UsageError(f"{self.name}: {_of_suffix(self._path, self.name)}")
         if columns is not None and self._format != "csv":
-            raise UsageError(f"{self.name}: it is no table, so --column, --columns and --set say nothing of it")
+            raise UsageError(
+                f"{self.name} is not a table, so --column, --columns and --set do not apply to it; remove them"
+            )
         self._columns = columns
 
     def __repr__(self) -> str:
@@ -154,7 +156,7 @@ _SUFFIXES: Final = {
 }
 
 
-_FOLDER: Final = "this is a folder; name the files in it"
+_FOLDER: Final = "this is a folder; give the files in it"
 
 
 def _of_suffix(path: Path, name: str) -> str:
@@ -169,7 +171,7 @@ def _of_suffix(path: Path, name: str) -> str:
                     return f"this is {what}"
     if (what := _SUFFIXES.get(path.suffix.lower())) is not None:
         return f"this is {what}"
-    return "is it JSONL or CSV? Name it .jsonl or .csv, or give --format"
+    return "linker cannot tell whether this is JSONL or CSV; rename it to .jsonl or .csv, or add --format"
 
 
 def _identity(stat: os.stat_result) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linker.errors import UsageError
-from linker.sources.columns import JOB, Columns, hint, missing
+from linker.sources.columns import JOB, Columns, hint, missing, nearest
 from linker.sources.encoding import Text
 from linker.sources.lines import Line, Lines
 from linker.sources.quoting import Record, State, without_end
@@ -63,6 +63,10 @@ class Header:
             f'column "{name if len(name) <= _SHOWN * 6 else name[: _SHOWN * 6] + "…"}"' if name else f"cell {place + 1}"
         )
 
+    def place(self, name: str) -> str:
+        """Where the table has this column of a job, as a message names it: `column "Aha Ref"` or `--set kind`."""
+        return self.column(self.places[name]) if name in self.places else f"--set {name}"
+
     def fault(self, row: Sequence[str]) -> str | None:
         """Why a row cannot be used for the number of its cells; None if it can.
 
@@ -71,21 +75,21 @@ class Header:
         count, width = len(row), self.width
         if count == width:
             return None
-        found = f"the row has {count:,} cell{'s' * (count != 1)}, the header {width:,}"
+        found = f"the row has {count:,} cell{'s' * (count != 1)}, but the header has {width:,}"
         if count > width:
             if any(cell.strip() for cell in row[width:]):
-                return f"{found}; put quotes around a cell that holds a {quoted(self.delimiter)}"
+                return f"{found}; put quotes around a cell that contains a {quoted(self.delimiter)}"
             place = self._shifted(row)
             if place is None:
                 return None
             return (
                 f"{found}, and {quoted(row[place + 1].strip())} may belong to {self.column(place)}; put quotes around "
-                "that cell, or take out the delimiter at the end of the row"
+                "that cell, or remove the delimiter at the end of the row"
             )
         id = self.cells(row).get("id", "")
         if id and "id" in self.places and not self._is_certain(id):
             place = self.places["id"]
-            return f"{found}, so it is not certain that {quoted(id)} is in {self.column(place)}; add the missing cells"
+            return f"{found}, so {quoted(id)} may not belong to {self.column(place)}; add the missing cells"
         lacking = next((self.places[name] for name in ("id", "field") if self.places.get(name, 0) >= count), None)
         if lacking is None and not self._has_records(row):
             lacking = min(
@@ -136,7 +140,7 @@ def read_header(lines: Lines, text: Text, source: str, columns: Columns | None) 
     found = [(*_record(first, further, lines, delimiter), delimiter) for delimiter in delimiters]
     cells, used, delimiter = max(found, key=lambda each: (len(names & set(map(_folded, each[0]))), len(each[0])))
     lines.put_back(further[used:])
-    place = f"{source}, line {first.number:,}"
+    place = f"{source} line {first.number:,}"
     names_of_cells = [" ".join(without_invisible(cell).split()) for cell in cells]
     while names_of_cells and not names_of_cells[-1]:
         names_of_cells.pop()
@@ -195,13 +199,13 @@ def _own(cells: Sequence[str]) -> dict[str, int]:
     names = [_folded(cell) for cell in cells]
     unknown = next((name for name in names if name and name not in JOB), None)
     if unknown is not None or missing(names) or any(names.count(name) > 1 for name in JOB):
-        near = hint(unknown[:200], JOB) if unknown else ""
+        near = nearest(unknown[:200], JOB) if unknown else ""
+        doubt = f"{quoted(_bounded(unknown))} is unknown{near or '.'} " if unknown else ""
         shown = ", ".join(_bounded(name) or "(unnamed)" for name in names[:_SHOWN]) or "(none)"
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         raise _NotThere(
-            f"the columns are {shown}{more}; "
-            f"wanted are {', '.join(JOB)} (id, field and record_ids or record_names at least, each once){near}. "
-            "Where they are called otherwise, say --column id='Their Name'"
+            f"the columns are {shown}{more}; linker needs id, field, and record_ids or record_names, each once (kind, "
+            f"mode and key are optional). {doubt}For columns with other names, add --column id='Your Column' and so on"
         )
     return {name: place for place, name in enumerate(names) if name}
 
@@ -211,7 +215,7 @@ def _place(header: str, cells: Sequence[str]) -> int:
     for same in (lambda cell: cell == header, lambda cell: _folded(cell) == _folded(header)):
         places = [place for place, cell in enumerate(cells) if same(cell)]
         if len(places) > 1:
-            raise _NotThere(f"the column {quoted(header)} stands there {len(places)} times")
+            raise _NotThere(f"the column {quoted(header)} appears {len(places)} times; rename all but one of them")
         if places:
             return places[0]
     raise _NotThere(f"there is no column {quoted(header)}{hint(header, (cell[:200] for cell in cells))}")
@@ -228,7 +232,7 @@ def _other_file(first: Line, text: Text) -> str | None:
         kind = "XML" if start.startswith("<?xml") else "HTML"
         return f"this is {kind}, not a table; open it in a spreadsheet and save it as CSV UTF-8"
     if re.match(r'\{\s*("|\}|\Z)|\[\s*([\[{"0-9]|\]|\Z)', start):
-        return "this is JSON, not a table; if it holds one job on each line, name it .jsonl"
+        return "this is JSON, not a table; if it has one object on each line, rename it to .jsonl"
     try:
         whole = b"\0" not in first.data and first.data.decode() is not None
     except UnicodeDecodeError:
@@ -236,5 +240,5 @@ def _other_file(first: Line, text: Text) -> str | None:
     if whole:
         return None
     shown = ", ".join(_bounded(cell.strip()) for cell in re.split(r"[,;\t|]", without_end(_decoded(first)))[:_SHOWN])
-    fault = "hold zero bytes" if b"\0" in first.data else "are not UTF-8"
-    return f"the columns are {shown}, which {fault}; {text.advice(first.data)}"
+    fault = "contains zero bytes" if b"\0" in first.data else "is not UTF-8"
+    return f"the header {fault} ({shown}); {text.advice(first.data)}"

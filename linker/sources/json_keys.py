@@ -86,7 +86,7 @@ class _Repeats:
         Args:
             entry: the object as it would be read with the last of each key.
         """
-        message = f'key "{plain(encodable(self.key))}" stands twice in one object; keep one'
+        message = f'key "{plain(encodable(self.key))}" appears twice in one object; remove one of them'
         value = entry.value
         rejection = Rejection.of(value, message) if isinstance(value, LinkJob) else replace(value, message=message)
         links = [value for key, value in self.pairs if key == "links"]

@@ -127,7 +127,7 @@ class JsonStream:
             self._list = None
             window.at += 1
             return
-        why = "a list ends here whose beginning is missing, so rows may be missing; export the file again"
+        why = "a list ends here but begins nowhere, so rows may be missing; export the file again"
         yield Entry(self._source, window.line_at(window.at), Rejection(why))
         window.at = _end(_STRAY, window.text, window.at)
 
@@ -178,7 +178,7 @@ class JsonStream:
         behind = _end(_IN_LINE, text, end)
         if behind == len(text):  # cut off, as lines end with a line feed
             return end, None if window.is_all else _Fault(_CUT, end, is_cut=True)
-        return end, None if text[behind] in "{[]\n" else _Fault("unexpected text after the job", behind)
+        return end, None if text[behind] in "{[]\n" else _Fault("unexpected text after the row", behind)
 
     def _holds_job(self, start: int, end: int) -> bool:
         """Whether a line inside of a value is a job on its own, so that the value may have lost its end."""
@@ -218,8 +218,8 @@ class JsonStream:
             window.at = max(window.at, len(window.text) - _OVERLAP)
             window.extend()
         self._pass(end)
-        what, its = ("line", "its job") if by_line else ("job", "it")
-        return self._rejection(line, f"the {what} is over {LINE_LIMIT:,} bytes; split {its} in two", targets)
+        what, its = ("line", "its row") if by_line else ("row", "it")
+        return self._rejection(line, f"the {what} is longer than {LINE_LIMIT:,} bytes; split {its} in two", targets)
 
     def _is_in_pretty(self) -> bool:
         """Whether what begins here is printed over several lines."""
@@ -263,7 +263,7 @@ class JsonStream:
             place = window.at + invalid
             in_line = window.text[window.text.rfind("\n", 0, place) + 1 : place].encode(errors="surrogateescape")
             where = f"byte {len(in_line) + 1}" + ("" if first == last else f" of line {window.line_at(place):,}")
-            advice = "save the file as UTF-8, or name its encoding with --encoding"
+            advice = "save the file as UTF-8, or give its encoding with --encoding"
             return f"{what} not UTF-8: {where} is 0x{ord(text[invalid]) - 0xDC00:02x}; {advice}"
         is_behind = fault.place >= len(text)
         place = window.at + min(fault.place, len(text))

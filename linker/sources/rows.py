@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from linker.errors import InvalidJob
-from linker.model.ids import grouped_message, is_grouped, undressed_name
+from linker.model.ids import grouped_message, is_grouped, record_id, undressed_name
 from linker.model.job import LinkJob, Mode
 from linker.model.name import TITLE, Name, name_spans
-from linker.sources.entry import Entry, Reading, Rejection, read_entry, reject
+from linker.sources.entry import Entry, Reading, Rejection, message_of, read_entry, reject
 from linker.sources.formula import from_text
 from linker.sources.header import Header
 from linker.text import without_invisible
@@ -22,7 +22,7 @@ _BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a sli
 _TORN_ADDRESS = re.compile(
     r"(?:\A|(?<=[\s;|,]))[^\s;|,?#/]*/[^\s;|,?#]*[?#][^\s;|,]*[;|,](?!\s|https?://|\Z)", re.IGNORECASE
 )
-_TORN = "an address may hold no ; , or | behind its ? or #, because these stand between targets; leave that part out"
+_TORN = "an address cannot contain ; , or | after its ? or #, because they separate addresses; remove that part"
 
 
 def read_row(row: list[str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
@@ -39,7 +39,7 @@ def read_row(row: list[str], header: Header, line: int, source: str, reading: Re
 
 def _read_cells(cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:
     cell = cells.get("id", "")
-    shown = header.shown.get("id", "id")
+    shown = header.place("id")
     targets: list[object]
     if isinstance(reading.id_of("", cells.get("kind")), dict):
         targets = names_of(cell, str(reading.match))
@@ -52,7 +52,7 @@ def _read_cells(cells: Mapping[str, str], header: Header, line: int, source: str
     else:
         targets = list(dict.fromkeys(_parts(_BETWEEN_TARGETS, cell)))
     if not targets:
-        yield Entry(source, line, Rejection(f"{shown} is empty: the row names no target"))
+        yield Entry(source, line, Rejection(f"{shown} is empty; write a reference such as PRJ1-12"))
     for id in targets:
         yield _read_target(id, cells, header, line, source, reading)
 
@@ -90,31 +90,45 @@ def _read_target(
     value: dict[str, object] = {"id": id, "links": {from_text(without_invisible(cells["field"])): records}}
     value |= {name: cells[name] for name in ("kind", "mode", "key") if cells.get(name)}
     if is_grouped(ids):
-        column = header.shown.get("record_ids", "record_ids")
-        return Entry(source, line, _without_records(value, f"{column}: {grouped_message(ids)}"))
+        message = f"{header.place('record_ids')}: {grouped_message(ids)}"
+        return Entry(source, line, _without_records(value, message, _places(header, [])))
     shown = [(name, header.shown.get(name, name)) for name in ("record_ids", "record_names") if name in header]
     columns = tuple(column for name, column in shown if without_invisible(cells.get(name, "")).strip())
-    entry = read_entry(source, line, value, Reading(host=reading.host), columns)
+    entry = read_entry(source, line, value, Reading(host=reading.host), columns, lambda: _places(header, _ids(ids)))
     if records or reading.empty_clears or isinstance(entry.value, Rejection):
         return entry
-    empty = f"{' and '.join(column for _, column in shown)} is empty"
+    empty = f"{' and '.join(header.place(name) for name, _ in shown)} {'is' if len(shown) == 1 else 'are'} empty"
     return Entry(source, line, Rejection.of(entry.value, f"{empty}, {_EFFECTS[entry.value.mode or reading.mode]}"))
 
 
 _EFFECTS: Final[Mapping[str, str]] = {
-    Mode.REPLACE: "which would clear the field; --empty-clears lets it",
-    Mode.ADD: "so there is nothing to add; fill in the cell, or delete the row",
-    Mode.REMOVE: "so there is nothing to remove; fill in the cell, or delete the row",
+    Mode.REPLACE: "which would clear the field; add --empty-clears to allow that",
+    Mode.ADD: "so there is nothing to add; fill in the cell or delete the row",
+    Mode.REMOVE: "so there is nothing to remove; fill in the cell or delete the row",
 }
 
 
-def _without_records(value: Mapping[str, object], message: str) -> Rejection:
+def _places(header: Header, ids: list[str]) -> dict[str, str]:
+    """Return where the table has the keys of a job, as messages name it.
+
+    `links` is the column of records that has an invalid one: the names, if all of these ids are valid.
+    """
+    places = {name: header.place(name) for name in ("id", "kind", "field", "mode", "key") if name in header}
+    names = [name for name in ("record_ids", "record_names") if name in header]
+    try:
+        list(map(record_id, ids))
+    except InvalidJob:
+        return {**places, "links": header.place(names[0])}
+    return {**places, "links": header.place(names[-1])}
+
+
+def _without_records(value: Mapping[str, object], message: str, places: Mapping[str, str]) -> Rejection:
     """The rejection of a row for its cell of ids. What else is wrong with the row is said instead."""
     bare = {**value, "links": dict.fromkeys(cast("Mapping[str, object]", value["links"]), ())}
     try:
         LinkJob.parse(bare)
     except InvalidJob as error:
-        message = str(error)
+        message = message_of(error, places)
     return replace(reject(message, bare), links=None)
 
 

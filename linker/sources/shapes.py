@@ -31,7 +31,7 @@ _MAGIC: Final[Sequence[tuple[bytes, str]]] = (
     (b"\x80\x05\x95", f"a Python pickle; {_CONVERT}"),
     (b"SQLite format 3\x00", "an SQLite database; export its rows as CSV first"),
     (b"%PDF-", "a PDF; export the table as CSV instead"),
-    (b"{\\rtf", "a text of a word processor (RTF); save it as plain text"),
+    (b"{\\rtf", "a word processor document (RTF); save it as plain text"),
     (b"\x89PNG\r\n\x1a\n", "an image; export the table as CSV instead"),
     (b"\xff\xd8\xff", "an image; export the table as CSV instead"),
 )
@@ -90,27 +90,27 @@ def _fed(command: str, name: str) -> str:
 def _text(head: bytes, name: str, format: Literal["csv", "jsonl"]) -> str | None:
     """Return what a text is and what to do, if it cannot be a job file of this format; else None."""
     if _MARKUP.match(head):
-        return "HTML or XML, perhaps under the name of a table; open it in a spreadsheet and save it as CSV UTF-8"
+        return "HTML or XML, not a table; open it in a spreadsheet and save it as CSV UTF-8"
     first = head.lstrip().partition(b"\n")[0]
     if _RESULT.match(first) or (_JSON.match(first) and all(key in first for key in _RESULT_KEYS)):
         quoted = shlex.quote(name)
         return (
-            f"a results file of linker, not a job file. To take its run back: linker undo {quoted}. "
+            f"a results file, not a job file. To undo its run: linker undo {quoted}. "
             f"To continue its run: linker run JOBS --results {quoted} --resume"
         )
     if _JOURNAL.match(first):
-        return "the journal of a run, not a job file; linker reads it by itself"
+        return "the journal of a run, not a job file; linker reads it when you add --resume"
     if format == "csv":
         is_json = _JSON.match(head) is not None
-        return "JSON, not a table; name it .jsonl, or add --format jsonl if it is standard input" if is_json else None
+        return "JSON, not a table; rename it to .jsonl, or add --format jsonl for standard input" if is_json else None
     if _is_table(head):
-        return "a table, not JSON; name it .csv, or add --format csv if it is standard input"
+        return "a table, not JSON; rename it to .csv, or add --format csv for standard input"
     if (encoding := _wide_json(head)) is not None:
         return f"{encoding.upper()} without a byte order mark; add --encoding {encoding}, or save it as UTF-8"
     if (key := _key_of_rows(head.decode(errors="replace"))) is not None:
         path = f".{key}[]" if key.isidentifier() and key.isascii() else f'.["{plain(key)}"][]'
         return (
-            f'a single JSON object with the rows under "{plain(key)}"; take them out: '
+            f'a single JSON object with the rows under "{plain(key)}"; extract them: '
             f"{_fed(f'jq -c {shlex.quote(path)}', name)} | linker run -"
         )
     return None

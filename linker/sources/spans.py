@@ -68,7 +68,9 @@ class Spans:
         while (line := self._lines.take()) is not None:
             text, is_text = self._text.decode(line.data, line.number)
             if line.is_cut:
-                yield Row(line.number, text, fault=f"the line is over {LINE_LIMIT:,} bytes; split its row in two")
+                yield Row(
+                    line.number, text, fault=f"the line is longer than {LINE_LIMIT:,} bytes; split its row in two"
+                )
                 continue
             record = Record(self._header.delimiter, spaced=self._header.is_spaced)
             state = record.feed(text)
@@ -121,7 +123,7 @@ class Spans:
             fault = _cut_off(cells, self._header)
         else:
             fault = self._header.fault(cells)
-        why = f"it may be a row, or part of the quoted cell that starts in line {first:,}; {_STRAY}"
+        why = f"this may be a row, or part of the quoted cell that starts in line {first:,}; {_STRAY}"
         inner = (Row(span[at].number, texts[at], fault=why, is_text=decoded[at][1]) for at in rows if at > 0)
         if not is_text and self._text.is_wide:  # damaged UTF-16 may hide line ends and quotes, so whole rows
             yield Row(first, "", None, fault, is_text=False)
@@ -143,7 +145,7 @@ class Spans:
             if state is State.OPEN:
                 fault = f"{column}: a quote is not closed; {_STRAY}"
             else:
-                fault = f'{column}: a quote stands inside a quoted cell; double it ("") if it belongs to the text'
+                fault = f'{column}: there is a quote inside a quoted cell; double it ("") if it belongs to the text'
         elif _are_blank(cells):
             return Row(line.number, text, cells)
         elif is_cut_off:
@@ -173,7 +175,7 @@ class Spans:
         rest = after.data.decode(errors="replace")
         if is_row(text, self._header, self._reading) and is_row(rest, self._header, self._reading):
             return None
-        return "a carriage return outside quotes may have cut the row in two; put quotes around the cell that holds it"
+        return "a carriage return outside quotes may have split the row; put quotes around the cell that contains it"
 
     def _torn(self, cells: Sequence[str]) -> str | None:
         """Why a short row may not be whole: the next line is no row, but may be the rest of this one."""
@@ -186,8 +188,8 @@ class Spans:
         if not is_rest or has_target(rest, self._header, self._reading) or footer_of(rest, text) is not None:
             return None
         return (
-            f"the row has {_counted(cells)}, the header {self._header.width:,}, and line {after.number:,} may be the "
-            "rest of it; put quotes around a cell that holds a line break"
+            f"the row has {_counted(cells)}, but the header has {self._header.width:,}, and line {after.number:,} may "
+            "be the rest of it; put quotes around a cell that contains a line break"
         )
 
 
@@ -198,8 +200,8 @@ def _are_blank(cells: Sequence[str]) -> bool:
 
 def _cut_off(cells: Sequence[str], header: Header) -> str:
     return (
-        f"the row has {_counted(cells)}, the header {header.width:,}, and no line end follows it, so the file may be "
-        "cut off; export it again, or add a line end"
+        f"the row has {_counted(cells)}, but the header has {header.width:,}, and no line end follows it, so the file "
+        "may be cut off; export it again, or add a line end"
     )
 
 

@@ -229,7 +229,7 @@ class BlameSearch:
         after = links.after(before) if links is not None else before
         if links is not None and after is None:
             asking = [job for job in self._jobs if field in job.links]
-            self._blame(asking, "its list went with the job to blame")
+            self._blame(asking, "the list was not written, because another row of it was refused")
         if after is None:
             return None
         waiting = (job for jobs, _ in aside for job in jobs if job.mode is not Mode.REMOVE)

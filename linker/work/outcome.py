@@ -23,6 +23,8 @@ from linker.work.pending import Pending
 
 _NONE: frozenset[str] = frozenset()
 
+_CHECK_IDS: Final = "; check the record ids (linker records PRODUCT/TABLE lists them)"
+
 INVALID: Final = (400, 422)
 """Statuses of a PUT whose lists the account does not take."""
 
@@ -114,8 +116,8 @@ def without_before(pending: Pending) -> tuple[list[Failed], list[Failed]]:
 def no_links_shown(kind: Kind) -> str:
     """Why nothing can be added to a list, or removed from it."""
     return (
-        f"no answer shows the links of {kind.plural}, so linker cannot tell which it would drop; "
-        "use mode replace with the whole list, or a token that sees the links"
+        f"linker cannot see the links of {kind.plural}, so adding or removing some could drop others; use mode replace "
+        "with the whole list, or a token that can see the links"
     )
 
 
@@ -228,7 +230,7 @@ def written(job: Job, context: ResultContext, seen: Seen | None, why_unseen: str
         seen: what the target holds since; None if no answer shows it.
         why_unseen: why that is a failure; None if it is not, because the kind hides its links.
     """
-    answered = f"answered {context.http_status}, but "
+    answered = f"the account answered {context.http_status}, but "
     if seen is None:
         if why_unseen is None:
             return _result(job, Status.LINKED, context, None)
@@ -236,7 +238,7 @@ def written(job: Job, context: ResultContext, seen: Seen | None, why_unseen: str
     missing = seen.missing(job)
     if not missing:
         return _result(job, Status.LINKED, context, None)
-    message = f"{answered}{', '.join(missing)} does not hold what was asked"
+    message = f"{answered}{', '.join(missing)} of {job.target} does not have the links that the row asks for"
     if ignored := [name for name in missing if name in seen.ignored]:
         message += off_layout(seen.change.target.kind, ignored, context.defined)
     return failure(job, Error(ErrorType.NOT_APPLIED, message), context)
@@ -254,8 +256,8 @@ def off_layout(kind: Kind, fields: Sequence[str], defined: bool) -> str:
     """Why the account may have ignored fields: it takes only those on the layout of the target's workspace."""
     names = ", ".join(fields)
     if defined:
-        return f"; {names} is defined for {kind.plural}, so it is likely not on the layout of the target's workspace"
-    return f"; is {names} defined for {kind.plural}, and on the layout of the target's workspace?"
+        return f"; {names} is probably not on the layout of {kind.plural} in this workspace: add it there"
+    return f"; check that {names} is defined for {kind.plural} and is on the layout of the workspace"
 
 
 def _result(job: Job, status: Status, context: ResultContext, error: Error | None) -> Result:
@@ -285,11 +287,15 @@ def _created(job: Job, created: CreatedNames) -> Created | None:
 
 
 def with_hint(error: Error, http_status: int | None, job: Job) -> Error:
-    """The error, with a hint if the id that the account does not know may have been rounded by a spreadsheet."""
+    """Return the error with what was refused, and a hint if a spreadsheet may have rounded an id."""
     if http_status == 404:
-        hint = rounded_hint(job.target.id)
-    elif http_status in INVALID:
+        message = error.message + rounded_hint(job.target.id)
+    elif http_status in INVALID and error.message.startswith(f"{http_status}: "):
+        says = error.message.removeprefix(f"{http_status}: ")
         hint = rounded_hint(*(id for ids in job.links.values() for id in ids))
+        message = (
+            f"the account refused {', '.join(job.links)} of {job.target} ({http_status}: {says}){hint or _CHECK_IDS}"
+        )
     else:
         return error
-    return Error(error.type, error.message + hint, error.retryable) if hint else error
+    return Error(error.type, message, error.retryable)

@@ -73,7 +73,7 @@ class TargetView:
             return event
         self.learn_names(event.target)
         if event.target.obscures(self._pending.desired.fields):
-            message = "the answer shows the target's links in a form that linker cannot read"
+            message = f"{self._pending.desired.target} shows its links in a form that linker cannot read"
             return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), event.status)
         links = self._visibility.observe(self._kind, Endpoint.READ, event.target)
         if links is None and self.page is not None and self._visibility.is_proved(self._kind, Endpoint.LIST):
@@ -90,14 +90,14 @@ class TargetView:
         event = yield Step.READ_OTHER
         asked = self._pending.desired.target
         if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
-            why = f"and the answer for {self.moved_to} about yet another record"
+            why = f"and the answer for {self.moved_to} is about another record again"
         elif not self._visibility.claim(shown, asked.id):
             why = "as is the answer for another target"
         else:
             return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
         message = (
-            f"the answer for {asked} is about {self.moved_to}, {why}; something between linker and Aha! mixes up "
-            "answers (a proxy or a cache)"
+            f"the answer for {asked} is about {self.moved_to}, {why}; a proxy or cache between linker and Aha! mixes "
+            "up answers"
         )
         return GiveUp(Error(ErrorType.BAD_ANSWER, message, retryable=True), answer.status)
 
@@ -176,11 +176,11 @@ class TargetView:
     def why_unseen(self, change: Change, *, is_off_layout: bool) -> str | None:
         """Why it is a failure that no answer shows what was written; None if it is not one."""
         if is_off_layout:
-            return "the layout of the target's workspace lacks the field, so the account ignores it; add it there"
+            return "the field is not on the layout of the workspace, so the account ignored it; add it there"
         if change.before is None:  # nothing of it was known before either
             return None
         if not self.is_presumed:
-            return f"no answer shows its links any more; read {self._pending.desired.target} to see what it holds"
+            return f"no answer shows the links of {self._pending.desired.target} any more; check it in Aha!"
         if not self._pending.desired.needs_before:  # the whole list was written, whatever it held
             return None
-        return f"no answer shows the links of {self._kind.plural}, so what it holds now cannot be seen"
+        return f"no answer shows the links of {self._kind.plural}, so linker cannot check what was written"

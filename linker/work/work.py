@@ -105,6 +105,16 @@ class Work:
         return str(self.current_request)
 
     @property
+    def subject(self) -> str:
+        """What the current request reads or writes, for people."""
+        return self.current_request.subject
+
+    @property
+    def method(self) -> str:
+        """The HTTP method of the current request."""
+        return self.current_request.method
+
+    @property
     def attempt(self) -> int:
         """How often the current request has been tried."""
         return self._tries.made(self.step)

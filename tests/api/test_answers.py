@@ -76,7 +76,7 @@ def test_links_are_what_the_answer_shows_and_none_where_it_shows_none(
 @pytest.mark.parametrize("links", ["", "12", {}, {"customers": ["1"]}, 0, False], ids=repr)
 def test_links_of_another_shape_never_pass_for_no_links(links: object) -> None:
     """An unknown shape is an error: taken for an empty list, it would lead to the removal of links."""
-    with pytest.raises(BadAnswer, match="links that are not understood"):
+    with pytest.raises(BadAnswer, match="links that linker does not understand"):
         understand(reply(200, shown(links)), READ)
 
 
@@ -109,17 +109,17 @@ def test_a_bare_id_that_no_number_of_json_holds_exactly_obscures_its_field() -> 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"<!DOCTYPE html><title>Log in</title>", "200, but no JSON: (an HTML page)"),
-        (b"\n  <html>", "200, but no JSON: (an HTML page)"),
-        (b"OK", "200, but no JSON: OK"),
-        (b'{"feature": {"custom_obj', '200, but no JSON: {"feature": {"custom_obj'),
-        (b"\xff\xfe", "200, but no JSON: ��"),
-        (b"NaN", "200, but no JSON: NaN"),
-        (b"  ", "200, but no JSON: (no text)"),
-        ([], "200, but no feature in it: []"),
-        ("feature", '200, but no feature in it: "feature"'),
-        ({"epic": {}}, '200, but no feature in it: {"epic":{}}'),
-        ({"feature": []}, '200, but no feature in it: {"feature":[]}'),
+        (b"<!DOCTYPE html><title>Log in</title>", "the answer (200) is not JSON: (an HTML page)"),
+        (b"\n  <html>", "the answer (200) is not JSON: (an HTML page)"),
+        (b"OK", "the answer (200) is not JSON: OK"),
+        (b'{"feature": {"custom_obj', 'the answer (200) is not JSON: {"feature": {"custom_obj'),
+        (b"\xff\xfe", "the answer (200) is not JSON: ��"),
+        (b"NaN", "the answer (200) is not JSON: NaN"),
+        (b"  ", "the answer (200) is not JSON: (no text)"),
+        ([], "the answer (200) has no feature: []"),
+        ("feature", 'the answer (200) has no feature: "feature"'),
+        ({"epic": {}}, 'the answer (200) has no feature: {"epic":{}}'),
+        ({"feature": []}, 'the answer (200) has no feature: {"feature":[]}'),
     ],
 )
 def test_a_200_that_is_none_of_ahas_is_a_bad_answer_that_shows_itself(body: object, said: str) -> None:
@@ -134,7 +134,7 @@ def test_a_200_that_is_none_of_ahas_is_a_bad_answer_that_shows_itself(body: obje
 def test_a_write_may_be_answered_without_a_word_and_a_read_may_not(status: int) -> None:
     """An empty answer to a PUT shows no links; to a GET it is an error, or the links would count as hidden."""
     assert understand(reply(status), WRITE) == Answer(status, sent_at=1.5)
-    with pytest.raises(BadAnswer, match=rf"{status}, but no JSON: \(no text\)"):
+    with pytest.raises(BadAnswer, match=rf"the answer \({status}\) is not JSON: \(no text\)"):
         understand(reply(status), READ)
 
 
@@ -143,7 +143,8 @@ def test_a_redirect_tells_where_it_points(status: int) -> None:
     """The message suspects the account's name, and shows the address escaped."""
     answer = understand(reply(status, b"<html>", Location="https://secure.aha.io/\x1b[2Jlogin"), READ)
     assert answer.status == status
-    assert answer.message.startswith("redirected to https://secure.aha.io/\\x1b[2Jlogin; redirects are not followed")
+    redirected = "redirected to https://secure.aha.io/\\x1b[2Jlogin"
+    assert answer.message.startswith(f"{redirected}; linker does not follow redirects")
     assert understand(reply(status), READ).message.startswith("redirected to nowhere")
 
 

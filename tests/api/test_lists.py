@@ -52,9 +52,9 @@ def test_a_scope_means_a_list(scope: str, path: str) -> None:
         ("product:PRJ1", "write product$"),
         ("idea_organization:PRJ1", "write idea_organization$"),
         ("feature:PRJ1/customers", "write feature or feature:PRODUCT"),
-        ("feature:PRJ1?x=1", "names no list"),
-        ("feature:../me", "names no list"),
-        ("", "not known"),
+        ("feature:PRJ1?x=1", "is not a list"),
+        ("feature:../me", "is not a list"),
+        ("", "is unknown"),
     ],
 )
 def test_a_scope_that_means_no_list_says_what_would(scope: str, said: str) -> None:
@@ -122,7 +122,7 @@ def test_a_page_may_say_nothing_of_the_list_s_length(pagination: object) -> None
 @pytest.mark.parametrize("body", [{}, {"features": {}}, {"features": ["x"]}, {"feature": []}, {"features": None}])
 def test_a_page_without_its_list_is_no_answer(body: dict[str, Any]) -> None:
     """It must not pass for an empty list."""
-    with pytest.raises(BadAnswer, match="no features in it"):
+    with pytest.raises(BadAnswer, match="has no features"):
         Listing(Kind.FEATURE).page(1).understand(page(**body))
 
 

@@ -104,10 +104,10 @@ def test_an_error_is_an_answer_to_any_request() -> None:
         ("feature:PRJ1", 1, {}, ["PRJ2-1", None], None),
         ("feature:6403", 1, {}, ["PRJ2-1"], None),
         ("requirement:PRJ1-1", 1, {}, ["PRJ1-1-1"], None),
-        ("feature", 2, {"current_page": 1, "total_pages": 2}, [], "it is page 1 of the list"),
-        ("feature:PRJ1", 1, {}, ["PRJ2-1", "PRJ2-2"], "it lists PRJ2-1, and nothing of PRJ1"),
-        ("release:PRJ1", 1, {}, ["PRJ12-R-1"], "it lists PRJ12-R-1, and nothing of PRJ1"),
-        ("requirement:PRJ1-1", 1, {}, ["PRJ1-11-1"], "it lists PRJ1-11-1, and nothing of PRJ1-1"),
+        ("feature", 2, {"current_page": 1, "total_pages": 2}, [], "it shows page 1 of the list"),
+        ("feature:PRJ1", 1, {}, ["PRJ2-1", "PRJ2-2"], "it lists PRJ2-1 and nothing of PRJ1"),
+        ("release:PRJ1", 1, {}, ["PRJ12-R-1"], "it lists PRJ12-R-1 and nothing of PRJ1"),
+        ("requirement:PRJ1-1", 1, {}, ["PRJ1-11-1"], "it lists PRJ1-11-1 and nothing of PRJ1-1"),
     ],
 )
 def test_a_page_is_the_one_that_was_asked_for(
@@ -127,15 +127,15 @@ def test_a_page_is_the_one_that_was_asked_for(
         (
             records(TABLE, 1),
             {"custom_object_records": [{"id": "1"}, {"id": "2", "key": "regions"}]},
-            "its key is 'regions', not customers",
+            'its key is "regions", not customers',
         ),
         (
             records(TABLE, 2),
             {"custom_object_records": [], "pagination": {"current_page": 1, "total_pages": 3}},
-            "it is page 1 of the list",
+            "it shows page 1 of the list",
         ),
-        (record("7"), {"custom_object_record": {"id": "8"}}, "its id is '8', not 7"),
-        (record_with_linkers("7"), {"custom_object_record": {"id": "8"}}, "its id is '8', not 7"),
+        (record("7"), {"custom_object_record": {"id": "8"}}, 'its id is "8", not 7'),
+        (record_with_linkers("7"), {"custom_object_record": {"id": "8"}}, 'its id is "8", not 7'),
     ],
 )
 def test_records_are_of_the_table_and_the_id_that_were_asked_for(

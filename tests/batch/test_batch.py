@@ -168,17 +168,23 @@ def test_every_rejection_names_the_line_that_is_to_blame(lines: LineFile) -> Non
         for job, error in rejects:
             me = lines[job.number]
             if error.type is ErrorType.CONFLICT:
-                found = re.fullmatch(r"links\.(\w): (.*) (gives|removes) (\d) at the same time", error.message)
+                found = re.fullmatch(
+                    r"this row (links|removes) record (\d) in (\w), but (.*) (links|removes) it; correct .*",
+                    error.message,
+                )
                 assert found is not None
-                field, where, verb, id = found.groups()
+                mine, id, field, where, verb = found.groups()
+                assert (mine == "removes") == (me.mode is Mode.REMOVE)
                 other = by_place[where]
                 assert other.clashes(me)
                 assert (verb == "removes") == (other.mode is Mode.REMOVE)
                 assert id in (me.links or {})[field]
                 assert id in (other.links or {})[field]
             else:
-                where, _, said = error.message.removeprefix("the list would be incomplete without ").partition(", ")
-                assert said == "which was not used; correct that row, then run again"
+                where, _, said = error.message.removeprefix("the list was not replaced, because ").partition(
+                    " belongs "
+                )
+                assert said == "to it and could not be used; correct that row, then run again"
                 assert by_place[where] in lost
                 assert by_place[where] is not me
                 assert by_place[where].shares(me)

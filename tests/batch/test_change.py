@@ -53,7 +53,7 @@ def test_a_plan_without_a_before_puts_every_field() -> None:
 
 def test_a_plan_of_an_add_without_a_before_is_a_bug() -> None:
     """A list that depends on unknown links is never invented."""
-    with pytest.raises(AssertionError, match="feature PRJ1-1: a needs what it holds now"):
+    with pytest.raises(AssertionError, match="feature PRJ1-1: a needs its current links"):
         plan(desired(a=DesiredLinks(add=frozenset("1"))), None)
 
 

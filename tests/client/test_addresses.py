@@ -89,7 +89,7 @@ def test_an_account_is_a_name_a_host_or_an_address(name: str, start: str, end: s
 )
 def test_a_look_alike_is_no_account(account: str) -> None:
     """The token goes to no other host; the message says what to give instead."""
-    with pytest.raises(UsageError, match=r"is no subdomain; give the NAME of https://NAME.aha.io, or --url"):
+    with pytest.raises(UsageError, match=r"is not a subdomain; give the NAME in https://NAME.aha.io, or use --url"):
         base_url(account, None)
 
 
@@ -98,7 +98,7 @@ def test_a_look_alike_is_no_account(account: str) -> None:
 )
 def test_a_password_in_an_account_is_not_repeated(account: str) -> None:
     """What stands before an @ may be secret, and what stands behind it is the host."""
-    with pytest.raises(UsageError, match="user name or a password; give just the NAME") as caught:
+    with pytest.raises(UsageError, match="user name or a password; give only the NAME") as caught:
         base_url(account, None)
     assert "hunter2" not in str(caught.value)
 

@@ -108,7 +108,7 @@ async def test_a_proxy_that_mixes_up_all_answers_lets_nothing_be_written() -> No
     results, _ = await run(account, "PRJ1-1", "PRJ1-2")
     assert account.puts == []
     assert [result.error.type.value for result in results if result.error is not None] == ["bad_answer"] * 2
-    assert "something between linker and Aha! mixes up answers" in str(results[0].error)
+    assert "a proxy or cache between linker and Aha! mixes up answers" in str(results[0].error)
     assert all(result.error is not None and result.error.retryable for result in results)
 
 

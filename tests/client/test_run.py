@@ -252,7 +252,7 @@ async def test_a_field_that_the_account_drops_in_silence_is_not_applied(sandbox:
 
 
 async def test_what_the_account_does_not_take_fails_with_its_own_words(sandbox: Sandbox) -> None:
-    """A record that does not exist (422), a target that does not exist (404): one try each, the server's message."""
+    """A record that does not exist (422), a target that does not exist (404): one try each, and what it means."""
     jobs = [
         {"id": "PRJ1-1", "links": {"customers": ["12345"]}},
         {"id": "PRJ9-1", "links": {"customers": [ACME]}},
@@ -261,7 +261,10 @@ async def test_what_the_account_does_not_take_fails_with_its_own_words(sandbox: 
     async with eager(sandbox) as aha:
         record, target, good = await results_of(aha.run(jobs))
     assert record.error == linker.Error(
-        ErrorType.INVALID_VALUE, "422: custom_object_links.customers: the record 12345 does not exist"
+        ErrorType.INVALID_VALUE,
+        "the account refused customers of feature PRJ1-1 "
+        "(422: custom_object_links.customers: the record 12345 does not exist)"
+        "; check the record ids (linker records PRODUCT/TABLE lists them)",
     )
     assert (record.http_status, record.attempts, record.before) == (422, 1, {"customers": []})
     assert target.error == linker.Error(ErrorType.NOT_FOUND, "404: Record not found.")

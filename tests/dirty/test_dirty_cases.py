@@ -152,4 +152,4 @@ async def test_a_refused_id_that_a_spreadsheet_has_rounded_says_so(account: Sand
     async with eager(account) as aha:
         results = await results_of(aha.run(jobs))
     assert [end(result) for result in results] == ["invalid_value", "not_found"]
-    assert all("keep only the first 15 digits" in result.error.message for result in results if result.error)
+    assert all("keep only 15 digits of a number" in result.error.message for result in results if result.error)

@@ -22,7 +22,7 @@ from linker.results.journal import journal_of
 from linker.sandbox import Sandbox
 
 MAKE = os.O_WRONLY | os.O_CREAT
-NOT_FOLLOWED = "is a symbolic link that others may have made, and is not followed; name what it leads to"
+NOT_FOLLOWED = "is a symbolic link that another user may have made, so linker does not follow it"
 MODES = [0o777, 0o1777, 0o703, 0o757]
 
 
@@ -222,7 +222,7 @@ def test_no_state_of_somebody_elses_is_shared(tmp_path: Path) -> None:
     path = tmp_path / "linker/rate-limit"
     SharedFile(path)
     os.chown(path, 12345, -1)
-    with pytest.raises(PermissionError, match="somebody else's"):
+    with pytest.raises(PermissionError, match="another user"):
         SharedFile(path)
 
 
@@ -240,7 +240,7 @@ async def test_what_somebody_else_has_put_where_everybody_can_is_not_ours(sandbo
     shared.chmod(0o1777)
     async with eager(sandbox) as aha:
         for run in (aha.run(features(1), results, resume=True), aha.run(UndoFile(results))):
-            with pytest.raises(UsageError, match="it is somebody else's, in a folder that everybody can write to"):
+            with pytest.raises(UsageError, match="it belongs to another user, in a folder that everybody can write to"):
                 await results_of(run)
         assert sandbox.stats.requests == 0
         shared.chmod(0o755)
@@ -280,6 +280,6 @@ async def test_results_are_a_regular_file(sandbox: Sandbox, tmp_path: Path) -> N
     """A pipe that nobody reads would block the run for ever."""
     os.mkfifo(tmp_path / "pipe")
     async with eager(sandbox) as aha:
-        with pytest.raises(UsageError, match="it is no regular file"):
+        with pytest.raises(UsageError, match="it is not a regular file"):
             await results_of(aha.run(features(1), tmp_path / "pipe", resume=True))
     assert sandbox.stats.requests == 0

@@ -105,8 +105,8 @@ async def test_a_table_that_nothing_tells_is_on_the_screen(command: Command) -> 
     checked = await command("check", "links.jsonl", "--rate", "1000/1s")
     assert (checked.code, checked.stderr) == (1, "")
     *_, last = checked.stdout.splitlines()
-    assert last.startswith("file      which table the names on customers of features are of is not known")
-    assert "--table customers=PRJ1/customers" in last
+    assert last.startswith("file      linker cannot tell which table the field `customers` links to. Add")
+    assert "--table customers=PRODUCT/TABLE" in last
 
 
 async def test_as_json_for_a_program(command: Command, sandbox: Sandbox) -> None:
@@ -125,10 +125,10 @@ async def test_as_json_for_a_program(command: Command, sandbox: Sandbox) -> None
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"AHA_TOKEN": "stale"}, "problem   the account did not take the token (401: unauthorized)"),
+        ({"AHA_TOKEN": "stale"}, "problem   the account rejected your token (401: unauthorized)"),
         (
             {"AHA_URL": "http://127.0.0.1:1"},
-            "Connection refused; check --url http://127.0.0.1:1 (or AHA_URL), or give --account",
+            "Connection refused; check --url http://127.0.0.1:1 (or AHA_URL), or use --account",
         ),
     ],
 )
@@ -174,7 +174,7 @@ async def test_a_token_that_is_rejected_while_a_table_is_read_is_told(command: C
         async with eager(sandbox, preflight=True, max_wait=0.05, table={"customers": "PRJ1/customers"}) as aha:
             check = await aha.check(jobs)
         assert check.problem is not None
-        assert check.problem.startswith("the account takes the token no more (401: ")
+        assert check.problem.startswith("the account has rejected your token ")
         sandbox.faults.clear()
         sandbox.faults.script(None, on="GET /api/v1/me", stays=401)
         write_jobs(command.folder / "links.jsonl", jobs)
@@ -183,4 +183,4 @@ async def test_a_token_that_is_rejected_while_a_table_is_read_is_told(command: C
         checked = await command("check", "links.jsonl", *table)
     assert checked.code == 1
     assert "a fault of linker itself" not in checked.stderr
-    assert "problem   the account takes the token no more (401: " in checked.stdout
+    assert "problem   the account has rejected your token " in checked.stdout

@@ -46,5 +46,5 @@ async def test_an_unknown_encoding_is_a_usage_error(verb: str, command: Command,
     (command.folder / "links.jsonl").write_bytes(JSONL)
     finished = await command(verb, "links.jsonl", "--encoding", "cp12522")
     assert finished.code == 2
-    assert "encoding 'cp12522' is unknown; write it as cp1252, utf-16 or iso-8859-1" in finished.stderr
+    assert 'encoding "cp12522" is unknown; use a name such as cp1252, utf-16 or iso-8859-1' in finished.stderr
     assert sandbox.stats.requests == 0

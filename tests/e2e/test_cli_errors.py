@@ -33,27 +33,27 @@ def links(command: Command) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("run header.csv", "header.csv, line 1: the columns are id, field, records; wanted are kind, id, field"),
-        ("run links.jsonl header.csv", "header.csv, line 1"),
+        ("run header.csv", "header.csv line 1: the columns are id, field, records; linker needs id, field"),
+        ("run links.jsonl header.csv", "header.csv line 1"),
         ("run missing.jsonl", "missing.jsonl: No such file or directory"),
         ("run links.jsonl missing.csv", "missing.csv: No such file or directory"),
-        ("run folder.jsonl", "folder.jsonl: this is a folder; name the files in it"),
-        ("run links.txt", "is it JSONL or CSV?"),
+        ("run folder.jsonl", "folder.jsonl: this is a folder; give the files in it"),
+        ("run links.txt", "rename it to .jsonl or .csv"),
         ("run - -", "standard input (-) can be read once"),
-        ("run - --format csv", "-, line 1: the columns are id, field, records"),
-        ("run links.jsonl --results links.jsonl", "is to be read and to be written"),
-        ("run links.jsonl --results links.jsonl --overwrite", "is to be read and to be written"),
+        ("run - --format csv", "- line 1: the columns are id, field, records"),
+        ("run links.jsonl --results links.jsonl", "would be read and written at the same time"),
+        ("run links.jsonl --results links.jsonl --overwrite", "would be read and written at the same time"),
         ("run links.jsonl --results links.jsonl/r.jsonl", "links.jsonl/r.jsonl: Not a directory"),
-        ("run links.jsonl --rate fast", "write it as 300/60s"),
-        ("run links.jsonl --rate 0/1s", "allows nothing"),
+        ("run links.jsonl --rate fast", "such as 300/60s"),
+        ("run links.jsonl --rate 0/1s", "allows no requests"),
         ("run links.jsonl --attempts 0", "attempts must be 1 or more"),
         ("run links.jsonl --concurrency many", '--concurrency must be a whole number, not "many"'),
         ("run links.jsonl --mode merge", '--mode must be replace, add or remove, not "merge"'),
-        ("run links.jsonl --url company.aha.io", "must be like https://company.aha.io"),
-        ("run links.jsonl --results .", "results '.' is the name of a folder; name a file"),
-        ("run links.jsonl --results / --overwrite", "results '/' is the name of a folder; name a file"),
-        ("run links.jsonl --results ..", "results '..' is the name of a folder; name a file"),
-        ("run header.csv --columns /dev/zero", "/dev/zero is over 1,000,000 bytes long"),
+        ("run links.jsonl --url company.aha.io", "the URL is invalid; write it as https://company.aha.io"),
+        ("run links.jsonl --results .", "results '.' is a folder; give the name of a file"),
+        ("run links.jsonl --results / --overwrite", "results '/' is a folder; give the name of a file"),
+        ("run links.jsonl --results ..", "results '..' is a folder; give the name of a file"),
+        ("run header.csv --columns /dev/zero", "/dev/zero is longer than 1,000,000 bytes"),
         ("run links.jsonl --token-file missing", "token file missing: No such file or directory"),
         ("run links.jsonl --token-file empty.token", "token file empty.token is empty"),
         ("run links.jsonl --token secret", 'no such option "--token". Did you mean "--token-file"?'),
@@ -107,7 +107,7 @@ async def test_no_token_and_no_account_are_each_said(command: Command, links: Pa
     command.environment |= {"AHA_URL": url, "AHA_TOKEN": " "}
     no_token = await command("run", links.name)
     assert no_account.code == no_token.code == 2
-    assert "which account? Give --account NAME (or AHA_ACCOUNT)" in no_account.stderr
+    assert "no account given? Give --account NAME (or AHA_ACCOUNT)" in no_account.stderr
     assert "no token: set AHA_TOKEN, or give --token-file FILE" in no_token.stderr
 
 
@@ -115,7 +115,7 @@ async def test_an_account_on_the_command_line_beats_a_url_in_the_environment(com
     """--account is what was asked for now: it is this one that is looked at, whatever AHA_URL says."""
     finished = await command("run", links.name, "--account", "no name")
     assert finished.code == 2
-    assert "account 'no name' is no subdomain" in finished.stderr
+    assert 'account "no name" is not a subdomain' in finished.stderr
 
 
 async def test_a_url_on_the_command_line_beats_an_account_in_the_environment(
@@ -126,7 +126,7 @@ async def test_a_url_on_the_command_line_beats_an_account_in_the_environment(
     command.environment["AHA_ACCOUNT"] = "no name"
     from_environment = await command("run", links.name)
     finished = await command("run", links.name, "--url", url)
-    assert "is no subdomain" in from_environment.stderr
+    assert "is not a subdomain" in from_environment.stderr
     assert finished.code == 0
     command.environment["AHA_URL"] = url
     assert (await command("run", links.name, "--overwrite")).code == 0
@@ -147,7 +147,7 @@ async def test_an_account_that_does_not_exist_is_said_at_once(command: Command, 
     unknown = await command(verb, links.name, "--insecure-http")
     assert (unknown.code, unknown.stdout) == (2, "")
     assert "linker: no connection to no-such-host.invalid:80: " in unknown.stderr
-    assert "check --url http://no-such-host.invalid (or AHA_URL), or give --account" in unknown.stderr
+    assert "check --url http://no-such-host.invalid (or AHA_URL), or use --account" in unknown.stderr
     assert names(command.folder, "*.results*") == []
 
 
@@ -166,7 +166,7 @@ async def test_a_token_that_is_not_taken_exits_3(command: Command, sandbox: Sand
     command.environment["AHA_TOKEN"] = "stale"
     finished = await command("run", links.name)
     assert finished.code == 3
-    assert "stopped early: the account did not take the token (401: unauthorized)" in finished.stderr
+    assert "stopped early: the account rejected your token (401: unauthorized)" in finished.stderr
     assert sandbox.stats.requests == 1
     assert names(command.folder, "*.results*") == []
 

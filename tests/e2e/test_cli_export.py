@@ -197,14 +197,14 @@ async def test_an_interrupted_export_leaves_no_half_file(command: Command, numbe
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--kind release", "scope 'release' names no list of the account; write release:PRODUCT"),
+        ("--kind release", 'scope "release" is not a list of the account; write release:PRODUCT'),
         ("--kind record", "write record:PRODUCT/TABLE"),
         ("--kind record --scope PRJ1", "write record:PRODUCT/TABLE"),
         ("--kind requirement", "write requirement:FEATURE"),
-        ("--kind product --scope PRJ1", "scope 'product:PRJ1' names no list of the account; write product\n"),
+        ("--kind product --scope PRJ1", 'scope "product:PRJ1" is not a list of the account; write product\n'),
         ("--kind feature --scope PRJ1/x", "write feature or feature:PRODUCT"),
-        ("--kind feature --scope ../x", "scope 'feature:../x' names no list of the account"),
-        ("--kind feture", "did you mean 'feature'?"),
+        ("--kind feature --scope ../x", 'scope "feature:../x" is not a list of the account'),
+        ("--kind feture", 'did you mean "feature"?'),
         ("--kind feature --format tsv", "'tsv' is not one of"),
         ("", "Missing option '--kind'"),
     ],
@@ -219,7 +219,7 @@ async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, argum
 
 async def test_a_page_of_names_that_the_token_may_not_read_is_told(command: Command) -> None:
     """On a later page of a table, when several are in flight: exit 3, and `ExportFailed` from Python."""
-    why = "401: unauthorized, for this request alone: the account accepts the token for others"
+    why = "401: unauthorized, other requests are accepted"
     async with Sandbox(limits=[], records=1000) as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
         refuse_page(sandbox, 3, refusal(401, "unauthorized"))

@@ -31,8 +31,8 @@ async def test_more_removals_than_may_be_stop_the_run(clears: str, command: Comm
     stopped = await command("run", clears, "--max-removals", "4")
     assert (stopped.code, stopped.stdout) == (2, "")
     assert stopped.stderr == (
-        "linker: 5 of the 5 links read so far would be removed, more than the 4 that may be; nothing was written. "
-        "If that is meant, say --yes or --max-removals N\n"
+        "linker: the run would remove 5 of the 5 links read so far, and may remove 4; nothing was written. "
+        "To remove them anyway, add --yes or --max-removals N\n"
     )
     assert names(command.folder) == [clears]
     assert sandbox.stats.methods["PUT"] == 0
@@ -71,7 +71,7 @@ async def test_over_the_number_in_mid_run_the_run_stops_early(command: Command) 
         stopped = await command("run", "links.jsonl", "--rate", "1000/1s")
         assert stopped.code == 3
         assert "linker: stopped early: " in stopped.stderr
-        assert "; all that was written can be undone. If that is meant, say --yes" in stopped.stderr
+        assert "; what was written can be undone. If that is meant, say --yes" in stopped.stderr
         written = len(lines_of(command.folder / "links.results.jsonl"))
         assert f"\n{written} row" in stopped.stdout
         assert written == sandbox.stats.methods["PUT"] > 0
@@ -165,7 +165,7 @@ async def test_an_empty_file_is_warned_of(command: Command, sandbox: Sandbox) ->
     assert "crm.csv" in ran.stderr
     short = await command("run", "crm.csv", "--min-rows", "1", "--overwrite")
     assert (short.code, short.stdout) == (2, "")
-    assert short.stderr == "linker: the input has 0 rows, fewer than the 1 of --min-rows; nothing was written\n"
+    assert short.stderr == "linker: the input has 0 rows, but --min-rows asks for 1; nothing was written\n"
     assert sandbox.stats.requests == 0
 
 
@@ -206,7 +206,7 @@ async def test_what_was_read_longer_ago_than_max_age_is_read_again(command: Comm
         ("--scope feature:PRJ1", "--mirror needs both --field KEY and --scope KIND:PARENT"),
         ("--field customers --scope feature:PRJ1", "--mirror needs both --field KEY and --scope KIND:PARENT"),
         ("--mirror --field customers --scope release", "write release:PRODUCT"),
-        ("--mirror --field customers --scope feture:PRJ1", "did you mean 'feature'?"),
+        ("--mirror --field customers --scope feture:PRJ1", 'did you mean "feature"?'),
         ("--max-removals -1", "--max-removals must be"),
         ("--max-removals few", "--max-removals must be"),
         ("--limit 0", "--limit must be"),

@@ -111,7 +111,7 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
     planned = await command("plan", "x.jsonl")
     assert (planned.code, planned.stderr) == (1, "")
     assert "x.jsonl line 1: failed (not_found): 404: Record not found.\n" in planned.stdout
-    assert "x.jsonl line 2: rejected (invalid_job): key 'lnks' is not known" in planned.stdout
+    assert 'x.jsonl line 2: rejected (invalid_job): key "lnks" is not known' in planned.stdout
     assert "product PRJ2  (the account shows no links of it)\n  customers  = 640362830\n" in planned.stdout
     assert "x.jsonl line 4: failed (bad_answer): no answer shows the links of products" in planned.stdout
     counts = "1 target not visible · 1 row rejected · 2 rows failed"
@@ -130,7 +130,9 @@ async def test_the_undo_of_a_run_can_be_planned(links: str, command: Command, sa
     assert sandbox.stats.methods["PUT"] == 3
     await command("undo", "links.results.jsonl", "--yes")
     assert sandbox.stats.methods["PUT"] == 6
-    assert (await command("plan", "--undo", "none.jsonl")).stderr == "linker: none.jsonl: no such results file\n"
+    assert (
+        await command("plan", "--undo", "none.jsonl")
+    ).stderr == "linker: none.jsonl: there is no such results file\n"
 
 
 async def test_a_mirror_can_be_planned(links: str, command: Command, sandbox: Sandbox) -> None:
@@ -184,7 +186,7 @@ async def test_what_was_not_seen_to_its_end_is_not_summed_up(links: str, command
     command.environment["AHA_TOKEN"] = "stale"
     planned = await command(verb, links)
     assert (planned.code, planned.stdout) == (3, "")
-    assert "stopped early: the account did not take the token (401: unauthorized)" in planned.stderr
+    assert "stopped early: the account rejected your token (401: unauthorized)" in planned.stderr
 
 
 @pytest.mark.parametrize("verb", ["plan", "verify"])

@@ -61,7 +61,7 @@ async def test_a_second_undo_finds_everything_undone(run: Before, command: Comma
     await command("undo", RESULTS, "--yes")
     refused = await command("undo", RESULTS)  # and nobody is asked about what cannot be
     assert refused.code == 2
-    assert "results file links.undo.jsonl exists; --resume goes on with it, --overwrite" in refused.stderr
+    assert "results file links.undo.jsonl already exists; continue it with --resume, or" in refused.stderr
     again = await command("undo", RESULTS, "--yes", "--results", "again.jsonl")
     assert again.code == 0
     assert "nothing undone · 2 already undone\n" in again.stdout
@@ -139,13 +139,13 @@ async def test_an_interrupted_undo_can_be_taken_up(command: Command, sandbox: Sa
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "linker: x.results.jsonl: no such results file\n"),
+        (None, "linker: x.results.jsonl: there is no such results file\n"),
         (
             '{"id": "PRJ1-1", "links": {"customers": []}}\n',
-            "x.results.jsonl line 1: this is no line of a results file: it has no 'status'",
+            "x.results.jsonl line 1: this is not a line of a results file: it has no 'status'",
         ),
-        ("kind,id,field,record_ids\n", "x.results.jsonl line 1: this is no line of a results file"),
-        ('{"status": "linked"', "x.results.jsonl line 1: this is no line of a results file"),
+        ("kind,id,field,record_ids\n", "x.results.jsonl line 1: this is not a line of a results file"),
+        ('{"status": "linked"', "x.results.jsonl line 1: this is not a line of a results file"),
     ],
     ids=["none", "a job file", "a table", "a torn line"],
 )

@@ -114,15 +114,15 @@ def test_every_address_in_the_vendor_s_examples_is_understood() -> None:
         (
             "https://company.aha.io/features/PRJ1-E-1",
             None,
-            "/features/PRJ1-E-1': kind 'feature' is contradicted by the id",
+            '/features/PRJ1-E-1": kind "feature" does not match the id',
         ),
         (
             "https://company.aha.io/features/PRJ1-1",
             "epic",
-            "kind 'epic' is contradicted by the id: 'https://company.aha.io",
+            'kind "epic" does not match the id: "https://company.aha.io',
         ),
         ("https://company.aha.io/epics/PRJ1-E-1", "idea", "is the address of an epic"),
-        ("https://company.aha.io/custom_object_records/A-C-ME", None, "named by its numeric id only"),
+        ("https://company.aha.io/custom_object_records/A-C-ME", None, "is not the numeric id of a record"),
         ("https://company.aha.io/pages/PRJ1-N-1", None, "is not the address of"),
         ("https://company.aha.io/products/PRJ1/feature_cards", None, "is not the address of"),
         ("https://company.aha.io/features/PRJ1-1/edit", None, "is not the address of"),
@@ -146,7 +146,7 @@ def test_what_is_no_address_of_a_target_says_why(id: str, kind: str | None, said
 def test_a_password_in_an_address_is_not_repeated() -> None:
     """Nor is a query, which may hold a token."""
     said = why_not("https://me:hunter2@company.aha.io/features/PRJ1-1?access_token=hunter3")
-    assert "'https://company.aha.io/features/PRJ1-1' is not the address of" in said
+    assert '"https://company.aha.io/features/PRJ1-1" is not the address of' in said
     assert "hunter" not in said + shown("https://me:hunter2@company.aha.io/features/PRJ1-1#hunter3")
 
 

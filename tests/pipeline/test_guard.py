@@ -62,7 +62,7 @@ def test_a_guard_that_is_lifted_counts_and_lets_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"), [(False, "nothing was written"), (True, "all that was written can be undone")]
+    ("written", "said"), [(False, "nothing was written"), (True, "what was written can be undone")]
 )
 def test_what_a_guard_says(written: bool, said: str) -> None:
     """The error tells the numbers, what was written by then, and what would do."""
@@ -300,7 +300,7 @@ async def test_fewer_rows_than_asked_for_stop_the_run(full: Sandbox, tmp_path: P
         if least == 3:
             assert [outcome async for outcome in run.outcomes()]
             return
-        with pytest.raises(NoRows, match="the input has 3 rows, fewer than the 4 of --min-rows; nothing was written"):
+        with pytest.raises(NoRows, match="the input has 3 rows, but --min-rows asks for 4; nothing was written"):
             await results_of(run)
     assert full.stats.requests == 0
     assert names(tmp_path) == []
@@ -311,7 +311,7 @@ async def test_a_row_of_several_targets_is_one_row(full: Sandbox, tmp_path: Path
     (tmp_path / "links.csv").write_text("id,field,record_ids\nPRJ1-1;PRJ1-2,customers,640362830\n")
     async with eager(full) as aha:
         assert len(await results_of(aha.run(tmp_path / "links.csv", min_rows=1))) == 2
-        with pytest.raises(NoRows, match="has 1 row, fewer than the 2"):
+        with pytest.raises(NoRows, match="has 1 row, but --min-rows asks for 2"):
             await results_of(aha.run(tmp_path / "links.csv", min_rows=2))
 
 
@@ -332,7 +332,7 @@ async def test_a_row_that_cannot_be_read_keeps_links_from_being_removed(
         assert result.error.message.startswith(
             "1 link would be removed from a list that an unreadable row may belong to"
         )
-        assert "2 rows could not be read, first <jobs> line 2: " in result.error.message
+        assert "2 rows could not be read, the first is <jobs> line 2: " in result.error.message
         assert result.error.message.endswith("Correct the input, or add --allow-unreadable")
         assert (held(full), full.stats.methods["PUT"]) == (400, 0)
         results = await results_of(aha.run(jobs, path, resume=True, allow_unreadable=True))

@@ -207,7 +207,7 @@ MISHAPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "version": (lambda path: rewritten(path, lambda state: setattr(state.head, "version", 1)), "damaged"),
     "future": (lambda path: rewritten(path, lambda state: set_log(state, time.monotonic() + 99)), "damaged"),
     "nan": (lambda path: rewritten(path, lambda state: set_log(state, math.nan)), "damaged"),
-    "begun_anew": (begun_anew, "another linker has begun it anew"),
+    "begun_anew": (begun_anew, "another linker has started it over"),
 }
 
 

@@ -15,6 +15,7 @@ from linker.model.name import Name
 from linker.records.cells import read_cell
 from linker.records.index import RecordIndex
 from linker.sandbox import Definition, Resource, Sandbox
+from linker.text import quoted
 
 PRJ1 = 131414752
 
@@ -68,8 +69,8 @@ def test_two_readings_are_one_too_many(cell: str, known: list[str]) -> None:
     """Both are named, with the ids that would say which is meant."""
     why = read(cell, *known)
     assert isinstance(why, str)
-    assert why.startswith(f"the cell {cell!r} may mean the record ")
-    assert why.endswith("; give the records by their ids")
+    assert why.startswith(f"the cell {quoted(cell)} may be the record ")
+    assert why.endswith("; give the ids of the records instead")
     assert why.count("(") >= 2
 
 
@@ -124,7 +125,7 @@ async def test_the_whole_cell_is_linked_where_the_table_has_it(sandbox: Sandbox,
         sandbox, tmp_path / "a.csv", f"{HEAD}{rows}PRJ1-3,customers,Acme Corp; Zane Corp\n"
     )
     assert whole.links == {"customers": ["71"]}
-    assert "may mean the record 'Both; Ways' (72), or a list with 'Both' (73), 'Ways' (74)" in why(both)
+    assert 'may be the record "Both; Ways" (72), or a list that contains "Both" (73), "Ways" (74)' in why(both)
     assert sibling.error is not None
     assert sibling.error.type is ErrorType.INCOMPLETE
     assert parts.links == {"customers": [ZANE, ACME]}
@@ -142,7 +143,7 @@ async def test_a_list_of_unknown_names_is_not_created_on_a_guess(sandbox: Sandbo
     """Nobody can tell whether it is one name; with a line break or a known part it is a list; `create_all` says so."""
     rows = 'PRJ1-1,customers,New; Newer\nPRJ1-2,customers,Acme Corp; Fresh\nPRJ1-3,customers,"One\nTwo"\n'
     guess, known, lines = await ran(sandbox, tmp_path / "a.csv", HEAD + rows, create_missing=True)
-    assert "cannot tell whether it is one name or several. Write each name on a row of its own, or add" in why(guess)
+    assert "cannot tell whether it is one name or several. Write each name in a row of its own, or add" in why(guess)
     assert known.created is not None
     assert known.created["customers"].keys() == {"Fresh"}
     assert lines.created is not None
@@ -165,7 +166,7 @@ async def test_names_of_targets_are_read_alike(sandbox: Sandbox, tmp_path: Path)
     results = await ran(sandbox, tmp_path / "a.csv", f"kind,id,field,record_names\n{rows}", **options)
     whole, both, held, first, second, again = results
     assert (whole.id, whole.status) == ("71", Status.LINKED)
-    assert "may mean the record 'Both; Ways' (72)" in why(both)
+    assert 'may be the record "Both; Ways" (72)' in why(both)
     assert held.error is not None
     assert (held.id, held.error.type) == ("73", ErrorType.INCOMPLETE)
     assert [(result.id, result.status) for result in (first, second, again)] == [

@@ -68,8 +68,8 @@ async def test_a_no_rejects_the_rows_and_creates_nothing(command: Command, sandb
     lines = lines_of(command.folder / "a.results.jsonl")
     assert [line["status"] for line in lines] == ["rejected", "rejected", "linked", "rejected", "rejected"]
     assert lines[0]["error"]["message"] == (
-        "no record has the name 'Newcomer', and you chose not to create it; "
-        "correct the name, or run again and answer yes"
+        'no record has the name "Newcomer", and you chose not to create it. '
+        "Correct the name, or run again and answer yes"
     )
     assert lines[4]["error"]["type"] == "incomplete"
     assert (created(sandbox), sandbox.stats.methods["POST"]) == (0, 0)

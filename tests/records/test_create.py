@@ -89,7 +89,7 @@ async def test_an_id_of_another_system_alone_is_no_name_for_a_record(sandbox: Sa
     job = {"id": "PRJ1-1", "links": {"customers": [{"salesforce_id": "0015g"}]}}
     (result,) = await created(sandbox, [job])
     assert result.error is not None
-    assert "one that is created needs a name, and its salesforce_id alone is known" in result.error.message
+    assert "a new record needs a name and the row gives its salesforce_id only" in result.error.message
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "cut", 429])
@@ -110,7 +110,7 @@ async def test_a_request_that_may_be_carried_out_later_is_not_sent_again(sandbox
     (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
     assert result.error is not None
     assert (result.status, result.error.retryable) == (Status.FAILED, True)
-    assert result.error.message.startswith("the record 'Newcomer' may exist by now: its creation was not confirmed (")
+    assert result.error.message.startswith('the record "Newcomer" may already exist: the account did not confirm')
     assert result.error.message.endswith(". Run again in a minute")
     assert (sandbox.stats.methods["POST"], sandbox.stats.methods["PUT"]) == (1, 0)
     (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
@@ -124,7 +124,7 @@ async def test_the_answer_about_another_record_is_not_taken_for_the_new_one(sand
         proxy.script(stays=page("200 OK", other), on="POST")
         (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")], url=proxy.url)
     assert result.error is not None
-    assert "may exist by now" in result.error.message
+    assert "may already exist" in result.error.message
     assert sandbox.stats.methods["PUT"] == 0
 
 
@@ -150,7 +150,7 @@ async def test_after_three_records_in_doubt_no_further_one_is_created(sandbox: S
     results = await created(sandbox, [named(f"PRJ1-{number}", f"Newcomer {number}") for number in range(1, 9)])
     assert {result.status for result in results} == {Status.FAILED}
     messages = [result.error.message for result in results if result.error is not None]
-    assert sum("was not created: the account answered none of the last 3" in message for message in messages) >= 1
+    assert sum("was not created: the account did not answer the last 3" in message for message in messages) >= 1
     assert sandbox.stats.methods["POST"] < 8
 
 
@@ -201,7 +201,7 @@ async def test_where_nobody_can_tell_it_is_not_sent_again(sandbox: Sandbox) -> N
     (result,) = await created(sandbox, [named("PRJ1-1", "Newcomer")])
     assert result.error is not None
     assert (result.status, result.error.retryable) == (Status.FAILED, True)
-    assert "whether it is there by now cannot be seen" in result.error.message
+    assert "linker cannot see whether it exists now" in result.error.message
     assert customers(sandbox) == {"Newcomer": 1}
     assert sandbox.stats.methods["PUT"] == 0
 
@@ -218,7 +218,7 @@ async def test_a_record_that_is_refused_fails_its_jobs_and_no_others(sandbox: Sa
     lost, sibling, other, well = await created(sandbox, jobs)
     assert lost.error is not None
     assert (lost.status, lost.error.type) == (Status.FAILED, ErrorType.INVALID_VALUE)
-    assert lost.error.message == f"the record 'Newcomer' could not be created: 422: {HTTPStatus(422).phrase}"
+    assert lost.error.message == f'the record "Newcomer" could not be created: 422: {HTTPStatus(422).phrase}'
     assert orjson.loads(lost.to_json())["links"] == {"customers": [{"name": "Newcomer"}]}
     assert sibling.error is not None
     assert sibling.error.type is ErrorType.INCOMPLETE
@@ -365,7 +365,7 @@ async def test_an_empty_table_is_read_once(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("shown", ['{"custom_object_records":null}', '{"custom_object_records":{}}', "{}"])
 def test_a_list_that_is_none_is_no_empty_table(shown: str) -> None:
     """Else every name would be created that is there: it is a bad answer, asked for again, and then the run ends."""
-    with pytest.raises(BadAnswer, match="but no custom_object_records in it"):
+    with pytest.raises(BadAnswer, match="has no custom_object_records"):
         records(Listing.parse("record:PRJ1/customers"), 1).understand(HttpAnswer(200, {}, shown.encode(), 0.0))
 
 
@@ -377,13 +377,13 @@ async def test_a_table_that_shows_fewer_records_than_it_has_gets_none() -> None:
     assert well.status is Status.LINKED
     assert lost.error is not None
     assert lost.error.type is ErrorType.UNKNOWN_RECORD
-    assert "shows fewer records than it says it has, so it may be there, and is not created" in lost.error.message
+    assert "lists fewer records than it reports, so it may exist" in lost.error.message
 
 
 async def test_records_without_their_names_get_no_others(sandbox: Sandbox) -> None:
     """A list that hides the fields of its records says nothing of who is there: the run ends before anything."""
     for held in sandbox.account.listed(Kind.CUSTOM_OBJECT_RECORD):
         held.name, held.values = "", {}
-    with pytest.raises(UsageError, match="no record of PRJ1/customers has a field 'name' that holds anything"):
+    with pytest.raises(UsageError, match='no record of PRJ1/customers has a value in the field "name"'):
         await created(sandbox, [named("PRJ1-1", "Newcomer")])
     assert sandbox.stats.methods["POST"] == 0

@@ -51,7 +51,7 @@ def test_a_job_without_the_id_of_its_target_cannot_enter_a_batch() -> None:
     named = LinkJob({"name": " Acme Corp"}, {FIELD: [ZANE]}, kind="CustomObjectRecord")  # type: ignore[arg-type]
     assert named.id == Name("name", "Acme Corp")
     assert (named.kind, named.by_id) == (RECORD, None)
-    with pytest.raises(InvalidJob, match="the record with the name 'Acme Corp' must be looked up first"):
+    with pytest.raises(InvalidJob, match='the record with the name "Acme Corp" must be looked up first'):
         _ = named.target
     with pytest.raises((InvalidJob, AssertionError)):
         Batch(Mode.ADD).add(0, "f", 1, named)
@@ -63,10 +63,10 @@ def test_a_job_without_the_id_of_its_target_cannot_enter_a_batch() -> None:
 @pytest.mark.parametrize(
     ("id", "kind", "said"),
     [
-        ({"name": "Acme"}, "feature", "only records of custom tables have names; a feature has an id"),
-        ({"name": "Acme"}, "featur", "kind 'featur' is not known"),
+        ({"name": "Acme"}, "feature", "only records of custom tables are found by name"),
+        ({"name": "Acme"}, "featur", 'kind "featur" is unknown'),
         ({"name": ""}, "custom_object_record", "id: a record's name is empty"),
-        ({}, "custom_object_record", "id: a record is an id or"),
+        ({}, "custom_object_record", "id: a record must be an id or"),
         ("Acme Corp", "custom_object_record", "add --match name and --table record=PRODUCT/TABLE"),
         ("7.03605E+18", "custom_object_record", "has lost its last digits"),
     ],
@@ -111,8 +111,8 @@ async def test_an_unknown_or_ambiguous_target_is_rejected(sandbox: Sandbox) -> N
     near, twice, well = await linked(sandbox, jobs, create_missing=True)
     assert near.error is not None
     assert twice.error is not None
-    assert near.error.message == "id: no record has the name 'Acme Crop'; did you mean 'Acme Corp' (640362830)?"
-    assert twice.error.message == "id: 2 records have the name 'TWIN': 77, 78; say which by id"
+    assert near.error.message == 'id: no record has the name "Acme Crop"; did you mean "Acme Corp" (640362830)?'
+    assert twice.error.message == 'id: 2 records have the name "TWIN": 77, 78; give the id of one of them'
     assert {near.error.type, twice.error.type} == {ErrorType.UNKNOWN_RECORD}
     assert (near.id, near.kind, near.key, near.status) == ("Acme Crop", RECORD, "crm-1", Status.REJECTED)
     assert well.status is Status.LINKED
@@ -133,7 +133,7 @@ async def test_a_bad_row_holds_back_others_of_its_target_by_whatever_name(sandbo
 
 async def test_without_a_table_nothing_is_written(sandbox: Sandbox) -> None:
     """The error says what to add."""
-    with pytest.raises(UsageError, match=r"target with the name 'Acme Corp'.*Add --table record=PRODUCT/TABLE"):
+    with pytest.raises(UsageError, match=r'record with the name "Acme Corp".*Add --table record=PRODUCT/TABLE'):
         await linked(sandbox, [job(ZANE, ACME), job({"name": "Acme Corp"}, ZANE)], table=TABLE[1:])
     assert sandbox.stats.methods["PUT"] == 0
 
@@ -186,7 +186,7 @@ async def test_every_verb_takes_named_targets(command: Command, sandbox: Sandbox
     options = ("links.jsonl", "--table", TABLE[0], "--table", TABLE[1])
     checked = await command("check", *options)
     assert checked.code == 1
-    assert "links.jsonl line 2: id: no record has the name 'Nobody'" in checked.stdout
+    assert 'links.jsonl line 2: id: no record has the name "Nobody"' in checked.stdout
     planned = await command("plan", *options)
     assert f"custom_object_record {ACME}\n  {FIELD}  + Zane Corp ({ZANE})\n" in planned.stdout
     assert (await command("verify", *options)).code == 1

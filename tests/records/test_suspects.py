@@ -15,8 +15,8 @@ from linker.records.suspects import meant, why_no_name
 from linker.sandbox import Sandbox
 
 JUNK = {
-    "an error of a spreadsheet": ["#N/A", "#REF!", "#DIV/0!", "#NAME?", "#¿NOMBRE?", "#BEZUG!", "#NV", "########"],
-    "if there is no value": [
+    "a spreadsheet error": ["#N/A", "#REF!", "#DIV/0!", "#NAME?", "#¿NOMBRE?", "#BEZUG!", "#NV", "########"],
+    "for a missing value": [
         "NULL",
         "null",
         "N/A",
@@ -32,7 +32,7 @@ JUNK = {
     "has rounded": ["7.03605E+18", "7,03605e18"],
     "U+FFFD": ["Caf\ufffd du Nord"],
     "control characters": ["Ac\x00me", "Caf\x8e"],
-    "a formula": ['="Acme Corp"', "=A1", "=cmd|' /C calc'!A0"],
+    "a spreadsheet formula": ['="Acme Corp"', "=A1", "=cmd|' /C calc'!A0"],
     "quotes": ['"Acme Corp"', "'Acme Corp'", "“Acme Corp”", "«Acme»", '"Acme Corp'],
     "an id": ["640362830", "0015g00000Q7pXkAAJ", "0015g00000Q7pXk", "PRJ1-12", "PRJ1-R-1"],
     "id": ["https://company.aha.io/x", "550e8400-e29b-41d4-a716-446655440000"],
@@ -126,7 +126,7 @@ async def test_the_record_that_was_meant_is_named(sandbox: Sandbox, tmp_path: Pa
     assert formula.links == {"customers": ["640362830"]}
     for result in (quoted, near):
         assert result.error is not None
-        assert "; did you mean 'Acme Corp' (640362830)? Correct the row" in result.error.message
+        assert '; did you mean "Acme Corp" (640362830)? Correct the row' in result.error.message
 
 
 async def test_whatever_is_asked_for_is_created_with_create_all(sandbox: Sandbox, tmp_path: Path) -> None:

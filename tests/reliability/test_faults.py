@@ -128,7 +128,7 @@ async def test_every_form_of_retry_after(
             (result,) = await results_of(run)
             assert result.status is Status.LINKED
         else:
-            with pytest.raises(linker.Stopped, match=r"asks to wait for .* s; go on after \d{4}-\d\d-\d\d \d\d:\d\d"):
+            with pytest.raises(linker.Stopped, match=r"to wait .* s, .*--resume after \d{4}-\d\d-\d\d \d\d:\d\d"):
                 await results_of(run)
             assert held(sandbox) == []
     assert len(proxy.requests) == (3 if goes_on else 2)

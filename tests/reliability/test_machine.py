@@ -110,7 +110,7 @@ async def test_too_few_descriptors(command: Command, sandbox: Sandbox, links: Pa
     argv = [*RUN[:-1], "40", "--attempts", "1"]
     few = await command.program("sh", "-c", 'ulimit -n 24 && exec "$@"', "sh", *argv)
     await check_resumed(
-        command, sandbox, few, "too many open files; raise the limit (ulimit -n) or lower --concurrency"
+        command, sandbox, few, "(too many open files); raise the limit (ulimit -n) or lower --concurrency"
     )
 
 
@@ -188,7 +188,7 @@ async def test_input_that_is_written_to_while_it_is_read(sandbox: Sandbox, tmp_p
     jobs = tmp_path / "links.jsonl"
     write_jobs(jobs, features(3))
     async with eager(sandbox) as aha:
-        with pytest.raises(linker.InputChanged, match=r"links\.jsonl was written to while it was read; nothing was"):
+        with pytest.raises(linker.InputChanged, match=r"links\.jsonl was changed while linker read it; nothing was"):
             await results_of(aha.run(Meddled(jobs), tmp_path / "results.jsonl"))
     assert sandbox.stats.requests == 0
     assert names(tmp_path) == ["links.jsonl"]
@@ -203,7 +203,7 @@ async def test_input_that_is_written_to_during_the_run(sandbox: Sandbox, tmp_pat
         results = aiter(run)
         await anext(results)
         write_jobs(jobs, features(4))
-        with pytest.raises(linker.InputChanged, match=r"links\.jsonl was written to since it was read"):
+        with pytest.raises(linker.InputChanged, match=r"links\.jsonl was changed after linker read it"):
             async for _ in results:
                 pass
         assert run.summary.linked == 3
@@ -220,7 +220,7 @@ async def test_the_command_exits_3_where_its_input_has_changed(command: Command,
     write_jobs(links, features(COUNT - 1))
     _, stderr = await process.communicate()
     assert process.returncode == 3
-    assert b"links.jsonl was written to since it was read; what it said then is done" in stderr
+    assert b"links.jsonl was changed after linker read it; the run did what it said before" in stderr
 
 
 SUSPENDED = """

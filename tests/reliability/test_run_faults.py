@@ -129,7 +129,7 @@ async def test_nobody_there_stops_the_run_at_once(sandbox: Sandbox, tmp_path: Pa
             await results_of(run)
     place = url.removeprefix("http://")
     assert str(caught.value) == (
-        f"no connection to {place}: Connection refused; check --url {url} (or AHA_URL), or give --account"
+        f"no connection to {place}: Connection refused; check --url {url} (or AHA_URL), or use --account"
     )
     assert run.summary.requests == 1
     assert names(tmp_path) == []
@@ -206,7 +206,7 @@ async def test_a_token_that_is_not_taken_costs_one_request(sandbox: Sandbox) -> 
     results: list[linker.Result] = []
     async with linker.Linker(url=sandbox.url, token="stale", rate=()) as aha:
         run = aha.run(features(100))
-        with pytest.raises(linker.Unauthorized, match="did not take the token"):
+        with pytest.raises(linker.Unauthorized, match="rejected your token"):
             await read_into(results, run)
     assert results == []
     assert sandbox.stats.requests == 1

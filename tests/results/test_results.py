@@ -117,7 +117,7 @@ def test_a_file_that_is_there_is_refused_and_left_alone(tmp_path: Path) -> None:
     """The message says what would do; a link that leads nowhere is a file that is there, too."""
     path = tmp_path / "results.jsonl"
     path.write_text("mine\n")
-    why = r"results\.jsonl exists; --resume goes on with it, --overwrite keeps it"
+    why = r"results\.jsonl already exists; continue it with --resume, or start over with --overwrite"
     with pytest.raises(ResultsExist, match=why), ResultsFile(path):
         pytest.fail("it was opened")
     assert path.read_text() == "mine\n"
@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_whole_lines_and_says_so(tmp_path: Path, limit: int, 
     path = tmp_path / "results.jsonl"
     arguments = [sys.executable, "-W", "error", "-c", FULL_DISK, str(path), str(limit), str(at_once)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=True)
-    why = "File too large; nothing more is sent; mend that, and go on with --resume"
+    why = "File too large; nothing more is sent. Solve that, then continue with --resume"
     assert done.stdout == f"results file {path}: {why}\n"
     if limit == 100:
         assert not path.exists()

@@ -180,7 +180,7 @@ async def test_a_last_line_torn_by_a_crash_is_mended(sandbox: Sandbox, path: Pat
 async def test_a_file_of_somebody_else_s_is_not_touched(sandbox: Sandbox, path: Path, theirs: bytes) -> None:
     """A slip of the keyboard (`--results crm.csv --resume`) costs no byte of it."""
     path.write_bytes(theirs)
-    with pytest.raises(linker.UsageError, match="this is no line of a results file"):
+    with pytest.raises(linker.UsageError, match="this is not a line of a results file"):
         await run(sandbox, features(1), path)
     assert path.read_bytes() == theirs
     assert names(path.parent) == [path.name]
@@ -192,7 +192,7 @@ async def test_a_line_torn_in_the_middle_is_named(sandbox: Sandbox, path: Path) 
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1][:-30] + b"\n" + lines[2])
     asked, there = sandbox.stats.requests, path.read_bytes()
-    with pytest.raises(linker.UsageError, match=r"links\.results\.jsonl line 2: this is no line of a results file"):
+    with pytest.raises(linker.UsageError, match=r"links\.results\.jsonl line 2: this is not a line of a results file"):
         await run(sandbox, features(3), path)
     assert sandbox.stats.requests == asked
     assert path.read_bytes() == there
@@ -205,9 +205,9 @@ async def test_one_run_at_a_time(sandbox: Sandbox, path: Path) -> None:
         results = aiter(first)
         await anext(results)
         for resume in (True, False):
-            with pytest.raises(linker.UsageError, match=r"a run is writing to it \(process \d+\)"):
+            with pytest.raises(linker.UsageError, match=r"is in use by another run \(process \d+\)"):
                 await results_of(aha.run(features(5), path, resume=resume, overwrite=not resume))
-        with pytest.raises(linker.UsageError, match="a run is writing to it"):
+        with pytest.raises(linker.UsageError, match="is in use by another run"):
             await results_of(aha.run(linker.UndoFile(path), path.with_name("undo.jsonl")))
         assert len([result async for result in results]) == 4
     assert len(lines_of(path)) == 5
@@ -395,7 +395,7 @@ async def test_a_line_that_was_written_before_the_put_does_not_settle_it(sandbox
 async def test_resume_and_overwrite_exclude_each_other(sandbox: Sandbox, path: Path) -> None:
     """One goes on, the other starts anew: which was meant is asked, before anything is touched."""
     async with eager(sandbox) as aha:
-        with pytest.raises(linker.UsageError, match="give one of them"):
+        with pytest.raises(linker.UsageError, match="use only one of them"):
             aha.run(features(1), path, resume=True, overwrite=True)
 
 
@@ -406,7 +406,7 @@ async def test_link_resumes_too(sandbox: Sandbox, path: Path, tmp_path: Path) ->
     given: dict[str, Any] = {"url": sandbox.url, "token": "sandbox", "results": path, "rate": ()}
     assert (await asyncio.to_thread(linker.link, jobs, **given)).linked == 3
     assert (await asyncio.to_thread(linker.link, jobs, **given, resume=True)).passed_over == 3
-    with pytest.raises(linker.UsageError, match="takes the results file"):
+    with pytest.raises(linker.UsageError, match="needs the results file"):
         await asyncio.to_thread(linker.link, jobs, **{**given, "results": None}, resume=True)
 
 

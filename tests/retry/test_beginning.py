@@ -10,7 +10,7 @@ from linker.errors import BadAnswer, ConnectionFailed, Stopped, TimedOut, Unreac
 from linker.model.target import Kind, Target
 from linker.retry.beginning import Beginning
 
-PAGE = BadAnswer("200, but no JSON: (an HTML page)")
+PAGE = BadAnswer("the answer (200) is not JSON: (an HTML page)")
 PAGE.is_foreign = True
 LATE = TimedOut("no connection within 10 s")
 LATE.later_advice = "check --url"
@@ -30,9 +30,9 @@ def ends_after(beginning: Beginning, *replies: Reply, every_s: float = 1.0) -> t
 @pytest.mark.parametrize(
     ("reply", "number", "said"),
     [
-        (REDIRECT, 1, "another server answers in place of the account (302: redirected to https://sso.example/login)"),
-        (Answer(407, message="(an HTML page)"), 1, "check the proxy (HTTPS_PROXY), its user and its password"),
-        (LOGIN, 3, "another server answers in place of the account (302: redirected to /login)"),
+        (REDIRECT, 1, "another server answered instead of the account (302: redirected to https://sso.example/login)"),
+        (Answer(407, message="(an HTML page)"), 1, "check HTTPS_PROXY and the user and password in it"),
+        (LOGIN, 3, "another server answered instead of the account (302: redirected to /login)"),
         (PAGE, 3, "check the account's name (--account or --url)"),
         (MISSING, 3, "check the account's name (--account or --url)"),
         (LATE, 21, "no connection within 10 s; check --url"),

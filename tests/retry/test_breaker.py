@@ -147,8 +147,16 @@ def test_while_it_is_open_one_probe_at_a_time_leaves_at_growing_intervals() -> N
 @pytest.mark.parametrize(
     ("outcome", "kind", "said"),
     [
-        (DOWN, Stopped, "the account cannot be reached for 10 min (no connection); go on when it is well"),
-        (Answer(401, message="unauthorized"), Unauthorized, "the account takes the token no more (401: unauthorized)"),
+        (
+            DOWN,
+            Stopped,
+            "the account has not answered for 10 min (no connection); continue with --resume",
+        ),
+        (
+            Answer(401, message="unauthorized"),
+            Unauthorized,
+            "the account has rejected your token for 10 min (401: unauthorized)",
+        ),
     ],
     ids=["connection", "token"],
 )
@@ -250,7 +258,7 @@ def test_a_probe_that_finds_the_token_rejected_ends_the_run() -> None:
         assert (await fail(breaker, account, Answer(502), IN_A_ROW))[-1] is None
         (error,) = ended
         assert isinstance(error, Unauthorized)
-        assert "did not take the token (401: unauthorized)" in str(error)
+        assert "rejected your token (401: unauthorized)" in str(error)
 
     run(main())
 
@@ -488,7 +496,7 @@ def test_in_mid_run_what_lasts_until_somebody_acts_is_waited_for_two_minutes(out
         while not ended:
             await breaker.send(lambda _: REQUEST)
         assert 120 <= asyncio.get_running_loop().time() - begun < 121
-        assert "cannot be reached for 2 min" in str(ended[0])
+        assert "has not answered for 2 min" in str(ended[0])
         assert isinstance(outcome, Answer) or "check SSL_CERT_FILE" in str(ended[0])
 
     run(main())
@@ -498,7 +506,7 @@ def test_a_login_page_at_the_start_ends_the_run_and_a_later_one_does_not() -> No
     """Once anything was well, a page is an outage."""
 
     async def main() -> None:
-        page = BadAnswer("200, but no JSON: (an HTML page)")
+        page = BadAnswer("the answer (200) is not JSON: (an HTML page)")
         page.is_foreign = True
         account, ended = Account(), list[Stopped]()
         assert (await fail(breaker_of(account, ended), account, page, 3))[-1] is None

@@ -45,7 +45,7 @@ FINAL = {
 FAILURES = {
     ConnectionFailed("connection reset"): ErrorType.CONNECTION,
     TimedOut("no answer in 30 s"): ErrorType.TIMEOUT,
-    BadAnswer("200, but no JSON: (an HTML page)"): ErrorType.BAD_ANSWER,
+    BadAnswer("the answer (200) is not JSON: (an HTML page)"): ErrorType.BAD_ANSWER,
 }
 
 
@@ -65,14 +65,18 @@ def test_a_success_counts_whenever_it_comes(status: int) -> None:
 def test_a_passing_trouble_is_tried_again_until_the_attempts_are_used_up(status: int, word: ErrorType) -> None:
     """The wait doubles; after the last try the error says how often it was tried and that it may pass."""
     assert [judge(status, attempt) for attempt in (1, 2)] == [Again(0.0, 0.5), Again(0.0, 1.0)]
-    assert judge(status, LAST) == GiveUp(Error(word, f"{status}: why, tried 3 times", retryable=True), status)
+    assert judge(status, LAST) == GiveUp(
+        Error(word, f"{status}: why (tried 3 times); try again later", retryable=True), status
+    )
 
 
 @pytest.mark.parametrize(("failure", "word"), FAILURES.items(), ids=repr)
 def test_a_try_without_an_answer_is_tried_again_likewise(failure: RequestFailed, word: ErrorType) -> None:
     """There is no status then, and the error keeps the failure's words."""
     assert [judge(failure, attempt) for attempt in (1, 2)] == [Again(0.0, 0.5), Again(0.0, 1.0)]
-    assert judge(failure, LAST) == GiveUp(Error(word, f"{failure}, tried 3 times", retryable=True), None)
+    assert judge(failure, LAST) == GiveUp(
+        Error(word, f"{failure} (tried 3 times); try again later", retryable=True), None
+    )
 
 
 @pytest.mark.parametrize(("status", "word"), FINAL.items())
@@ -98,7 +102,7 @@ def test_one_attempt_means_one_try() -> None:
     """With `--attempts 1` nothing is tried again, and the message says once."""
     once = Settings(base_url="http://127.0.0.1", attempts=1)
     assert verdict(Answer(503, message="why"), 1, 0, once) == GiveUp(
-        Error(ErrorType.SERVER_ERROR, "503: why, tried once", retryable=True), 503
+        Error(ErrorType.SERVER_ERROR, "503: why (tried once); try again later", retryable=True), 503
     )
     assert isinstance(verdict(TimedOut("no answer"), 1, 0, once), GiveUp)
     assert verdict(Answer(429), 1, 0, once) == Pause(0.5)
@@ -124,13 +128,15 @@ def test_refusals_do_not_go_on_for_ever() -> None:
     """After as many in a row as the settings allow, the request is given up; it may well succeed later."""
     assert isinstance(judge(429, 1, SETTINGS.refusals - 1), Pause)
     given_up = judge(429, 2, SETTINGS.refusals)
-    assert given_up == GiveUp(Error(ErrorType.RATE_LIMITED, "429: why, tried 2 times", retryable=True), 429)
+    assert given_up == GiveUp(
+        Error(ErrorType.RATE_LIMITED, "429: why (tried 2 times); try again later", retryable=True), 429
+    )
 
 
 # --- other ways to say "go away for a while"
 
 
-PAGE = BadAnswer("200, but no JSON: (an HTML page)")
+PAGE = BadAnswer("the answer (200) is not JSON: (an HTML page)")
 PAGE.retry_after_s = 8.0
 
 

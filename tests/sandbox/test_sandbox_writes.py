@@ -238,7 +238,7 @@ def test_an_outside_writer_is_held_to_the_account() -> None:
     assert account.all_links()[Kind.EPIC, "PRJ1-E-1"] == {"contracts": [CONTRACT]}
     with pytest.raises(LookupError, match="no epic PRJ9-E-1"):
         account.set_links(Kind.EPIC, "PRJ9-E-1", "contracts", [])
-    with pytest.raises(LookupError, match="no link field 'colour'"):
+    with pytest.raises(LookupError, match='no link field "colour"'):
         account.set_links(Kind.EPIC, "PRJ1-E-1", "colour", [])
     with pytest.raises(LookupError, match="no custom_object_record 5"):
         account.set_links(Kind.EPIC, "PRJ1-E-1", "contracts", [5])

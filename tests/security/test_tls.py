@@ -126,7 +126,7 @@ async def test_a_bundle_that_linker_does_not_read_is_named(
 
 @pytest.mark.parametrize(
     ("version", "said_no"),
-    [("-tls1_3", "wants a client certificate, which linker"), ("-tls1_2", "it may want a client certificate")],
+    [("-tls1_3", "requires a client certificate, which linker"), ("-tls1_2", "it may want a client certificate")],
 )
 async def test_a_client_certificate_that_is_wanted_is_said(
     command: Command, tmp_path_factory: pytest.TempPathFactory, version: str, said_no: str
@@ -152,4 +152,4 @@ async def test_a_client_certificate_that_is_wanted_is_said(
         await server.communicate()
     assert (finished.code, finished.stdout) == (2, "")
     assert said_no in finished.stderr
-    assert "ask whoever runs that server or proxy" in finished.stderr
+    assert "ask the administrator of that server or proxy" in finished.stderr

@@ -26,8 +26,8 @@ from linker.sandbox import Sandbox
 from linker.sessions.pool import SessionPool
 from linker.sessions.token import Token
 
-CLEAR = "would get the token in clear: use https://, or --insecure-http if that is meant"
-SHOWN = "by way of a proxy, which would read the token: use https://, or NO_PROXY for that host"
+CLEAR = "would send your token unencrypted; use https://, or allow it with --insecure-http"
+SHOWN = "goes through a proxy, which could read your token; use https://, or put the host into NO_PROXY"
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ async def test_a_body_that_is_packed_wrongly_is_a_broken_connection(bad: bytes, 
 
 async def test_an_encoding_that_nobody_asked_for_is_a_bad_answer() -> None:
     """Brotli, from a proxy that does not read `Accept-Encoding`."""
-    with pytest.raises(BadAnswer, match=r"^200, but encoded in a way that linker did not ask for$"):
+    with pytest.raises(BadAnswer, match=r"^the answer \(200\) has an encoding that linker did not ask for$"):
         await answered(BODY, "Content-Encoding: br")
 
 
@@ -68,7 +68,7 @@ async def test_an_encoding_that_nobody_asked_for_is_a_bad_answer() -> None:
 async def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer(pack: Callable[[bytes], bytes]) -> None:
     """Of 17 MB, no more than 16 are made."""
     encoding = "gzip" if pack is zipped else "deflate"
-    with pytest.raises(BadAnswer, match="over 16 MB long"):
+    with pytest.raises(BadAnswer, match="longer than 16 MB"):
         await answered(pack(bytes(17 * 2**20)), f"Content-Encoding: {encoding}")
 
 

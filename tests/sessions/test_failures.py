@@ -117,7 +117,7 @@ def test_what_to_check_names_the_place_that_could_not_be_reached() -> None:
     unknown, refused = socket.gaierror(socket.EAI_NONAME, "unknown"), OSError(errno.ECONNREFUSED, "refused")
     account = "--account company (or AHA_ACCOUNT)"
     assert advised(connecting(unknown)) == advised(connecting(refused)) == f"check {account}"
-    given = "--url https://aha.example:8443 (or AHA_URL), or give --account"
+    given = "--url https://aha.example:8443 (or AHA_URL), or use --account"
     assert advised(connecting(refused), "https://aha.example:8443") == f"check {given}"
     for nothing in (socket.gaierror(socket.EAI_AGAIN, "later"), OSError(errno.ENETUNREACH, "none")):
         said = f"check that this machine has a network connection, then check {account}"
@@ -151,7 +151,7 @@ async def test_an_answer_that_does_not_come_is_a_timeout_by_the_time_that_ran_ou
     async with Wire(silent) as wire, opened(wire.url, read_timeout_s=0.05) as pool:
         with pytest.raises(TimedOut) as caught:
             await send_raw(pool, "GET", "/")
-        assert harmless(caught.value) == "nothing came for 0.05 s"
+        assert harmless(caught.value) == "no data for 0.05 s"
         assert await wire.closed.get() == 1
     for answer in (silent, endless):
         async with Wire(answer) as wire, opened(wire.url, timeout_s=0.06) as pool:

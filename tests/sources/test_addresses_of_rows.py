@@ -60,7 +60,7 @@ async def test_an_address_of_another_account_is_rejected_in_every_source(id: str
     for entry in await entries_of(id):
         assert isinstance(entry.value, Rejection)
         host = id.split("/")[2]
-        assert f"address of the account {host}, but this run is for company.aha.io" in entry.value.message
+        assert f"the address belongs to the account {host}, but this run is for company.aha.io" in entry.value.message
         assert entry.value.targets
         assert entry.value.id == entry.value.targets[0].id
         assert entry.value.fields == frozenset({"customers"})
@@ -95,4 +95,4 @@ def test_an_address_that_a_delimiter_may_cut_is_rejected_whole(end: str) -> None
     """What follows could be part of the address or another target, and is not guessed."""
     (entry,) = row(OWN + end)
     assert isinstance(entry.value, Rejection)
-    assert "id: an address may hold no ; , or | behind its ? or #" in entry.value.message
+    assert 'column "id": an address cannot contain ; , or | after its ? or #' in entry.value.message

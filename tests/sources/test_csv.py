@@ -79,7 +79,7 @@ def test_ids_in_one_cell_stand_apart_by_any_separator(cell: str) -> None:
 def test_an_id_that_a_spreadsheet_cut_is_rejected_with_the_hint(cell: str) -> None:
     """With a decimal comma too, which separates ids otherwise."""
     [entry] = rows(f'PRJ1-1,customers,"{cell}",')
-    assert "has lost its last digits in a spreadsheet; export it as text" in message(entry)
+    assert "has lost its last digits in a spreadsheet; format the column as text" in message(entry)
 
 
 def test_a_row_over_several_lines_stands_on_its_first() -> None:
@@ -110,7 +110,7 @@ def test_an_empty_cell_clears_only_where_that_is_wanted() -> None:
     """Without `--empty-clears` the row is rejected with the remedy, and knows which list it would have cleared."""
     [entry] = rows("PRJ1-1,customers, ,k")
     assert entry.value == Rejection(
-        "record_ids is empty, which would clear the field; --empty-clears lets it",
+        'column "record_ids" is empty, which would clear the field; add --empty-clears to allow that',
         targets=(Target.parse("PRJ1-1"),),
         fields=frozenset({"customers"}),
         kind="feature",
@@ -131,11 +131,11 @@ def test_a_bad_row_with_an_empty_cell_is_rejected_for_what_is_bad() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("PRJ1-1,customers\n", '2 cells, the header 4: column "record_ids" is missing'),
-        ("PRJ1-1\n", '1 cell, the header 4: column "field" is missing'),
-        ("PRJ1-1,customers,1,2,", "5 cells, the header 4, and '2' may belong to column \"record_ids\""),
-        ("PRJ1-1,customers,1,2,k", "5 cells, the header 4; put quotes around a cell that holds a ','"),
-        ("PRJ1-1,customers,1,2,3,", "6 cells, the header 4; put quotes"),
+        ("PRJ1-1,customers\n", '2 cells, but the header has 4: column "record_ids" is missing'),
+        ("PRJ1-1\n", '1 cell, but the header has 4: column "field" is missing'),
+        ("PRJ1-1,customers,1,2,", '5 cells, but the header has 4, and "2" may belong to column "record_ids"'),
+        ("PRJ1-1,customers,1,2,k", '5 cells, but the header has 4; put quotes around a cell that contains a ","'),
+        ("PRJ1-1,customers,1,2,3,", "6 cells, but the header has 4; put quotes"),
     ],
 )
 def test_a_row_of_too_few_or_too_many_cells_is_rejected_and_tells_its_target(row: str, said: str) -> None:
@@ -149,7 +149,7 @@ def test_a_row_of_too_few_or_too_many_cells_is_rejected_and_tells_its_target(row
 def test_a_row_without_a_known_target_is_rejected_all_the_same() -> None:
     """What the cells do not tell is None."""
     [entry] = rows("??\n")
-    assert entry.value == Rejection('the row has 1 cell, the header 4: column "field" is missing')
+    assert entry.value == Rejection('the row has 1 cell, but the header has 4: column "field" is missing')
 
 
 def test_a_row_that_is_not_utf8_costs_itself() -> None:
@@ -167,7 +167,7 @@ def test_a_row_over_a_megabyte_costs_itself() -> None:
     first, second, *rest, last = rows(
         "PRJ1-1,customers,1," + "x" * LINE_LIMIT, f"PRJ1-2,{lines}", "PRJ1-3,customers,1,"
     )
-    assert message(first) == "the line is over 1,000,000 bytes; split its row in two"
+    assert message(first) == "the line is longer than 1,000,000 bytes; split its row in two"
     assert "a quote is not closed" in message(second)
     assert len(rest) == 101
     assert last.value == job("PRJ1-3")
@@ -218,8 +218,8 @@ def test_a_stray_or_unclosed_quote_costs_its_line_only(stray: str, after: str) -
 )
 def test_columns_that_are_not_a_jobs_end_the_run_naming_found_and_wanted(header: str, found: str) -> None:
     """A column missing, unknown, unnamed or twice is a usage error: it could be a misspelt `mode`."""
-    wanted = r"wanted are kind, id, field, record_ids, record_names, mode, key \(id, field and record_ids or "
-    with pytest.raises(UsageError, match=rf"^links.csv, line 1: the columns are {found}; {wanted}"):
+    wanted = r"linker needs id, field, and record_ids or record_names, each once \(kind, mode and key are optional\)"
+    with pytest.raises(UsageError, match=rf"^links.csv line 1: the columns are {found}; {wanted}"):
         read(f"{header}\nPRJ1-1,customers,1")
 
 
@@ -308,4 +308,4 @@ def test_whatever_bytes_a_table_begins_with_it_is_read_or_refused_as_a_whole(dat
         entries = read(data)
     except UsageError as error:
         entries, said = [], str(error)
-    assert said.startswith("links.csv, line 1: ") or all(isinstance(entry, Entry) for entry in entries)
+    assert said.startswith("links.csv line 1: ") or all(isinstance(entry, Entry) for entry in entries)

@@ -37,7 +37,7 @@ def test_a_key_that_stands_twice_is_rejected_for_all_targets(text: str, key: str
     """At any depth, however the key is written; none of the two is taken."""
     rejection = value(text)
     assert isinstance(rejection, Rejection)
-    assert rejection.message == f'key "{key}" stands twice in one object; keep one'
+    assert rejection.message == f'key "{key}" appears twice in one object; remove one of them'
     assert [target.id for target in rejection.targets] == targets
     assert rejection.links is None
 

@@ -74,7 +74,7 @@ def test_broken_json_is_rejected_with_its_column(line: bytes) -> None:
 def test_a_line_that_is_not_utf8_is_rejected_with_the_byte() -> None:
     """The first byte that does not fit is named, so that it can be found."""
     line = '{"id":"PRJ1-1","key":"Zürich"}'.encode("latin-1")
-    advice = "save the file as UTF-8, or name its encoding with --encoding"
+    advice = "save the file as UTF-8, or give its encoding with --encoding"
     assert rejection(line).message == f"the line is not UTF-8: byte 24 is 0xfc; {advice}"
 
 
@@ -83,7 +83,7 @@ def test_a_line_over_a_megabyte_is_rejected_and_the_next_is_read() -> None:
     long = b'{"id":"PRJ1-1","key":"' + b"x" * (3 * LINE_LIMIT) + b'"}'
     first, second, third = read(long + b"\n" + GOOD + b"\n" + long)
     assert isinstance(first.value, Rejection)
-    assert first.value.message == "the line is over 1,000,000 bytes; split its job in two"
+    assert first.value.message == "the line is longer than 1,000,000 bytes; split its row in two"
     assert second == Entry("links.jsonl", 2, JOB)
     assert third == Entry("links.jsonl", 3, first.value)
 
@@ -131,7 +131,7 @@ def test_a_long_id_as_a_string_is_exact() -> None:
 def test_an_unknown_key_is_rejected_with_all_that_the_line_still_tells() -> None:
     """The rejection keeps target, mode and key, and may have had a part in any field."""
     refused = rejection(b'{"id":"prj1-1","lnks":{"customers":["1"]},"mode":"add","key":["k"]}')
-    assert refused.message == "key 'lnks' is not known; did you mean 'links'?"
+    assert refused.message == 'key "lnks" is unknown; did you mean "links"?'
     assert refused.targets == (Target.parse("PRJ1-1"),)
     assert refused.fields is None
     assert (refused.kind, refused.id, refused.mode, refused.links, refused.key) == (

@@ -82,7 +82,9 @@ async def test_a_file_of_another_name_needs_its_format(tmp_path: Path) -> None:
     """Without one it is refused with the two remedies, with one it is read."""
     path = tmp_path / "links.txt"
     path.write_text(LINE % (1, 1))
-    with pytest.raises(UsageError, match=r"links.txt: is it JSONL or CSV\? Name it .jsonl or .csv, or give --format"):
+    with pytest.raises(
+        UsageError, match=r"links.txt: linker cannot tell whether .*; rename it to .jsonl or .csv, or add --format"
+    ):
         JobFile(path)
     assert [entry.value for entry in await read(JobFile(path, format="jsonl"))] == [job(1)]
 
@@ -102,7 +104,7 @@ async def test_a_table_of_other_columns_is_refused_before_anything_is_sent(tmp_p
     """The check of a file reads its header, which leaves the file as it was."""
     path = tmp_path / "links.csv"
     path.write_text("id,field,customers\n")
-    with pytest.raises(UsageError, match=r"links.csv, line 1: the columns are id, field, customers; wanted are "):
+    with pytest.raises(UsageError, match=r"links.csv line 1: the columns are id, field, customers; linker needs "):
         JobFile(path).check()
     path.write_text("id,field,record_ids\nPRJ1-1,customers,1\n")
     source = JobFile(path)
@@ -124,7 +126,7 @@ async def test_an_iterable_yields_jobs_and_dicts() -> None:
     first, second, third, fourth = await read(*sources_of(jobs))
     assert [first, second] == [Entry("<jobs>", 1, job(1)), Entry("<jobs>", 2, job(2))]
     assert isinstance(third.value, Rejection)
-    assert third.value.message == "key 'links' is missing"
+    assert third.value.message == 'key "links" is missing'
     assert isinstance(fourth.value, Rejection)
     assert fourth.line == 4
     assert await read(*sources_of([])) == []

@@ -140,7 +140,7 @@ def test_columns_without_a_name_at_the_end_are_passed_over(header: str) -> None:
     """If their cells are empty, too."""
     good, bad = read(f"{header}\nPRJ1-1,customers,1,,\nPRJ1-1,customers,1,2\n")
     assert good.value == JOB
-    assert "4 cells, the header 3" in message(bad)
+    assert "4 cells, but the header has 3" in message(bad)
 
 
 def test_a_first_column_without_a_name_is_an_index() -> None:
@@ -153,7 +153,7 @@ def test_excel_s_line_of_the_delimiter_is_gone_by(sep: str) -> None:
     """The lines are counted with it."""
     (entry,) = read(f"{sep}\r\nid;field;record_ids\r\nPRJ1-1;customers;1\r\n")
     assert (entry.line, entry.value) == (3, JOB)
-    with pytest.raises(UsageError, match=r"^links\.csv, line 2: the columns are a;"):
+    with pytest.raises(UsageError, match=r"^links\.csv line 2: the columns are a;"):
         read(f"{sep}\na\n")
 
 
@@ -226,13 +226,13 @@ def test_what_cannot_be_seen_is_no_row() -> None:
         ("\ufeff <html>", "this is HTML"),
         (
             '{"id": "PRJ1-1", "links": {}}\n',
-            "this is JSON, not a table; if it holds one job on each line, name it .jsonl",
+            "this is JSON, not a table; if it has one object on each line, rename it to .jsonl",
         ),
         ('[{"id": "PRJ1-1"}]', "this is JSON"),
         ("[\n  {", "this is JSON"),
-        (",".join(f"column {number}" for number in range(16_384)), "column 9 and 16,374 more; wanted are"),
-        ("x" * 5_000_000, "xxx…; wanted are"),
-        ("x\0" * 40, "zero bytes; the file looks like utf-16-le: add --encoding utf-16-le"),
+        (",".join(f"column {number}" for number in range(16_384)), "column 9 and 16,374 more; linker needs"),
+        ("x" * 5_000_000, "xxx…; linker needs"),
+        ("x\0" * 40, "); the file looks like utf-16-le: add --encoding utf-16-le"),
     ],
 )
 @pytest.mark.parametrize("columns", [None, CRM])
@@ -240,16 +240,16 @@ def test_a_first_line_that_is_no_header_is_told_in_some_hundred_characters(
     text: str, said: str, columns: Columns | None
 ) -> None:
     """With what it is instead."""
-    with pytest.raises(UsageError, match=r"^links\.csv, line 1: ") as error:
+    with pytest.raises(UsageError, match=r"^links\.csv line 1: ") as error:
         read(text, columns)
     assert len(str(error.value)) < 600
-    assert said in str(error.value) or (columns is not None and "wanted" in said)
+    assert said in str(error.value) or (columns is not None and "needs" in said)
 
 
 def test_a_row_over_the_limit_tells_its_target() -> None:
     """The id stands before what is too long."""
     (entry,) = read(f"{HEADER}PRJ1-1,customers,1,,{'x' * 3_000_000}\n")
-    assert "over 1,000,000 bytes" in message(entry)
+    assert "longer than 1,000,000 bytes" in message(entry)
     assert isinstance(entry.value, Rejection)
     assert entry.value.targets == (JOB.target,)
 

@@ -31,7 +31,7 @@ def test_a_number_with_separators_rejects_the_row(cell: str, among: str) -> None
     """It is never cut into ids, whatever else stands in the cell; the list of its target lacks it."""
     (entry,) = rows(f"feature;PRJ1-1;customers;{among.format(cell)};k")
     why = rejection(entry)
-    assert "record_ids: " in why.message
+    assert 'column "record_ids": ' in why.message
     assert (
         "looks like one number with thousands separators or a decimal comma; format the column as text" in why.message
     )
@@ -44,7 +44,7 @@ def test_a_target_with_separators_rejects_the_row_once(cell: str) -> None:
     """Not one row for each part; all targets that it may be meant for are held back."""
     (entry,) = rows(f'feature;"{cell}";customers;640362830;k')
     why = rejection(entry)
-    assert why.message.startswith("id: ")
+    assert why.message.startswith('column "id": ')
     assert Target.parse("1007868956", "feature") in why.targets
     assert (Target.parse("PRJ1-1") in why.targets) is ("PRJ1-1" in cell)
 
@@ -86,20 +86,20 @@ def test_a_formula_around_a_list_of_ids_is_the_list() -> None:
 @pytest.mark.parametrize(
     ("mode", "of_run", "effect"),
     [
-        ("", Mode.REPLACE, "which would clear the field; --empty-clears lets it"),
-        ("replace", Mode.ADD, "which would clear the field; --empty-clears lets it"),
-        ("", Mode.ADD, "so there is nothing to add; fill in the cell, or delete the row"),
-        ("add", Mode.REPLACE, "so there is nothing to add; fill in the cell, or delete the row"),
-        ("remove", Mode.ADD, "so there is nothing to remove; fill in the cell, or delete the row"),
+        ("", Mode.REPLACE, "which would clear the field; add --empty-clears to allow that"),
+        ("replace", Mode.ADD, "which would clear the field; add --empty-clears to allow that"),
+        ("", Mode.ADD, "so there is nothing to add; fill in the cell or delete the row"),
+        ("add", Mode.REPLACE, "so there is nothing to add; fill in the cell or delete the row"),
+        ("remove", Mode.ADD, "so there is nothing to remove; fill in the cell or delete the row"),
     ],
 )
 @pytest.mark.parametrize("cell", ["", "\u200b", " ; "])
 def test_an_empty_cell_says_what_it_would_do(mode: str, of_run: Mode, effect: str, cell: str) -> None:
     """Only `replace` clears, and only that is offered; a cell that only looks empty is."""
     (entry,) = rows(f'PRJ1-1;customers;"{cell}";{mode}', header="id;field;record_ids;mode", mode=of_run)
-    assert rejection(entry).message == f"record_ids is empty, {effect}"
+    assert rejection(entry).message == f'column "record_ids" is empty, {effect}'
     (entry,) = rows(f'PRJ1-1;customers;"{cell}";{mode}', header="id;field;record_names;mode", mode=of_run)
-    assert rejection(entry).message == f"record_names is empty, {effect}"
+    assert rejection(entry).message == f'column "record_names" is empty, {effect}'
 
 
 def test_a_job_knows_the_columns_that_gave_its_records() -> None:

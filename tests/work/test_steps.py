@@ -267,7 +267,7 @@ def test_a_failed_add_takes_its_replace_siblings_with_it() -> None:
     assert sorted(summed(results)) == ["0 failed bad_answer", "1 rejected incomplete", "2 failed bad_answer"]
     [incomplete] = [result for result in results if result.job == 1]
     assert incomplete.error is not None
-    assert incomplete.error.message.startswith("the list would be incomplete without f line 1, which was not used")
+    assert incomplete.error.message.startswith("the list was not replaced, because f line 1 belongs to it")
     assert asked(work.current_request) == put(d=["4", "5"])
     assert summed(answer(work, HIDES)) == ["3 linked", "4 linked"]
 
@@ -337,7 +337,7 @@ def test_a_pioneer_whose_layout_lacks_the_field_fails_and_says_so() -> None:
     layouts = [{"screenable_type": "Feature", "custom_field_definitions": [{"key": "b"}]}]
     [result] = answer(work, Answer(200, value={"product": {"screen_definitions": layouts}}))
     assert summed([result]) == ["0 failed not_applied"]
-    assert "the layout of the target's workspace lacks the field" in result.error.message
+    assert "the field is not on the layout of the workspace" in result.error.message
     assert work.is_off_layout
 
 
@@ -501,7 +501,10 @@ def test_one_job_of_a_put_may_fail_without_the_others() -> None:
     after = shows(a="1", c="3")
     results = answer(work_of(job(a="1"), job(b="2", c="3"), job("remove", b="9")), shows(b="9"), *[after] * 4)
     assert summed(results) == ["0 linked", "1 failed not_applied", "2 linked"]
-    assert results[1].error == Error(ErrorType.NOT_APPLIED, "answered 200, but b does not hold what was asked")
+    assert results[1].error == Error(
+        ErrorType.NOT_APPLIED,
+        "the account answered 200, but b of feature PRJ1-1 does not have the links that the row asks for",
+    )
     assert results[1].after == {"a": ["1"], "b": [], "c": ["3"]}
     for result in results:
         assert result.changes == {

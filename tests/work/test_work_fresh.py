@@ -20,7 +20,7 @@ from linker.model.target import Kind
 from linker.work.attempts import PageSeen, Step
 from linker.work.work import Work
 
-LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s, tried 6 times", retryable=True)
+LOST = Error(ErrorType.TIMEOUT, "no answer within 30 s (tried 6 times); try again later", retryable=True)
 
 
 def work_of(*asked: tuple[str, str], dry: bool = False, blind: bool = False, id: str = "PRJ1-1") -> Work:

@@ -1,7 +1,7 @@
-"""The names of log events, and the logging set-up that only the command line calls.
+"""Sets logging up for the command line, which alone calls `configure`, and finds the logger of a run.
 
-The command logs to stderr, as lines for people or as JSON. The library logs by its caller's structlog configuration,
-or without one to the standard `logging.getLogger("linker")`; never to stdout.
+The command logs to stderr, as sentences for people or as JSON. The library logs by its caller's structlog
+configuration, or without one to the standard `logging.getLogger("linker")`; never to stdout.
 """
 
 from __future__ import annotations
@@ -9,44 +9,20 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
+from linker.log.sentences import sentence
 from linker.text import harmless, harmless_json
 
 if TYPE_CHECKING:
     import structlog
 
 
-BATCH_READ: Final = "batch_read"
-NO_ROWS: Final = "no_rows"
-NOT_UTF8: Final = "not_utf8"
-BROKEN_LINE: Final = "broken_line"
-LEFT_OPEN: Final = "left_open"
-MENDED: Final = "mended"
-RESUMED: Final = "resumed"
-RETRY: Final = "retry"
-PAUSED: Final = "paused"
-OUTAGE: Final = "outage"
-OUTAGE_OVER: Final = "outage_over"
-NO_OUTAGE: Final = "no_outage"
-SMALLER_PAGES: Final = "smaller_pages"
-GAVE_UP: Final = "gave_up"
-NOT_SHARED: Final = "quota_not_shared"
-QUOTA_ANEW: Final = "quota_begun_anew"
-PAUSE_CUT: Final = "pause_cut"
-OTHER_MACHINE: Final = "other_machine"
-NO_PREFLIGHT: Final = "no_preflight"
-TABLE_READ: Final = "table_read"
-NAMES_UNKNOWN: Final = "names_unknown"
-UNNAMED: Final = "records_without_a_name_of_their_own"
-RECORD_CREATED: Final = "record_created"
-RECORD_IN_DOUBT: Final = "record_in_doubt"
-RECORD_DELETED: Final = "record_deletion"
-OFF_LAYOUT: Final = "off_layout"
-NO_LINKS_SEEN: Final = "no_links_seen"
-OTHER_ANSWER: Final = "other_answer"
-OTHER_LIMIT: Final = "other_limit"
-STOPPING: Final = "stopping"
+_COLORS: Final = {"warning": "33", "error": "31", "critical": "31"}
+"""Levels that a line for people names, and the colour of the word: yellow or red (ECMA-48, 8.3.117)."""
+
+_APART: Final = ("event", "level", "timestamp", "exc_info")
 
 
 class _Stderr:
@@ -114,14 +90,14 @@ def configure(level: str, format: Literal["console", "json"], copy: Copy | None 
     """
     import structlog  # imported where it is used: it imports rich, which slows down `linker --version`
 
-    renderer = _renderer(format, colours=sys.stderr.isatty())
+    renderer = _renderer(format)
     if copy is not None:
-        copy.render, level = _renderer(format, colours=False), copy.least
+        copy.render, level = _renderer(format, is_file=True), copy.least
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _harmless,  # older structlog renderers did not escape values
+            _harmless,
             *([copy] if copy is not None else []),
             renderer,
         ],
@@ -130,7 +106,7 @@ def configure(level: str, format: Literal["console", "json"], copy: Copy | None 
     )
 
 
-def _renderer(format: Literal["console", "json"], *, colours: bool) -> structlog.typing.Processor:
+def _renderer(format: Literal["console", "json"], *, is_file: bool = False) -> structlog.typing.Processor:
     import structlog
 
     if format == "json":
@@ -139,11 +115,36 @@ def _renderer(format: Literal["console", "json"], *, colours: bool) -> structlog
         return structlog.processors.JSONRenderer(
             serializer=lambda event, **_: harmless_json(orjson.dumps(event)).decode()
         )
-    return structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
+    return _line_of_file if is_file else _line
+
+
+def _line(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    """Return a line for people: the local time, the level of a warning or an error, and the sentence."""
+    return _sentence(event, colours=sys.stderr.isatty())
+
+
+def _line_of_file(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    """Return a line of a log file for people: as on stderr, without colours, and with the date."""
+    return f"{_local(event.get('timestamp')):%Y-%m-%d} {_sentence(event, colours=False)}"
+
+
+def _sentence(event: structlog.typing.EventDict, *, colours: bool) -> str:
+    level = event.get("level")
+    keys = {key: value for key, value in event.items() if key not in _APART}
+    at = f"{_local(event.get('timestamp')):%H:%M:%S}"
+    if level not in _COLORS:
+        return f"{at} {sentence(str(event['event']), keys)}"
+    word = f"\x1b[{_COLORS[level]}m{level}\x1b[0m" if colours else level
+    return f"{at} {word}: {sentence(str(event['event']), keys)}"
 
 
 def _harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _local(timestamp: Any) -> datetime:
+    at = datetime.fromisoformat(timestamp) if isinstance(timestamp, str) else datetime.now(UTC)
+    return at.astimezone()
 
 
 def is_json() -> bool:
