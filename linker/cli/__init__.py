@@ -35,6 +35,7 @@ _SECTIONS: Final = {
         "export": "Write the account's links to a job file.",
     },
     "Set up and rehearse": {
+        "init": "Ask a few questions and write linker.toml.",
         "demo": "Watch a migration on a sandbox, in a few seconds.",
         "sandbox": "Serve an imitation of an Aha! account to rehearse on.",
     },
