@@ -10,7 +10,7 @@ import io
 import os
 import resource
 import sys
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -18,6 +18,9 @@ from linker import log
 from linker._version import __version__
 from linker.cli.machine import certificate_advice, shortage
 from linker.errors import GuardStopped, LinkerError, Stopped
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["main"]
 
@@ -35,11 +38,22 @@ _SECTIONS: Final = {
         "export": "Write the account's links to a job file.",
     },
     "Set up and rehearse": {
+        "init": "Ask a few questions and write linker.toml.",
         "demo": "Watch a migration on a sandbox, in a few seconds.",
+        "completion": "Print the completion script of a shell.",
         "sandbox": "Serve an imitation of an Aha! account to rehearse on.",
     },
 }
 _VERBS: Final = {verb: text for section in _SECTIONS.values() for verb, text in section.items()}
+
+
+_COMPLETION: Final = "_LINKER_COMPLETE"
+"""The variable with which a shell asks for completions; click derives it from the name of the program."""
+
+
+def _load(verb: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"linker.cli.{verb}").command
+    return command
 
 
 class _Verbs(click.Group):
@@ -51,8 +65,17 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = importlib.import_module(f"linker.cli.{cmd_name}").command
-        return command
+        if _COMPLETION in os.environ:  # a shell waits for each key
+            from linker.cli.outline import outline_of
+
+            return outline_of(cmd_name, lambda: _load(cmd_name))
+        return _load(cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(verb, help=text) for verb, text in _VERBS.items() if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -62,25 +62,28 @@ async def _demo() -> int:
             lines = list(_lines(sandbox.account))
             jobs.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))  # noqa: ASYNC240
             rates = " and ".join(map(str, _LIMITS))
-            click.echo(f"A sandbox serves an Aha!-shaped account at {sandbox.url}: {rates}, 2% of answers a 503.")
-            click.echo(f"A job file of {len(lines)} lines says which records belong to what:\n")
+            click.echo(f"A sandbox serves an imitation of an Aha! account at {sandbox.url}.")
+            click.echo(f"It allows {rates}, and answers 2% of the requests with an error (503).")
+            click.echo(f"A job file of {len(lines)} rows says which records to link to what:\n")
             for line in islice(lines, 3):
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
             access = options.Access(
-                Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None), Token(sandbox.options.token)
+                Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None, yes=True), Token(sandbox.options.token)
             )
             code = await carry_out(access, [JobFile(jobs)], results, how={}, next_step=False)
-        click.echo("\nOne line a job in the results, for example:\n")
+        click.echo("\nThe results file has one line for each row, for example:\n")
         lines_written = results.read_bytes().splitlines()  # noqa: ASYNC240  the run is over
         for status in (b'"linked"', b'"rejected"'):
             click.echo(f"  {next(line for line in lines_written if status in line).decode()}\n")
         stats = sandbox.stats
         click.echo(
-            f"The sandbox counted {stats.methods['PUT']} PUTs for {len(lines)} jobs and refused {stats.refused} "
-            f"requests (429); {sum(stats.faults.values())} requests met a fault and were tried again."
+            f"For {len(lines)} rows, the sandbox counted {stats.methods['PUT']} PUTs. It refused {stats.refused} "
+            f"requests (429), and {sum(stats.faults.values())} requests that met an error were sent again."
         )
-        click.echo("Next: `linker sandbox` in one terminal, `linker run jobs/*.jsonl` in another.")
+        click.echo(
+            "Next: start `linker sandbox` in one terminal, and try `linker init FILE` with a CSV of your own in another."
+        )
     return 0 if code == 1 else code  # 1: two lines are wrong on purpose
 
 

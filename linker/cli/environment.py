@@ -1,4 +1,4 @@
-"""Finds the proxy by the environment."""
+"""Finds the proxy in the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def proxy_of(url: str) -> str | None:
 
 
 def unread_proxy(url: str) -> str | None:
-    """Return what to say if a proxy is set for a URL where linker does not look for it; else None."""
+    """Return a message if a proxy for a URL is set in a variable that linker does not read; else None."""
     proxies = getproxies()
     if _is_direct(url) or "all" not in proxies or urlsplit(url).scheme in proxies:
         return None

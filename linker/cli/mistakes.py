@@ -41,25 +41,26 @@ def _message(error: click.ClickException) -> str | None:
                 return f"the option {error.option_name} takes no value."
             known = _options(error.ctx).get(error.option_name)
             return f"the option {error.option_name} needs a value" + (f": {_usage(known)}" if known else ".")
-        case click.BadParameter(param=click.Option() as option):
-            return _bad_value(option, error.message)
+        case click.BadParameter(param=click.Option() | click.Argument() as param):
+            return _bad_value(param, error.message)
         case click.UsageError():
             extra = _EXTRA.match(error.message)
             return f'too many arguments: "{extra[1]}". {_list(error.ctx)}' if extra is not None else None
     return None
 
 
-def _bad_value(option: click.Option, message: str) -> str:
+def _bad_value(option: click.Parameter, message: str) -> str:
+    name = option.opts[-1] if isinstance(option, click.Option) else str(getattr(option, "metavar", option.name))
     refused = _REFUSED.match(message)
     if refused is None:
-        return f"{option.opts[-1]}: {message}"
+        return f"{name}: {message}"
     value = refused[1] if refused[1] is not None else refused[2]
-    text = f'{option.opts[-1]} must be {_expected(option)}, not "{value}".'
+    text = f'{name} must be {_expected(option)}, not "{value}".'
     choices = map(str, option.type.choices) if isinstance(option.type, click.Choice) else ()
     return f"{text} {_meant(value, choices)}".rstrip()
 
 
-def _expected(option: click.Option) -> str:
+def _expected(option: click.Parameter) -> str:
     """Return the values that an option takes: `replace, add or remove`, or `a whole number, 1 or more`."""
     if isinstance(option.type, click.Choice):
         *others, last = map(str, option.type.choices)

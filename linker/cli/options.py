@@ -89,7 +89,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: Any) -> None
     ctx.default_map = {name: text for name, text in config.run.items() if name in own}
 
 
-account = _all(
+place = _all(
     _ACCOUNT(
         "--account",
         metavar="NAME",
@@ -105,6 +105,11 @@ account = _all(
         help="Use another address, such as that of a sandbox",
     ),
     _ACCOUNT("--token-file", metavar="FILE", type=_PATH, help="Read the token from this file instead of AHA_TOKEN"),
+    setting("insecure_http", group="Account", help="Send the token unencrypted to an http:// address"),
+)
+
+account = _all(
+    place,
     _ACCOUNT(
         "--config",
         metavar="FILE",
@@ -126,7 +131,6 @@ account = _all(
         callback=_read_config,
         help="Use the sections [profile.NAME] of the settings file",
     ),
-    setting("insecure_http", group="Account", help="Send the token unencrypted to an http:// address"),
 )
 
 name_field = setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from functools import partial
 from typing import Final
@@ -11,6 +12,7 @@ import click
 
 from linker.cli.drive import run_in_loop
 from linker.cli.verb import Verb, option
+from linker.errors import UsageError
 from linker.model.target import Kind
 from linker.sandbox import Fault, Limit, Sandbox, SandboxOptions
 from linker.sandbox.options import EMPTY_LINKS
@@ -140,7 +142,15 @@ def command(
         largest_page=largest_page,
         title_key=title_key,
     )
-    run_in_loop(_serve(options))
+    try:
+        run_in_loop(_serve(options))
+    except UsageError as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EADDRINUSE:
+            raise
+        raise UsageError(
+            f"port {port} is in use, perhaps by another sandbox. Stop that one, or take any free port: "
+            "linker sandbox --port 0"
+        ) from None
     return 0
 
 
@@ -150,7 +160,7 @@ async def _serve(options: SandboxOptions) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with Sandbox(options) as sandbox:
         limits = " and ".join(map(str, options.limits)) or "none"
-        click.echo(f"sandbox at {sandbox.url}, limits: {limits}; Ctrl-C ends it. In another terminal:\n")
+        click.echo(f"sandbox at {sandbox.url}, limits: {limits}. Press Ctrl-C to stop it. In another terminal:\n")
         click.echo(f"  export AHA_URL={sandbox.url} AHA_TOKEN={options.token}")
         click.echo("  linker run jobs/mixed.jsonl\n")
         await ended.wait()

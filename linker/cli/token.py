@@ -18,10 +18,13 @@ def token_of(file: Path | None) -> Token:
     """Return the token, from a file if one is given, else from AHA_TOKEN.
 
     Raises:
-        UsageError: there is none, or its file belongs to the user and others can read it (ssh has this rule for keys).
+        UsageError: there is no token, or its file is the user's and others can read it (ssh has this rule for keys).
     """
     if file is None and not os.environ.get("AHA_TOKEN", "").strip():
-        raise UsageError("no token: set AHA_TOKEN, or give --token-file FILE (in Aha!: Settings, Personal, Developer)")
+        raise UsageError(
+            "no token: set AHA_TOKEN, or give --token-file FILE. You make a token in Aha! under Settings, Personal, "
+            "Developer; linker init helps"
+        )
     token = _read(file) if file is not None else Token(os.environ["AHA_TOKEN"])
     token.check()
     return token
@@ -33,8 +36,8 @@ def _read(file: Path) -> Token:
             status = os.fstat(stream.fileno())  # of the open file: the name may belong to another file by now
             if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
                 raise UsageError(
-                    f"token file {file}: others can read it (mode {stat.S_IMODE(status.st_mode):04o}); "
-                    f"chmod 600 it, and if they may have read it, make a new token"
+                    f"token file {file}: others can read it (mode {stat.S_IMODE(status.st_mode):04o}); chmod 600 it. "
+                    "If somebody may have read it, make a new token"
                 )
             token = Token(stream.read(_LARGEST).decode(errors="replace"))
     except OSError as error:

@@ -84,9 +84,9 @@ async def test_an_option_that_makes_no_sense_is_refused(command: Command, option
     assert "Traceback" not in finished.stderr
 
 
-async def test_a_port_that_is_taken_is_said(command: Command, sandbox: Sandbox) -> None:
-    """Exit 2 and which port, where something listens there already."""
-    port = sandbox.url.rpartition(":")[2]
-    finished = await command("sandbox", "--port", port)
-    assert finished.code == 2
-    assert f"port {port} on 127.0.0.1" in finished.stderr
+async def test_a_port_in_use_says_how_to_go_on(command: Command, sandbox: Sandbox) -> None:
+    """Exit 2, with the option that takes another port."""
+    finished = await command("sandbox", "--port", sandbox.url.rpartition(":")[2])
+    assert (finished.code, finished.stdout) == (2, "")
+    assert "is in use, perhaps by another sandbox" in finished.stderr
+    assert "linker sandbox --port 0" in finished.stderr
