@@ -45,7 +45,7 @@ Examples:
 
 \b
 Exit codes:
-  0    all is well
+  0    no problem was found
   1    the token is not valid, the account cannot be read,
        or a row of a FILE would be rejected
   2    the command, a setting or a file is wrong

@@ -82,7 +82,7 @@ async def _demo() -> int:
             f"requests (429), and {sum(stats.faults.values())} requests that met an error were sent again."
         )
         click.echo(
-            "Next: start `linker sandbox` in one terminal, and try `linker init FILE` with a CSV of your own in another."
+            "Next: start `linker sandbox` in one terminal, and try `linker init FILE` with your own CSV in another."
         )
     return 0 if code == 1 else code  # 1: two lines are wrong on purpose
 

@@ -51,8 +51,8 @@ The token itself is never written to linker.toml.
 Exit codes:
   0    linker.toml is written
   1    nothing is written, because you said no
-  2    nothing is written: the command is wrong, or nobody
-       can be asked
+  2    nothing is written: the command is wrong, or linker
+       runs without a terminal
   130  interrupted; nothing is written
 """,
 )
@@ -343,7 +343,8 @@ def _look_at(answers: _Answers, token: Token | None, *, insecure: bool) -> Table
         click.echo(f"The account cannot be asked: {check.problem}", err=True)
         return None
     click.echo(
-        f"{check.account or answers.base}: the token is valid and belongs to {check.user or 'somebody'}.", err=True
+        f"{check.account or answers.base}: the token is valid and belongs to {check.user or 'a user without a name'}.",
+        err=True,
     )
     places = ", ".join(table.place for table in tables.tables) if tables is not None else ""
     keys = ", ".join(dict.fromkeys(found.key for found in tables.fields or ())) if tables is not None else ""

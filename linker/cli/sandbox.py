@@ -43,7 +43,7 @@ or cut, each with its share of the requests: 503:0.01
 @_SERVER(
     "--port", metavar="PORT", type=int, default=8765, show_default=True, help="Listen on this port; 0 takes a free one"
 )
-@_SERVER("--token", metavar="TEXT", default="sandbox", show_default=True, help="Accept this token, which is no secret")
+@_SERVER("--token", metavar="TEXT", default="sandbox", show_default=True, help="Accept this token (any text)")
 @_SERVER(
     "--limit",
     metavar="RATE",
@@ -91,7 +91,7 @@ or cut, each with its share of the requests: 503:0.01
     multiple=True,
     default=sorted(SandboxOptions.hidden),
     show_default=True,
-    help="Never show links of this kind; 'none' shows all",
+    help="Hide links of this kind; 'none' shows all",
 )
 @_BEHAVIOUR("--stale-puts", is_flag=True, help="Answer a PUT with the links from before it")
 @_BEHAVIOUR("--stale-reads", metavar="N", type=int, default=0, help="Show old links N times after each PUT")

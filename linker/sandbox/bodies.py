@@ -28,7 +28,7 @@ def attributes_of(kind: Kind, content_type: str, body: bytes) -> Mapping[str, An
     try:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is no JSON: {error}") from None
+        raise Refused(400, f"the body is not JSON: {error}") from None
     attributes = decoded.get(kind.value) if isinstance(decoded, dict) else None
     if not isinstance(attributes, dict) or not attributes:
         raise Refused(400, f"param is missing or the value is empty: {kind.value}")
@@ -55,7 +55,7 @@ def links_of(
             is_clear = options.blank_clears and ids == [""]
             links[key] = () if is_clear else _records(account, definition, ids, options)
         elif options.unknown_field == "error":
-            raise Refused(422, f"{key} is no link field of a {resource.kind}")
+            raise Refused(422, f"{key} is not a link field of a {resource.kind}")
     return links
 
 
@@ -81,7 +81,7 @@ def _records(account: Account, definition: Definition, ids: list[Any], options: 
     for id in ids:
         digits = _digits(id)
         if digits is None:
-            raise Refused(422, f"custom_object_links.{definition.key}: {_shortened(id)} is no record id")
+            raise Refused(422, f"custom_object_links.{definition.key}: {_shortened(id)} is not a record id")
         record = account.find(Kind.CUSTOM_OBJECT_RECORD, digits)
         if digits in options.refused_records:
             named = f"the record {digits} is invalid" if options.refused_by_name else "is invalid"

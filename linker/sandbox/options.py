@@ -158,4 +158,4 @@ class SandboxOptions:
             ("list_totals", ("right", "too_small", "too_large", "missing")),
         ):
             if getattr(self, name) not in choices:
-                raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(map(str, choices))}")
+                raise UsageError(f"{name} {getattr(self, name)!r} is not one of {', '.join(map(str, choices))}")

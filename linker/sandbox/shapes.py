@@ -34,7 +34,7 @@ _OWNER: Final = {
 }
 _STATUS: Final = {"id": "3259216", "name": "New", "position": 1, "complete": False, "color": "#dce7c6"}
 _PROSE: Final = 8 * (
-    "<p>This resource lives in a sandbox. Link to it, clear it, link again: nobody is notified and nothing is lost. "
+    "<p>This resource lives in a sandbox. Link to it, clear it, link again: no one is notified and nothing is lost. "
     "The text is here so that an answer weighs what a real one does.</p>"
 )
 _TRACKER: Final = [
