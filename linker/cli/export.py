@@ -33,7 +33,12 @@ _COLUMNS: Final = ("kind", "id", "field", "record_ids")
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 _FORMATS: Final = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _OTHERS: Final = frozenset(
-    (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet", ".json", ".gz", ".bz2", ".xz", ".zst", ".zip")
+    f".{ending}"
+    for ending in (
+        *("xlsx", "xlsm", "xlsb", "xls", "ods", "numbers", "parquet", "feather", "arrow", "avro", "orc", "json", "xml"),
+        *("yaml", "yml", "toml", "html", "htm", "md", "pdf", "docx", "sql", "db", "sqlite", "sqlite3", "duckdb"),
+        *("gz", "tgz", "bz2", "xz", "zst", "zip", "7z", "tar"),
+    )
 )
 """Endings of files in formats that export does not write."""
 
@@ -135,7 +140,7 @@ def _delimiter(output: Path | None, format: str | None) -> str | None:
     named = _FORMATS.get(suffix)
     if named is not None and format not in (None, named):
         raise UsageError(f"{output} is the name of a {suffix} file, but --format is {format}; leave out --format")
-    if output is not None and suffix and named is None and (format is None or suffix in _OTHERS):
+    if output is not None and suffix in _OTHERS:
         names = f"{output.with_suffix('.csv').name} or {output.with_suffix('.jsonl').name}"
         raise UsageError(f"{output}: export cannot write {suffix} files; name it {names}")
     return _DELIMITERS.get(suffix, "," if format == "csv" else None)

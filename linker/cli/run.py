@@ -171,10 +171,10 @@ async def carry_out(
         )
         code = await follow(run, view, on_outcome)
         summary = run.summary
-        if (kept := run.kept_results) is not None:
-            log.tell("results_kept", f"linker: the earlier results were kept as {kept}")
         if access.as_json:
+            if run.kept_results is not None:
+                log.tell("results_kept", f"linker: earlier results: {run.kept_results}")
             emit(summary_json(summary, undo=undo))
         elif not access.quiet or code or not summary.ok:
-            show_summary(summary, undo=undo, next_step=next_step)
+            show_summary(summary, undo=undo, next_step=next_step, kept=run.kept_results)
         return code or (0 if summary.ok else 1)

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -27,12 +28,13 @@ _PROBLEMS_SHOWN: Final = 3
 _PROBLEMS_IN_JSON: Final = 100
 
 
-def show_summary(summary: Summary, *, undo: bool = False, next_step: bool = True) -> None:
+def show_summary(summary: Summary, *, undo: bool = False, next_step: bool = True, kept: Path | None = None) -> None:
     """Print what a run has done, its problems, where its results are, and what to do next.
 
     Args:
         undo: the run has undone another.
         next_step: name the commands that usually come next.
+        kept: the new name of an earlier results file.
     """
     text = io.StringIO()
     console = Console(
@@ -41,7 +43,11 @@ def show_summary(summary: Summary, *, undo: bool = False, next_step: bool = True
     console.print(_totals(summary, undo=undo))
     requests = counted(summary.requests, "request")
     console.print(f"{counted(summary.jobs, 'row')} in {duration(summary.elapsed_s)}, {requests}")
-    for line in (*_remarks(summary), *problem_lines(summary.problems), *(_ending(summary, undo) if next_step else ())):
+    for line in (
+        *_remarks(summary),
+        *problem_lines(summary.problems),
+        *(_ending(summary, undo, kept) if next_step else ()),
+    ):
         console.print(harmless(line))
     emit(text.getvalue())
 
@@ -51,7 +57,7 @@ def emit(text: str | bytes) -> None:
     try:
         click.echo(text, nl=False)
     except OSError as error:
-        log.tell("error", f"linker: stdout: {error.strerror}", "error")
+        log.tell("error", f"linker: the summary could not be shown: {error.strerror}", "error")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again
 
 
@@ -135,8 +141,9 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
     for type_, group in by_type[:_TYPES_SHOWN]:
         lines.append(f"  {counted(_rows(group), 'row')}: {type_.value}")
         shown = [each for each in group if each.message][:_PROBLEMS_SHOWN]
-        width = max((len(f"{each.count:,}") for each in shown), default=0)
-        lines += [f"    {each.count:>{width},} × {each.message} (first: {each.first})" for each in shown]
+        for each in shown:
+            many = f"{each.count:,} rows, first " if each.count > 1 else ""
+            lines.append(f"    {many}{each.first}: {each.message}")
         if more := _rows(group) - _rows(shown):
             lines.append(f"    and {more:,} more")
     if further := by_type[_TYPES_SHOWN:]:
@@ -149,10 +156,11 @@ def _rows(problems: Sequence[Problem]) -> int:
     return sum(problem.count for problem in problems)
 
 
-def _ending(summary: Summary, undo: bool) -> list[str]:
+def _ending(summary: Summary, undo: bool, kept: Path | None) -> list[str]:
     """Return where the results are, and the command that comes next."""
     has_results = summary.results is not None and summary.results.exists()  # an empty results file has been deleted
     lines = [f"results: {summary.results}"] if has_results else []
+    lines += [f"earlier results: {kept}"] if kept is not None else []
     again = this_command("--resume", without=("--overwrite", "--limit="))
     if (summary.stopped or summary.limited) and summary.results is not None:
         of = f" of {summary.rows:,}" if summary.rows else ""

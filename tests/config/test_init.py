@@ -105,7 +105,7 @@ QUESTIONS = (".io) [http://127.0.0.1:", "AHA_TOKEN? [Y/n]: ", "[replace]: ", "li
 async def test_an_interrupt_leaves_nothing(command: Command, folder: Path, at: str) -> None:
     """Ctrl-C at any question: no file, exit 130."""
     before = names(folder, "*")
-    async with terminal(command, "init") as shown:
+    async with terminal(command, "init", forked=False) as shown:
         for question in QUESTIONS:
             await shown.shows(question)
             await shown.shows("]: ")

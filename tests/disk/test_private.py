@@ -268,7 +268,7 @@ async def test_two_exports_to_one_file_do_not_mix(command: Command) -> None:
         late = await command("export", "--kind", "feature", "-o", "out.jsonl")
         early.send_signal(signal.SIGCONT)
         _, stderr = await early.communicate()
-    why = "another export is writing it; wait for its end, or name another file"
+    why = "another export is writing it; wait until it ends, or name another file"
     assert (late.code, late.stderr) == (2, f"linker: out.jsonl: {why}\n")
     assert (early.returncode, stderr) == (0, b"linker: links of 1 target written to out.jsonl\n")
     (job,) = map(orjson.loads, (command.folder / "out.jsonl").read_bytes().splitlines())

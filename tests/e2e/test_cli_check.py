@@ -91,7 +91,7 @@ async def test_a_file_is_looked_at_as_a_run_would(command: Command, sandbox: San
     assert told.startswith("file      6 rows for 2 targets; 5 would be rejected\n")
     for problem in ("1 row: unknown_field", "1 row: unknown_record", "2 rows: conflict", "1 row: invalid_job"):
         assert f"\n            {problem}\n" in told
-    assert "(first: links.jsonl line 6)" in told
+    assert "\n              links.jsonl line 6: " in told
     assert names(command.folder) == ["links.jsonl"]
     assert sandbox.stats.methods.keys() == {"GET"}
     assert not any(seen.path.startswith("/api/v1/features/") for seen in sandbox.requests)
@@ -148,7 +148,7 @@ async def test_definitions_that_may_not_be_read_are_told(command: Command) -> No
         command.environment = {**command.environment, "AHA_URL": sandbox.url}
         checked = await command("check", "--rate", "1000/1s")
     assert checked.code == 0
-    assert "fields    the definitions cannot be read" in checked.stdout
+    assert "fields    the field definitions cannot be read" in checked.stdout
 
 
 async def test_from_python(sandbox: Sandbox) -> None:

@@ -120,7 +120,8 @@ async def test_a_file_that_exists_is_refused(command: Command, sandbox: Sandbox)
     """Exit 2, the file as it was, and nothing asked of the account; nor where there is no such folder."""
     (command.folder / "links.jsonl").write_text("mine\n")
     refused = await command("export", "--kind", "feature", "-o", "links.jsonl")
-    assert (refused.code, refused.stderr) == (2, "linker: links.jsonl exists; name another file, or move it away\n")
+    exists = "linker: links.jsonl already exists; name another file, or move it away\n"
+    assert (refused.code, refused.stderr) == (2, exists)
     nowhere = await command("export", "--kind", "feature", "-o", "nowhere/links.jsonl")
     assert (nowhere.code, nowhere.stderr) == (2, "linker: nowhere/links.jsonl: No such file or directory\n")
     assert (command.folder / "links.jsonl").read_text() == "mine\n"
@@ -156,7 +157,10 @@ async def test_a_file_that_appears_at_the_last_moment_is_left_as_it_is(command: 
     """Exit 2, and the export's own file is gone."""
     command.environment["LINKS"] = "links"
     refused = await command.program(sys.executable, "-c", THEIRS, "export", "--kind", "feature", "-o", "links.jsonl")
-    assert (refused.code, refused.stderr) == (2, "linker: links.jsonl exists by now, and is left as it is\n")
+    assert (refused.code, refused.stderr) == (
+        2,
+        "linker: another program has created links.jsonl meanwhile; the export did not replace it. Name another file\n",
+    )
     assert (command.folder / "links.jsonl").read_text() == "theirs"
     assert names(command.folder) == ["links.jsonl"]
 
@@ -205,8 +209,8 @@ async def test_an_interrupted_export_leaves_no_half_file(command: Command, numbe
         ("--kind feature --scope PRJ1/x", "write feature or feature:PRODUCT"),
         ("--kind feature --scope ../x", 'scope "feature:../x" is not a list of the account'),
         ("--kind feture", 'did you mean "feature"?'),
-        ("--kind feature --format tsv", "'tsv' is not one of"),
-        ("", "Missing option '--kind'"),
+        ("--kind feature --format tsv", '--format must be jsonl or csv, not "tsv"'),
+        ("", "the option --kind is missing"),
     ],
 )
 async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, arguments: str, said: str) -> None:
@@ -219,7 +223,7 @@ async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, argum
 
 async def test_a_page_of_names_that_the_token_may_not_read_is_told(command: Command) -> None:
     """On a later page of a table, when several are in flight: exit 3, and `ExportFailed` from Python."""
-    why = "401: unauthorized, other requests are accepted"
+    why = "(401: unauthorized); other requests are accepted"
     async with Sandbox(limits=[], records=1000) as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
         refuse_page(sandbox, 3, refusal(401, "unauthorized"))

@@ -93,5 +93,5 @@ async def test_a_socks_proxy_is_refused_with_what_works(command: Command) -> Non
         command.environment.pop(name, None)
     refused = await command("run", "links.jsonl")
     assert refused.code == 2
-    assert "http://HOST:PORT (HTTPS_PROXY); a SOCKS proxy is not supported" in refused.stderr
+    assert "HTTPS_PROXY=http://HOST:PORT (SOCKS proxies are not supported)" in refused.stderr
     assert "secret" not in refused.stderr

@@ -14,7 +14,7 @@ from support.terminal import terminal
 from linker import Kind
 from linker.sandbox import Sandbox
 
-MAILS = "writes may set off mails to watchers, webhooks and integrations of the account\n"
+MAILS = "writes may notify watchers by mail, and may trigger webhooks and integrations\n"
 
 
 def text_of(path: Path) -> str:
@@ -110,7 +110,10 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
     write_jobs(command.folder / "x.jsonl", jobs)
     planned = await command("plan", "x.jsonl")
     assert (planned.code, planned.stderr) == (1, "")
-    assert "x.jsonl line 1: failed (not_found): 404: Record not found.\n" in planned.stdout
+    assert (
+        "x.jsonl line 1: failed (not_found): feature PRJ1-9999 does not exist, or your token cannot see it (404)\n"
+        in planned.stdout
+    )
     assert 'x.jsonl line 2: rejected (invalid_job): key "lnks" is not known' in planned.stdout
     assert "product PRJ2  (the account shows no links of it)\n  customers  = 640362830\n" in planned.stdout
     assert "x.jsonl line 4: failed (bad_answer): no answer shows the links of products" in planned.stdout
@@ -155,17 +158,17 @@ async def test_plan_tells_where_the_guard_will_ask(command: Command, sandbox: Sa
     clears = [{"id": f"PRJ1-{number}", "links": {"customers": []}} for number in range(1, 102)]
     write_jobs(command.folder / "clears.jsonl", clears)
     planned = await command("plan", "clears.jsonl")
-    assert "more than half of the links read would be removed, a run asks first, or wants --yes" in planned.stdout
+    assert "a run stops and asks before it removes more than half of the links read; --yes allows it" in planned.stdout
     assert (await command("run", "clears.jsonl")).code == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("", "give job FILEs to plan, or --undo RESULTS"),
-        ("links.jsonl --undo x.jsonl", "give job FILEs to plan, or --undo RESULTS"),
-        ("--undo x.jsonl --mirror --field customers --scope feature", "--mirror goes with job FILEs, not with --undo"),
-        ("links.jsonl --mirror", "--mirror goes with --field KEY and --scope KIND:PARENT, and they with it"),
+        ("", "give either FILEs to plan or --undo RESULTS"),
+        ("links.jsonl --undo x.jsonl", "give either FILEs to plan or --undo RESULTS"),
+        ("--undo x.jsonl --mirror --field customers --scope feature", "--mirror and --undo cannot be used together"),
+        ("links.jsonl --mirror", "--mirror needs both --field KEY and --scope KIND:PARENT"),
         ("links.jsonl --mirror --field customers --scope release", "write release:PRODUCT"),
         ("missing.jsonl", "missing.jsonl: No such file or directory"),
     ],
@@ -206,7 +209,7 @@ async def test_an_interrupted_look_is_not_summed_up(command: Command, sandbox: S
         "linker: finishing the requests in flight; press Ctrl-C again to stop now",
         f"linker: interrupted; {unfinished}",
     ]
-    assert {line.split()[-1] for line in stdout.decode().splitlines()} == {"found."}
+    assert {line.split()[-1] for line in stdout.decode().splitlines()} == {"(404)"}
 
 
 @pytest.mark.parametrize(("verb", "doing"), [("plan", "planning"), ("verify", "verifying")])

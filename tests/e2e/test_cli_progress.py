@@ -25,7 +25,7 @@ async def test_a_bar_moves_on_a_terminal_and_leaves_it_tidy(command: Command) ->
     assert "linking" in bar
     assert "100%  linked 50 · unchanged 0" in bar
     assert "rows in" not in bar
-    assert summary.startswith("50 features changed: 50 links added, 0 removed\n")
+    assert summary.startswith("\x1b[32m50 features changed: 50 links added, 0 removed\x1b[0m\n")
     assert summary.endswith("to take this back: linker undo links.results.jsonl\n")
 
 

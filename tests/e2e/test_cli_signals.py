@@ -62,7 +62,7 @@ async def test_a_second_interrupt_ends_at_once(command: Command, jobs: Path) -> 
         await until(lambda: sandbox.stats.requests > 0)
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)
-        assert b"once more stops at once" in await process.stderr.readline()
+        assert b"press Ctrl-C again to stop now" in await process.stderr.readline()
         process.send_signal(signal.SIGINT)
         finished = await command.end(process)
         assert sandbox.stats.statuses.total() == 0  # nothing was answered meanwhile

@@ -36,9 +36,8 @@ async def test_totals_problems_and_the_next_command(command: Command, sandbox: S
     assert lines[1].startswith("6 rows in ")
     problems = lines[lines.index("problems:") + 1 :]
     assert problems[0] == "  2 rows: unknown_record"
-    assert problems[1].startswith("    2 × ")
+    assert problems[1].startswith("    2 rows, first crm list.csv line 3: ")
     assert "Acme Crop" in problems[1]
-    assert "(first: crm list.csv line 3)" in problems[1]
     assert {line.strip() for line in problems if line.startswith("  1 row")} == {
         "1 row: invalid_job",
         "1 row: not_found",
@@ -91,7 +90,7 @@ async def test_undo_says_undone_and_overwrite_says_where_the_old_results_are(
     write_jobs(command.folder / "links.jsonl", features(3))
     await command("run", "links.jsonl")
     again = await command("run", "links.jsonl", "--overwrite")
-    kept = again.stderr.removeprefix("linker: the earlier results were kept as ").rstrip()
+    (kept,) = [line.removeprefix("earlier results: ") for line in again.stdout.splitlines() if "earlier" in line]
     assert [line["status"] for line in lines_of(command.folder / kept)] == ["linked"] * 3
     undone = await command("undo", kept, "--yes")
     assert undone.stdout.splitlines()[0] == "3 features undone: 0 links added back, 3 removed"

@@ -85,7 +85,10 @@ async def test_what_cannot_be_verified_is_no(command: Command) -> None:
     verified = await command("verify", "x.jsonl")
     assert verified.code == 1
     assert "x.jsonl line 1: rejected (invalid_job): " in verified.stdout
-    assert "x.jsonl line 2: failed (not_found): 404: Record not found.\n" in verified.stdout
+    assert (
+        "x.jsonl line 2: failed (not_found): feature PRJ9-1 does not exist, or your token cannot see it (404)\n"
+        in verified.stdout
+    )
     assert verified.stdout.splitlines()[-1] == (
         "no: 0 of 3 targets as asked; 1 not visible; the account has shown no links of features so far; "
         "1 row rejected; 1 row failed"

@@ -266,7 +266,7 @@ async def test_a_plan_shows_what_would_be_created(command: Command, sandbox: San
     planned = await command("plan", "links.jsonl", *OPTIONS)
     assert planned.code == 0
     assert "  customers  + Newcomer (new), Acme Corp (640362830)\n" in planned.stdout
-    assert "\n1 record to create first, with a POST each\n" in planned.stdout
+    assert "\n1 record would be created first:\n" in planned.stdout
     told = await command("plan", "links.jsonl", *OPTIONS, "--json")
     change = orjson.loads(told.stdout.splitlines()[0])
     assert change["after"] == {"customers": [{"name": "Newcomer"}, ACME]}
@@ -278,7 +278,7 @@ async def test_the_command_tells_how_many_were_created(command: Command, sandbox
     """In the summary; an undo takes back links, says that the records stay and how to delete them, and deletes none."""
     write_jobs(command.folder / "links.jsonl", [named("PRJ1-1", "Newcomer", "Another")])
     ran = await command("run", "links.jsonl", *OPTIONS)
-    assert "2 records created for names that their table did not have" in ran.stdout
+    assert "2 records created for names that were missing from their table" in ran.stdout
     undone = await command("undo", "links.results.jsonl", "--yes", "--rate", "1000/1s")
     assert undone.code == 0
     assert undone.stdout.endswith(

@@ -144,7 +144,7 @@ async def test_a_plan_warns_of_mails(command: Command) -> None:
     """80,000 PUTs may otherwise mail every watcher."""
     write_jobs(command.folder / "links.jsonl", features(1))
     planned = await command("plan", "links.jsonl")
-    assert "writes may set off mails to watchers, webhooks and integrations of the account" in planned.stdout
+    assert "writes may notify watchers by mail, and may trigger webhooks and integrations" in planned.stdout
 
 
 async def test_definitions_on_several_pages_are_all_read() -> None:

@@ -111,4 +111,4 @@ async def test_the_command_says_early_that_the_column_is_wrong(command: Command,
     planned = await command("plan", "wrong.csv", *options, "--table", "customers=PRJ1/customers", "--rate", "1000/1s")
     assert planned.code == 1
     assert planned.stderr.count('of the first 100 names in the column "Owner", none has a record') == 1
-    assert planned.stdout.count("rejected, unknown_record") == 199
+    assert planned.stdout.count("rejected (unknown_record)") == 199

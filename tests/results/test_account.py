@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -205,7 +204,8 @@ async def test_the_command_ends_with_exit_code_2(
         ("undo", path.name, "--yes", "--delete-created", *elsewhere),
         ("plan", "--undo", path.name, *elsewhere),
     ]
-    for finished in await asyncio.gather(*(command(*arguments) for arguments in commands)):
+    for arguments in commands:
+        finished = await command(*arguments)
         assert (finished.code, finished.stdout) == (2, "")
         refused(sandbox, other, AssertionError(finished.stderr))
     passed = await command("run", "links.jsonl", "--resume", "--account-unchecked", *elsewhere)

@@ -26,7 +26,7 @@ _LINES = 40
 class Terminal:
     """A `linker` process on a pseudo-terminal."""
 
-    def __init__(self, process: Forked, end: int, columns: int) -> None:
+    def __init__(self, process: Forked | asyncio.subprocess.Process, end: int, columns: int) -> None:
         self._display = pyte.HistoryScreen(columns, _LINES, history=1000)
         self._stream = pyte.ByteStream(self._display)
         self._process = process
@@ -107,16 +107,26 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(
-    command: Command, *arguments: str, output: Path | None = None, columns: int = 100
+    command: Command, *arguments: str, output: Path | None = None, columns: int = 100, forked: bool = True
 ) -> AsyncIterator[Terminal]:
-    """`linker ARGUMENTS` on a terminal; with `output`, its stdout goes to that file (`> FILE`)."""
+    """`linker ARGUMENTS` on a terminal; with `output`, its stdout goes to that file (`> FILE`).
+
+    Args:
+        forked: False starts an interpreter of its own.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, columns, 0, 0))
     stdout = theirs if output is None else os.open(output, os.O_CREAT | os.O_WRONLY)
     sized = {name: value for name, value in command.environment.items() if name not in ("COLUMNS", "LINES")}
     environment = {**sized, "TERM": "xterm"}
-    assert can_fork(environment)
-    process = await fork(arguments, command.folder, environment, (theirs, stdout, theirs))
+    process: Forked | asyncio.subprocess.Process
+    if forked:
+        assert can_fork(environment)
+        process = await fork(arguments, command.folder, environment, (theirs, stdout, theirs))
+    else:
+        process = await asyncio.create_subprocess_exec(
+            *command.argv(*arguments), cwd=command.folder, env=environment, stdin=theirs, stdout=stdout, stderr=theirs
+        )
     os.close(theirs)
     if output is not None:
         os.close(stdout)
