@@ -201,8 +201,8 @@ async def test_an_interrupted_export_leaves_no_half_file(command: Command, numbe
         ("--kind feature --scope PRJ1/x", "write feature or feature:PRODUCT"),
         ("--kind feature --scope ../x", "scope 'feature:../x' names no list of the account"),
         ("--kind feture", "did you mean 'feature'?"),
-        ("--kind feature --format tsv", "'tsv' is not one of"),
-        ("", "Missing option '--kind'"),
+        ("--kind feature --format tsv", '--format must be jsonl or csv, not "tsv"'),
+        ("", "the option --kind is missing: add --kind KIND"),
     ],
 )
 async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, arguments: str, said: str) -> None:

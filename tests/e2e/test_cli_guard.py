@@ -201,16 +201,16 @@ async def test_what_was_read_longer_ago_than_max_age_is_read_again(command: Comm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--mirror", "--mirror goes with --field KEY and --scope KIND:PARENT, and they with it"),
-        ("--mirror --field customers", "--mirror goes with --field KEY and --scope KIND:PARENT"),
-        ("--scope feature:PRJ1", "--mirror goes with --field KEY and --scope KIND:PARENT"),
-        ("--field customers --scope feature:PRJ1", "--mirror goes with --field KEY and --scope KIND:PARENT"),
+        ("--mirror", "--mirror needs both --field and --scope"),
+        ("--mirror --field customers", "--mirror needs both --field and --scope"),
+        ("--scope feature:PRJ1", "--mirror needs both --field and --scope"),
+        ("--field customers --scope feature:PRJ1", "--mirror needs both --field and --scope"),
         ("--mirror --field customers --scope release", "write release:PRODUCT"),
         ("--mirror --field customers --scope feture:PRJ1", "did you mean 'feature'?"),
-        ("--max-removals -1", "'--max-removals'"),
-        ("--max-removals few", "'--max-removals'"),
-        ("--limit 0", "'--limit'"),
-        ("--max-age -1", "'--max-age'"),
+        ("--max-removals -1", "--max-removals must be a "),
+        ("--max-removals few", "--max-removals must be a "),
+        ("--limit 0", "--limit must be a "),
+        ("--max-age -1", "--max-age must be a "),
     ],
 )
 async def test_options_that_make_no_sense_exit_2(

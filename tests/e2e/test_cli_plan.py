@@ -163,7 +163,7 @@ async def test_plan_tells_where_the_guard_will_ask(command: Command, sandbox: Sa
         ("", "give job FILEs to plan, or --undo RESULTS"),
         ("links.jsonl --undo x.jsonl", "give job FILEs to plan, or --undo RESULTS"),
         ("--undo x.jsonl --mirror --field customers --scope feature", "--mirror goes with job FILEs, not with --undo"),
-        ("links.jsonl --mirror", "--mirror goes with --field KEY and --scope KIND:PARENT, and they with it"),
+        ("links.jsonl --mirror", "--mirror needs both --field and --scope"),
         ("links.jsonl --mirror --field customers --scope release", "write release:PRODUCT"),
         ("missing.jsonl", "missing.jsonl: No such file or directory"),
     ],
