@@ -362,7 +362,7 @@ def _mirror(ctx: click.Context, options: dict[str, Any]) -> tuple[str, str] | No
         return None
     if mirror and scope is not None and field is not None:
         return scope, field
-    raise UsageError("--mirror needs both --field KEY and --scope KIND:PARENT, and these two need --mirror")
+    raise UsageError("--mirror needs both --field and --scope, and these need --mirror")
 
 
 def _columns(ctx: click.Context, config: Config, options: dict[str, Any]) -> Columns | None:
@@ -435,7 +435,7 @@ def job_files(files: tuple[str, ...], format: str | None, columns: Columns | Non
         UsageError: the format of a file is unknown, `-` is given twice, or columns are given without a table.
     """
     if files.count("-") > 1:
-        raise UsageError("standard input (-) can be read only once")
+        raise UsageError("standard input (-) can be read once")
     if "-" in files and sys.stdin is None:
         raise UsageError("standard input (-) is closed")
     format_: Any = format

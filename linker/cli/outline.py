@@ -39,7 +39,8 @@ def outline_of(verb: str, load: Callable[[], click.Command]) -> click.Command:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linker" / "completion"
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  it never fails
+    return Path(folder) / "linker" / "completion"
 
 
 def _write(file: Path, value: object) -> None:

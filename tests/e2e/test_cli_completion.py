@@ -88,7 +88,7 @@ SCRIPTS = {
         autoload -U compinit; compinit -u -d ./dump
         . ./script
         whence -w _linker_completion
-        echo run
+        COMP_WORDS='linker ru' COMP_CWORD=1 _LINKER_COMPLETE=zsh_complete linker | sed -n 2p
     """,
     "fish": """
         source ./script
