@@ -93,8 +93,8 @@ async def test_results_that_exist_are_refused(command: Command, sandbox: Sandbox
     finished = await command("run", "links.jsonl")
     assert (finished.code, finished.stdout) == (2, "")
     assert finished.stderr == (
-        "linker: results file links.results.jsonl exists; --resume goes on with it, "
-        "--overwrite keeps it under a dated name and starts anew\n"
+        "linker: results file links.results.jsonl already exists; continue it with --resume, "
+        "or start over with --overwrite (renames it, adds a date)\n"
     )
     assert results.read_text() == "mine\n"
     assert sandbox.stats.requests == 0
@@ -107,7 +107,7 @@ async def test_no_token_and_no_account_are_each_said(command: Command, links: Pa
     command.environment |= {"AHA_URL": url, "AHA_TOKEN": " "}
     no_token = await command("run", links.name)
     assert no_account.code == no_token.code == 2
-    assert "no account given? Give --account NAME (or AHA_ACCOUNT)" in no_account.stderr
+    assert "no account given; add --account NAME (or set AHA_ACCOUNT)" in no_account.stderr
     assert "no token: set AHA_TOKEN, or give --token-file FILE" in no_token.stderr
 
 

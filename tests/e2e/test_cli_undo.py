@@ -237,7 +237,7 @@ async def test_undo_deletes_what_the_run_created_when_asked_to(
     undone = await command("undo", RESULTS, "--yes", "--delete-created", "--log-level", "info")
     assert undone.code == 0
     assert undone.stdout.endswith("2 of 2 records that the run created deleted\n")
-    assert undone.stderr.count("record_deletion") == 2
+    assert undone.stderr.count("deleted record ") == 2
     assert created_in(sandbox) == []
 
 
