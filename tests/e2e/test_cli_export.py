@@ -215,7 +215,7 @@ async def test_what_is_no_list_exits_2(command: Command, sandbox: Sandbox, argum
 
 async def test_a_page_of_names_that_the_token_may_not_read_is_told(command: Command) -> None:
     """On a later page of a table, when several are in flight: exit 3, and `ExportFailed` from Python."""
-    why = "401: unauthorized, other requests are accepted"
+    why = "(401: unauthorized); other requests are accepted"
     async with Sandbox(limits=[], records=1000) as sandbox:
         sandbox.account.set_links(Kind.FEATURE, "PRJ1-2", "customers", [ACME])
         refuse_page(sandbox, 3, refusal(401, "unauthorized"))

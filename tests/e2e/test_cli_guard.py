@@ -48,7 +48,7 @@ async def test_a_run_whose_only_put_was_refused_has_written_nothing(command: Com
     sandbox.faults.script(None, None, 403)  # the definitions, the feature, and its PUT
     stopped = await command("run", "links.jsonl", "--max-removals", "0", "--concurrency", "1")
     assert stopped.code == 2
-    assert "; nothing was written. If that is meant, say --yes" in stopped.stderr
+    assert "; nothing was written. To remove them anyway, add --yes" in stopped.stderr
     assert sandbox.stats.methods["PUT"] == 1
     assert names(command.folder, "*.results*") == []
 
@@ -71,7 +71,7 @@ async def test_over_the_number_in_mid_run_the_run_stops_early(command: Command) 
         stopped = await command("run", "links.jsonl", "--rate", "1000/1s")
         assert stopped.code == 3
         assert "linker: stopped early: " in stopped.stderr
-        assert "; what was written can be undone. If that is meant, say --yes" in stopped.stderr
+        assert "; what was written can be undone with: linker undo RESULTS. To remove them anyway" in stopped.stderr
         written = len(lines_of(command.folder / "links.results.jsonl"))
         assert stopped.stdout.startswith(f"{written} job")
         assert written == sandbox.stats.methods["PUT"] > 0
@@ -147,7 +147,7 @@ async def test_an_empty_mirror_is_refused(clears: str, command: Command, sandbox
     yes = ("--yes",) if verb == "run" else ()
     refused = await command(verb, *mirror, *yes)
     assert (refused.code, refused.stdout) == (2, "")
-    assert "linker: crm.csv has no rows, so --mirror would clear customers of all targets" in refused.stderr
+    assert "linker: crm.csv has no rows, so --mirror would clear customers of all features of PRJ1" in refused.stderr
     assert "add --allow-empty" in refused.stderr
     assert still_linked(sandbox) == 5
     assert names(command.folder) == [clears, "crm.csv"]

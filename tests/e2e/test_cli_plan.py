@@ -110,10 +110,10 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
     write_jobs(command.folder / "x.jsonl", jobs)
     planned = await command("plan", "x.jsonl")
     assert (planned.code, planned.stderr) == (1, "")
-    assert "x.jsonl line 1: feature PRJ1-9999 failed, not_found: 404: Record not found.\n" in planned.stdout
-    assert 'x.jsonl line 2: feature PRJ1-1 rejected, invalid_job: key "lnks" is not known' in planned.stdout
+    assert "failed, not_found: feature PRJ1-9999 does not exist, or your token cannot see it (404)\n" in planned.stdout
+    assert 'x.jsonl line 2: feature PRJ1-1 rejected, invalid_job: key "lnks" is unknown' in planned.stdout
     assert "product PRJ2  (its answers show no links)\n  customers  = 640362830\n" in planned.stdout
-    assert "x.jsonl line 4: product PRJ3 failed, bad_answer: no answer shows the links of products" in planned.stdout
+    assert "x.jsonl line 4: product PRJ3 failed, bad_answer: linker cannot see the links of products" in planned.stdout
     assert "1 target: 1 to change (1 of them unseen), 0 unchanged; 1 link added, 0 removed\n" in planned.stdout
     assert "\n1 job rejected, 2 failed: see above\n" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 0
@@ -202,7 +202,7 @@ async def test_an_interrupted_look_is_not_summed_up(command: Command, sandbox: S
         "linker: stopping when what is under way has ended; once more stops at once",
         "linker: interrupted; there is more to see than this",
     ]
-    assert {line.split()[-1] for line in stdout.decode().splitlines()} == {"found."}
+    assert {line.split()[-1] for line in stdout.decode().splitlines()} == {"(404)"}
 
 
 @pytest.mark.parametrize(("verb", "doing"), [("plan", "planning"), ("verify", "verifying")])
