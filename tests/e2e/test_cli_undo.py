@@ -140,7 +140,7 @@ async def test_an_interrupted_undo_can_be_taken_up(command: Command, sandbox: Sa
         (None, "linker: x.results.jsonl: there is no such results file\n"),
         (
             '{"id": "PRJ1-1", "links": {"customers": []}}\n',
-            "x.results.jsonl line 1: this is not a line of a results file: it has no 'status'",
+            'x.results.jsonl line 1: this is not a line of a results file: key "status" is missing',
         ),
         ("kind,id,field,record_ids\n", "x.results.jsonl line 1: this is not a line of a results file"),
         ('{"status": "linked"', "x.results.jsonl line 1: this is not a line of a results file"),
@@ -195,7 +195,7 @@ async def test_what_was_written_blindly_is_named_and_left(command: Command, sand
     results.write_bytes(results.read_bytes() + (command.folder / "more.results.jsonl").read_bytes())
     asked = await command("undo", RESULTS)
     assert "1 target on" in asked.stderr
-    assert "1 link removed, 0 added again; 5 lines cannot undo it." in asked.stderr
+    assert "1 link removed, 0 added again; 5 lines cannot be undone." in asked.stderr
     undone = await command("undo", RESULTS, "--yes")
     assert undone.code == 1
     assert "linked            1" in undone.stdout
@@ -274,7 +274,7 @@ async def test_a_record_that_may_not_be_deleted_makes_undo_exit_1(
     sandbox.faults.script(on=f"DELETE .*{created[0]}", stays=403)
     undone = await command("undo", RESULTS, "--yes", "--delete-created")
     assert undone.code == 1
-    assert f"not deleted: record {created[0]} could not be deleted: 403: Forbidden\n" in undone.stdout
+    assert f"not deleted: your token may not delete record {created[0]} (403: Forbidden)\n" in undone.stdout
     assert created_in(sandbox) == created[:1]
 
 

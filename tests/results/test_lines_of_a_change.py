@@ -261,7 +261,9 @@ async def test_a_file_without_the_first_line_of_a_change_is_not_undone(sandbox: 
     await run(sandbox, a_link_a_row(customers(sandbox, 3)), path)
     path.write_bytes(b"".join(line + b"\n" for line in path.read_bytes().splitlines()[1:]))
     requests = sandbox.stats.requests
-    with pytest.raises(UsageError, match=r"results\.jsonl line 1: the first line of change 0 is missing from the file"):
+    with pytest.raises(
+        UsageError, match=r"results\.jsonl line 1: the first line of change 0, which has its `changes`, is missing"
+    ):
         await run(sandbox, UndoFile(path))
     assert sandbox.stats.requests == requests
 
