@@ -240,7 +240,7 @@ class Round:
         lines = whole_lines(self.results)
         last = max((line.get("run", 0) for line in lines), default=0)
         errors = [line["error"] for line in lines if line.get("run", 0) == last and line["error"] is not None]
-        return any("may exist by now" in error["message"] for error in errors)
+        return any("may already exist" in error["message"] for error in errors)
 
     def note_complete(self, jobs: Counter[str]) -> None:
         """Note the targets that have a good line for each of their jobs, all of one run."""

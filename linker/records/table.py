@@ -201,6 +201,8 @@ async def _read_all(
 def _unreadable(listing: Listing, failed: GiveUp, why: str) -> LinkerError:
     if failed.http_status in (403, 404):  # the message names the table
         return UsageError(f"{failed.error.message}. It was {why}; linker tables lists all tables")
+    if failed.http_status == 401:
+        return Stopped(failed.error.message)
     return Stopped(f"linker cannot read the table {listing.place} ({why}): {failed.error.message}")
 
 

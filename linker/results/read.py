@@ -14,7 +14,7 @@ from linker.errors import Error, InvalidJob, UsageError
 from linker.model.job import Name
 from linker.results.effects import KEYS, Effects
 from linker.results.result import Result, Status
-from linker.text import encodable
+from linker.text import encodable, quoted
 
 
 class _Line(msgspec.Struct, kw_only=True):
@@ -63,7 +63,7 @@ def _result(text: bytes, effects: Effects, place: str) -> Result:
     try:
         return _parsed(orjson.loads(text), effects)
     except (orjson.JSONDecodeError, msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidJob) as error:
-        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        why = f"key {quoted(error.args[0])} is missing" if isinstance(error, KeyError) else error
         raise UsageError(f"{place}: this is not a line of a results file: {why}") from None
 
 

@@ -25,7 +25,7 @@ from linker.results.account import check_undo, is_other, other_account
 from linker.results.effects import KEYS, Effects
 from linker.results.journal import by_process, journal_of, left_open
 from linker.sources.entry import Entry, Reading, Rejection
-from linker.text import encodable
+from linker.text import encodable, quoted
 
 _CHUNK: Final = 256
 
@@ -160,7 +160,7 @@ class UndoFile:
         except (orjson.JSONDecodeError, msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidJob) as error:
             match error:
                 case KeyError():
-                    why = f"{error} is missing"
+                    why = f"key {quoted(error.args[0])} is missing"
                 case TypeError() | AttributeError():
                     why = "it has the wrong form"
                 case _:
@@ -207,10 +207,7 @@ def _check(target: Target, field: str, *ids: str) -> None:
 
 
 def _orphaned(change: object) -> str:
-    return (
-        f"the first line of change {change}, which has its `changes`, is missing from the file; undo the complete "
-        "results file"
-    )
+    return f"the first line of change {change}, which has its `changes`, is missing; undo the complete results file"
 
 
 def _unknown(target: Target, result: Mapping[str, Any]) -> Rejection:

@@ -449,4 +449,4 @@ async def test_linkers_outlive_each_other_and_their_file(tmp_path: Path) -> None
         for process in killed:
             await process.communicate()
     assert [each.code for each in finished] == [0, 0, 0]
-    assert [each.stderr.count("quota_not_shared") <= 1 for each in finished] == [True] * 3
+    assert [each.stderr.count("cannot share the rate limit") <= 1 for each in finished] == [True] * 3

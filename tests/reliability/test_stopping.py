@@ -65,7 +65,9 @@ async def test_a_signal_at_any_stage(
     elif stage == "writing":
         await until(lambda: sandbox.stats.methods["PUT"] > 20)
     else:
-        while (b"paused" if stage == "paused" else b"outage") not in await process.stderr.readline():
+        while (
+            b"all requests wait" if stage == "paused" else b"is not answering"
+        ) not in await process.stderr.readline():
             pass
     process.send_signal(number)
     stdout, stderr = await asyncio.wait_for(process.communicate(), 30)

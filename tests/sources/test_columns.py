@@ -60,7 +60,7 @@ def test_a_row_a_customer_with_several_targets() -> None:
 def test_a_slip_in_a_target_is_not_two_targets() -> None:
     """A space alone does not separate targets: `PRJ1 -1` is neither a product nor a number."""
     (entry,) = read(f"{HEADER}\n,Acme,,PRJ1 -1,\n")
-    assert "is not a reference such as PRJ1-12" in why(entry)
+    assert why(entry) == 'column "Aha Ref": "PRJ1 -1" is not a reference such as PRJ1-12'
 
 
 def test_empty_cells_are_told_by_the_user_s_own_headers() -> None:
