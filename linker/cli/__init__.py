@@ -169,7 +169,7 @@ def _exit_code() -> int:
             _tell(f"linker: {lacking}")
             return 3
         where = _last_place(error)
-        _tell(f"linker: a fault of linker itself: {type(error).__name__} at {where}; please report it")
+        _tell(f"linker: internal error: {type(error).__name__} at {where}; please report it")
         return 3
     return code if isinstance(code, int) else 0
 

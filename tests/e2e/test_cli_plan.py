@@ -114,7 +114,7 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
         "x.jsonl line 1: failed (not_found): feature PRJ1-9999 does not exist, or your token cannot see it (404)\n"
         in planned.stdout
     )
-    assert 'x.jsonl line 2: rejected (invalid_job): key "lnks" is not known' in planned.stdout
+    assert 'x.jsonl line 2: rejected (invalid_job): key "lnks" is unknown; did you mean "links"?' in planned.stdout
     assert "product PRJ2  (the account shows no links of it)\n  customers  = 640362830\n" in planned.stdout
     assert "x.jsonl line 4: failed (bad_answer): no answer shows the links of products" in planned.stdout
     counts = "1 target not visible · 1 row rejected · 2 rows failed"
