@@ -220,7 +220,7 @@ async def test_the_command_exits_3_where_its_input_has_changed(command: Command,
     write_jobs(links, features(COUNT - 1))
     _, stderr = await process.communicate()
     assert process.returncode == 3
-    assert b"links.jsonl was changed after linker read it; the run did what it said before" in stderr
+    assert b"links.jsonl was changed after linker read it; run again" in stderr
 
 
 SUSPENDED = """

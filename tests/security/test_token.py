@@ -259,7 +259,7 @@ async def test_the_command_refuses_plain_http_before_anything_is_sent(command: C
 )
 def test_a_url_whose_host_could_be_taken_for_another_is_none(url: str) -> None:
     """What is not plainly scheme, host, port and path is refused; it is not told again, for it may hold a password."""
-    with pytest.raises(UsageError, match="the URL m"):
+    with pytest.raises(UsageError, match=r"the URL (is invalid|contains)"):
         Settings(base_url=url)
 
 
