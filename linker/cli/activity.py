@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from linker import log
+from linker.cli.access import Access
 from linker.cli.bar import Bar
-from linker.cli.options import Access
 from linker.cli.output import counted, duration
 from linker.cli.progress import has_terminal
 from linker.client.linker import Linker

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from linker import log
-from linker.cli import options
+from linker.cli.access import Access
 from linker.cli.drive import until_signal
 from linker.cli.dry import DryRun, dry_run
 from linker.cli.output import counted, host, kinds, new_lines, rough_duration
@@ -55,7 +55,7 @@ class Agreement:
         return all((record.name, record.table) in shown for record in records)
 
 
-def asks_first(access: options.Access, sources: Sequence[JobFile], path: Path, how: Mapping[str, bool]) -> bool:
+def asks_first(access: Access, sources: Sequence[JobFile], path: Path, how: Mapping[str, bool]) -> bool:
     """Whether `run` asks before its first write.
 
     Only on a terminal, and without `--yes`. A run that continues an earlier one was agreed to then.
@@ -65,9 +65,7 @@ def asks_first(access: options.Access, sources: Sequence[JobFile], path: Path, h
     return may_ask() and has_input and not access.settings.yes and not is_refused_or_continued
 
 
-async def ask_before_writing(
-    aha: Linker, access: options.Access, sources: Sequence[JobFile], view: Progress
-) -> Agreement:
+async def ask_before_writing(aha: Linker, access: Access, sources: Sequence[JobFile], view: Progress) -> Agreement:
     """Plan the run, show the totals, and ask. What was read for it is kept for the run.
 
     Raises:

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from linker.cli import options
+from linker.cli.access import Access, job_files, takes_access
 from linker.cli.activity import active
 from linker.cli.drive import run_in_loop
 from linker.cli.machine import certificate_advice
@@ -58,17 +59,15 @@ Exit codes:
 @options.pace
 @option("--json", "as_json", group="Output", is_flag=True, help="Print everything as one JSON object")
 @options.progress
-@options.takes_access
-def command(
-    access: options.Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool
-) -> int:
+@takes_access
+def command(access: Access, files: tuple[str, ...], format: str | None, columns: Columns | None, as_json: bool) -> int:
     """Show whose token this is, which settings are in use, what the account allows, and which fields link to records.
 
     With job FILEs, it also finds rows that a run would reject because of their fields or names; it does not read the
     features themselves. Nothing is written.
     """
     started = time.monotonic()
-    check, requests = run_in_loop(_checked(access, options.job_files(files, format, columns)))
+    check, requests = run_in_loop(_checked(access, job_files(files, format, columns)))
     if as_json:
         value = _json(check, requests, time.monotonic() - started) | {"settings": used_as_json(access.used)}
         click.echo(harmless_json(orjson.dumps(value, option=orjson.OPT_INDENT_2)))
@@ -79,7 +78,7 @@ def command(
     return 0 if check.ok else 1
 
 
-async def _checked(access: options.Access, sources: list[JobFile]) -> tuple[Check, int]:
+async def _checked(access: Access, sources: list[JobFile]) -> tuple[Check, int]:
     async with Linker(token=access.token, settings=access.settings) as aha, active(access, aha, "checking"):
         return await aha.check(sources), aha.requests
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from linker import log
-from linker.cli import options
+from linker.cli.access import Access
 from linker.cli.again import command
 from linker.cli.drive import until_signal
 from linker.cli.output import counted, some
@@ -33,7 +33,7 @@ def stay(source: UndoFile, undone: Path | None) -> str:
     return harmless(f"{kept}; to delete those that nothing links to: {delete}")
 
 
-async def delete_created_by(access: options.Access, source: UndoFile, *, as_json: bool) -> int:
+async def delete_created_by(access: Access, source: UndoFile, *, as_json: bool) -> int:
     """Delete the records that the run created, print what became of them, and return the exit code.
 
     Args:

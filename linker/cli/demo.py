@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 import orjson
 
-from linker.cli import options
+from linker.cli.access import Access
 from linker.cli.drive import run_in_loop
 from linker.cli.run import carry_out
 from linker.cli.verb import Verb
@@ -68,7 +68,7 @@ async def _demo() -> int:
             for line in islice(lines, 3):
                 click.echo(f"  {orjson.dumps(line).decode()}")
             click.echo("  …\n\n$ linker run migration.jsonl\n")
-            access = options.Access(
+            access = Access(
                 Settings(base_url=sandbox.url, rate=_LIMITS, state_dir=None, yes=True), Token(sandbox.options.token)
             )
             code = await carry_out(access, [JobFile(jobs)], results, how={}, next_step=False)

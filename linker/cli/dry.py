@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from linker.cli import options
+from linker.cli.access import Access
 from linker.cli.drive import follow
 from linker.cli.progress import Progress
 from linker.client.linker import Linker
@@ -34,7 +34,7 @@ class DryRun:
 
 async def dry_run(
     aha: Linker,
-    access: options.Access,
+    access: Access,
     sources: Sequence[JobFile] | UndoFile,
     *,
     doing: str,

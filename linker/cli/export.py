@@ -18,6 +18,7 @@ import orjson
 from linker import log
 from linker.api.lists import Listing
 from linker.cli import options
+from linker.cli.access import Access, takes_access
 from linker.cli.activity import active
 from linker.cli.drive import run_in_loop, until_signal
 from linker.cli.output import counted
@@ -96,9 +97,9 @@ Exit codes:
 )
 @option("--names", group="Output", is_flag=True, help="Write the names of records instead of their ids")
 @options.progress
-@options.takes_access
+@takes_access
 def command(
-    access: options.Access,
+    access: Access,
     kind: str,
     scope: str | None,
     field: str | None,
@@ -200,7 +201,7 @@ def _interrupted(consequence: str, number: int) -> int:
 
 
 async def _write(
-    access: options.Access,
+    access: Access,
     listing: Listing,
     field: str | None,
     names: bool,

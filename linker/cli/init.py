@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,11 +13,12 @@ import click
 
 from linker import log
 from linker.cli import options
+from linker.cli.access import settings_of
 from linker.cli.config import NAME
-from linker.cli.config_file import nearest
 from linker.cli.drive import run_in_loop
 from linker.cli.guess import OwnTable, holds_ids, kind_in, read_own_table, record_column, reference_column
 from linker.cli.prompt import may_ask
+from linker.cli.questions import Proposals, Terminal
 from linker.cli.token import token_of
 from linker.cli.verb import Verb, flag, option
 from linker.client.check import Check
@@ -105,7 +106,7 @@ def _written(
             "linker init asks questions, so it needs a terminal. Without one, add --yes and --account NAME, and set "
             "AHA_TOKEN or add --token-file FILE"
         )
-    ask = _Proposals() if yes else _Terminal()
+    ask = Proposals() if yes else Terminal()
     table = _own_table(file)
     exists = os.path.lexists(output)
     if exists and not ask.confirm(f"{output} exists. Replace it?", default=False):
@@ -140,71 +141,6 @@ def harmless_lines(text: str) -> str:
 def _unchanged(output: Path) -> int:
     click.echo(f"{output} is not written.", err=True)
     return 1
-
-
-class _Terminal:
-    """Asks on the terminal."""
-
-    def valid(self, prompt: str, proposal: str | None, parse: Callable[[str], str]) -> str:
-        """Ask until an answer can be parsed, and return what it is parsed to."""
-
-        def checked(text: str) -> str:
-            try:
-                return parse(text)
-            except LinkerError as error:
-                raise click.UsageError(str(error)) from None
-
-        return str(click.prompt(prompt, default=proposal, value_proc=checked, err=True))
-
-    def choose(self, prompt: str, choices: Iterable[str], proposal: str | None) -> str:
-        """Ask for one of the choices, by its number or its name."""
-        known = list(map(str, choices))
-        if len(known) > 3:
-            for number, choice in enumerate(known, start=1):
-                click.echo(f"  {number:>2}  {harmless(choice)}", err=True)
-        else:
-            prompt = f"{prompt} ({', '.join(known)})"
-
-        def chosen(text: str) -> str:
-            text = text.strip()
-            if text.isdecimal() and 1 <= int(text) <= len(known) and text not in known:
-                return known[int(text) - 1]
-            found = [choice for choice in known if choice.lower() == text.lower()]
-            if not found:
-                raise UsageError(f'"{text[:80]}" is not one of them; {nearest(text, known)}')
-            return found[0]
-
-        return self.valid(prompt, proposal, chosen)
-
-    def confirm(self, prompt: str, *, default: bool) -> bool:
-        """Ask yes or no."""
-        return click.confirm(prompt, default=default, err=True)
-
-    def secret(self, prompt: str) -> str:
-        """Ask for something that is not shown; empty if nothing is entered."""
-        return str(click.prompt(prompt, default="", hide_input=True, show_default=False, err=True))
-
-
-class _Proposals(_Terminal):
-    """Accepts every proposal; where there is none, it says which option helps."""
-
-    def valid(self, prompt: str, proposal: str | None, parse: Callable[[str], str]) -> str:
-        """Return the proposal."""
-        if proposal is None:
-            raise UsageError(f"{prompt}: there is nothing to propose; run linker init on a terminal, without --yes")
-        return parse(proposal)
-
-    def confirm(self, prompt: str, *, default: bool) -> bool:
-        """Return the default."""
-        if not default:
-            raise UsageError(
-                f"{prompt.rstrip('?')}, and --yes replaces nothing; move it away, or name another --output"
-            )
-        return True
-
-    def choose(self, prompt: str, choices: Iterable[str], proposal: str | None) -> str:
-        """Return the proposal."""
-        return self.valid(prompt, proposal, str)
 
 
 @dataclass(slots=True)
@@ -291,14 +227,14 @@ def _own_table(file: Path | None) -> OwnTable | None:
     return read_own_table(file)
 
 
-def _ask_token(ask: _Terminal, answers: _Answers, given: Path | None) -> Token | None:
+def _ask_token(ask: Terminal, answers: _Answers, given: Path | None) -> Token | None:
     """Return the token, if there is one by now; keep where it is, or will be."""
     if given is not None:
         answers.token_file = given
         return token_of(given)
     if os.environ.get("AHA_TOKEN", "").strip() and ask.confirm("Use the token in AHA_TOKEN?", default=True):
         return token_of(None)
-    if isinstance(ask, _Proposals) or not ask.confirm("Keep the token in a file that only you can read?", default=True):
+    if isinstance(ask, Proposals) or not ask.confirm("Keep the token in a file that only you can read?", default=True):
         return None
     name = answers.base.partition("://")[2].partition(".")[0].partition(":")[0]
     folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
@@ -333,7 +269,7 @@ def _look_at(answers: _Answers, token: Token | None, *, insecure: bool) -> Table
     """Return the tables and fields of the account, and say whose token it is; None if it cannot be asked."""
     if token is None:
         return None
-    settings = options.settings_of(answers.base, insecure_http=insecure)
+    settings = settings_of(answers.base, insecure_http=insecure)
     try:
         check, tables = run_in_loop(_looked(settings, token))
     except LinkerError as error:
@@ -358,7 +294,7 @@ async def _looked(settings: Settings, token: Token) -> tuple[Check, Tables | Non
         return check, await aha.tables() if check.problem is None else None
 
 
-def _ask_columns(ask: _Terminal, answers: _Answers, table: OwnTable, tables: Tables | None) -> None:
+def _ask_columns(ask: Terminal, answers: _Answers, table: OwnTable, tables: Tables | None) -> None:
     answers.encoding = table.encoding
     headers = list(dict.fromkeys(filter(None, table.headers)))
     at = reference_column(table)
@@ -383,14 +319,14 @@ def _ask_columns(ask: _Terminal, answers: _Answers, table: OwnTable, tables: Tab
         _ask_table(ask, answers, kind, key, tables)
 
 
-def _ask_field(ask: _Terminal, kind: Kind, tables: Tables | None) -> str:
+def _ask_field(ask: Terminal, kind: Kind, tables: Tables | None) -> str:
     known = [each.key for each in (tables.fields if tables is not None else None) or () if each.kind is kind]
     if known:
         return ask.choose(f"Link field of {kind.plural}", known, known[0])
     return ask.valid(f"Key of the link field of {kind.plural}, such as customers", None, _key)
 
 
-def _ask_table(ask: _Terminal, answers: _Answers, kind: Kind, key: str, tables: Tables | None) -> None:
+def _ask_table(ask: Terminal, answers: _Answers, kind: Kind, key: str, tables: Tables | None) -> None:
     if tables is None:
         return
     fields = [each for each in tables.fields or () if each.kind is kind and each.key == key]

@@ -7,11 +7,11 @@ import os
 from typing import Final
 
 _MEMORY: Final = (
-    "linker has run out of memory; give it more (ulimit -v, the limit of the container), or let it use less: "
+    "out of memory; give linker more (ulimit -v, the limit of the container), or let it use less: "
     "split the job file, or lower --concurrency. A run continues with --resume"
 )
 _THREADS: Final = (
-    "linker cannot start more threads; raise the limit on processes (ulimit -u, the pids limit of the "
+    "no more threads can be started; raise the limit on processes (ulimit -u, the pids limit of the "
     "container) or on memory (ulimit -v). A run continues with --resume"
 )
 _OTHER_BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")

@@ -1,13 +1,11 @@
-"""The options that several verbs share, and how they become settings."""
+"""The options that several verbs share; `access.py` makes settings of them."""
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -15,19 +13,12 @@ import click
 from click.core import ParameterSource
 
 from linker import log
-from linker.cli.config import Config, load, merged
-from linker.cli.environment import proxy_of, unread_proxy
+from linker.cli.config import load
 from linker.cli.log_file import copy_to
-from linker.cli.used import Used, account_of, token_for, used
-from linker.cli.verb import flag, option
-from linker.disk.private import make_folder
-from linker.errors import UsageError
-from linker.sessions.token import Token
+from linker.cli.verb import flag, option, verb_of
 from linker.settings import DEFAULT_RATES, Settings
-from linker.sources import Columns, JobFile
-from linker.sources.files import FORMATS
 
-_FIELDS: Final = {field.name: field for field in fields(Settings)}
+FIELDS: Final = {field.name: field for field in fields(Settings)}
 _TYPES: Final = get_type_hints(Settings)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +31,7 @@ def setting(name: str, *, group: str = "Other", **options: Any) -> Callable[[F],
         group: the group of the help.
         options: further arguments of `click.option`: `help`, `metavar`, and `type` for bounds to show in the help.
     """
-    written, default = f"--{name.replace('_', '-')}", _FIELDS[name].default
+    written, default = f"--{name.replace('_', '-')}", FIELDS[name].default
     options["group"] = group
     if isinstance(default, bool):
         return flag(f"{written} {name}", default=default, **options)
@@ -69,8 +60,7 @@ _SAFETY: Final = partial(option, group="Safety")
 _OUTPUT: Final = partial(option, group="Output")
 _PATH: Final = click.Path(path_type=Path)
 
-_CONFIG: Final = "linker.cli.config"
-_COLUMNS: Final = ("column", "constant", "columns_file")
+CONFIG: Final = "linker.cli.config"
 _OTHER_MEANING: Final = {"export": frozenset({"field", "scope", "format"})}
 """Options that mean something else to a verb than to `linker run`, so that `[run]` does not set them."""
 
@@ -79,11 +69,11 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: Any) -> None
     """Read the settings file once both --config and --profile are parsed; its values become click's defaults."""
     if ctx.resilient_parsing:
         return
-    given = ctx.meta.setdefault(f"{_CONFIG}.given", {})
+    given = ctx.meta.setdefault(f"{CONFIG}.given", {})
     given[param.name] = value
     if given.keys() != {"config", "profile"}:
         return
-    ctx.meta[_CONFIG] = config = load(given["config"], given["profile"], verb_of(ctx, "run").params)
+    ctx.meta[CONFIG] = config = load(given["config"], given["profile"], verb_of(ctx, "run").params)
     own = {param.name for param in ctx.command.params if isinstance(param, click.Option)}
     own -= _OTHER_MEANING.get(ctx.command.name or "", frozenset())
     ctx.default_map = {name: text for name, text in config.run.items() if name in own}
@@ -271,181 +261,3 @@ progress = _all(
 )
 
 json_summary = _OUTPUT("--json", "json_summary", is_flag=True, help="Print the summary as one JSON object")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a verb needs to use an account: settings, token, and what to show.
-
-    `quiet`: print no summary if all went well, and no progress; errors still go to stderr. `as_json`: print the
-    summary as one JSON object on stdout. `results_folder`: where results files go whose name is not given. `used`: the
-    settings that are not defaults, and where they come from.
-    """
-
-    settings: Settings
-    token: Token
-    progress: bool = True
-    quiet: bool = False
-    as_json: bool = False
-    results_folder: Path = Path()
-    used: tuple[Used, ...] = ()
-
-
-def takes_access(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Pass the options of account, token, settings and progress to a verb as one argument, `access`.
-
-    With `--dry-run`, the function of `linker plan` is called instead.
-    """
-
-    @wraps(function)
-    def gathered(
-        *,
-        account: str | None,
-        url: str | None,
-        token_file: Path | None,
-        log_level: str,
-        log_file: Path | None = None,
-        progress: bool = True,
-        quiet: bool = False,
-        json_summary: bool = False,
-        dry_run: bool = False,
-        **options: Any,
-    ) -> Any:
-        del log_level, log_file  # logging was configured when the option was parsed
-        ctx = click.get_current_context()
-        config: Config = ctx.meta.get(_CONFIG) or Config()
-        if "mirror" in options:
-            options["mirror"] = _mirror(ctx, options)
-        if "column" in options:
-            options["columns"] = _columns(ctx, config, options)
-        if "table" in options:
-            options["table"] = merged(options["table"], config.tables)
-        if "name_field" in options:
-            keys = {table: (key,) for table, key in config.name_fields.items()}
-            options["name_field"] = merged(options["name_field"], keys)
-        if _is_given(ctx, "overwrite"):  # it overrules what a settings file says of resuming
-            options |= {name: False for name in ("resume", "failed_only") if not _is_given(ctx, name)}
-        if dry_run:
-            function_of_verb, options = _plan_instead(ctx, options, as_json=json_summary)
-        else:
-            function_of_verb = function
-        settings = {name: options.pop(name) for name in _FIELDS.keys() & options.keys()}
-        if not settings["rate"]:
-            del settings["rate"]
-        place = account_of(ctx, config, account, url)
-        token, token_source = token_for(config, place.url, token_file)
-        access = Access(
-            settings_of(place.url, **settings),
-            token,
-            progress and not quiet,
-            quiet,
-            json_summary,
-            config.results_folder or Path(),
-            used(ctx, config, place, token_source),
-        )
-        return function_of_verb(access=access, **options)
-
-    return gathered
-
-
-def _is_given(ctx: click.Context, *names: str) -> bool:
-    """Whether one of these options is on the command line."""
-    return any(ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names)
-
-
-def _mirror(ctx: click.Context, options: dict[str, Any]) -> tuple[str, str] | None:
-    """Take the three options of a mirror. What a settings file says of them counts if they are of use."""
-    mirror, scope, field = options["mirror"], options.pop("scope"), options.pop("field")
-    if not mirror and not _is_given(ctx, "scope", "field"):
-        return None
-    if mirror and options.get("undo") is not None and not _is_given(ctx, "mirror"):
-        return None
-    if mirror and scope is not None and field is not None:
-        return scope, field
-    raise UsageError("--mirror needs both --field and --scope, and these need --mirror")
-
-
-def _columns(ctx: click.Context, config: Config, options: dict[str, Any]) -> Columns | None:
-    """Take the options of a table's columns, with what the settings file says of others; None without a table."""
-    columns, constants, file = map(options.pop, ("column", "constant", "columns_file"))
-    if not _is_given(ctx, *_COLUMNS):
-        formats = (FORMATS.get(Path(name).suffix.lower(), options["format"]) for name in options["files"])
-        if "csv" not in formats:
-            return None
-    if file is None:
-        names = {text.partition("=")[0].strip().lower() for text in (*columns, *constants)}
-        columns = (*columns, *(f"{name}={text}" for name, text in config.columns.items() if name not in names))
-        constants = (*constants, *(f"{name}={text}" for name, text in config.constants.items() if name not in names))
-    return Columns.parse(columns, constants, file)
-
-
-def _plan_instead(
-    ctx: click.Context, options: dict[str, Any], *, as_json: bool
-) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """Return the function of `linker plan`, with the options that it has; the others are as if they were not given."""
-    plan = verb_of(ctx, "plan")
-    function = inspect.unwrap(plan.callback) if plan.callback is not None else None
-    assert function is not None
-    defaults = plan.make_context("plan", [], resilient_parsing=True).params
-    wanted = {*inspect.signature(function).parameters, *(_FIELDS.keys() & defaults.keys())} - {"access"}
-    known = {**defaults, **options, "as_json": as_json}
-    return function, {name: known[name] for name in wanted}
-
-
-def verb_of(ctx: click.Context, name: str) -> click.Command:
-    """Return another verb, by way of the group; it is imported by that."""
-    root = ctx.find_root()
-    verb = root.command.get_command(root, name) if isinstance(root.command, click.Group) else None
-    return verb if verb is not None else ctx.command
-
-
-def settings_of(url: str, **others: Any) -> Settings:
-    """Return the settings for the options.
-
-    Raises:
-        UsageError: a value is invalid.
-    """
-    if (ignored := unread_proxy(url)) is not None:
-        log.tell("proxy_ignored", f"linker: {ignored}")
-    return Settings(base_url=url, proxy=proxy_of(url), **others)
-
-
-def results_path(access: Access, given: Path | None, name: str) -> Path:
-    """Return the path of the results file: the one that was given, else `name` in the folder for results.
-
-    Raises:
-        UsageError: that folder cannot be created.
-    """
-    if given is not None:
-        return given
-    try:
-        make_folder(access.results_folder)
-    except OSError as error:
-        raise UsageError(f"results folder {access.results_folder}: {error.strerror}") from None
-    return access.results_folder / name
-
-
-def job_files(files: tuple[str, ...], format: str | None, columns: Columns | None = None) -> list[JobFile]:
-    """Return the sources of FILE arguments; `-` is standard input.
-
-    Args:
-        columns: what the columns of CSV and TSV files mean.
-
-    Raises:
-        UsageError: the format of a file is unknown, `-` is given twice, or columns are given without a table.
-    """
-    if files.count("-") > 1:
-        raise UsageError("standard input (-) can be read once")
-    if "-" in files and sys.stdin is None:
-        raise UsageError("standard input (-) is closed")
-    format_: Any = format
-    streams: dict[str, Any] = {"-": sys.stdin.buffer} if "-" in files else {}
-    sources = [JobFile(file, format=format_, stream=streams.get(file)) for file in files]
-    if columns is None:
-        return sources
-    if not any(source.is_table for source in sources):
-        raise UsageError("--column, --columns and --set describe a table, but no FILE is a table (.csv or .tsv)")
-    return [
-        JobFile(file, format=format_, stream=streams.get(file), columns=columns) if source.is_table else source
-        for file, source in zip(files, sources, strict=True)
-    ]

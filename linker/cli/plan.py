@@ -12,6 +12,7 @@ import orjson
 from linker.batch.change import FieldChange
 from linker.batch.placeholder import shown
 from linker.cli import options
+from linker.cli.access import Access, job_files, takes_access
 from linker.cli.drive import run_in_loop
 from linker.cli.dry import DryRun, dry_run
 from linker.cli.output import called, counted, duration, kinds, lost_rows, new_lines, plurals, why_not
@@ -67,9 +68,9 @@ Exit codes:
 @option("--summary", group="Output", is_flag=True, help="Show only the totals (with --json as one object)")
 @options.pace
 @options.progress
-@options.takes_access
+@takes_access
 def command(
-    access: options.Access,
+    access: Access,
     files: tuple[str, ...],
     undo: Path | None,
     format: str | None,
@@ -86,7 +87,7 @@ def command(
         raise UsageError("give either FILEs to plan or --undo RESULTS")
     if undo is not None and access.settings.mirror is not None:
         raise UsageError("--mirror and --undo cannot be used together")
-    sources = options.job_files(files, format, columns) if undo is None else UndoFile(undo)
+    sources = job_files(files, format, columns) if undo is None else UndoFile(undo)
     dry = run_in_loop(_planned(access, sources, None if summary else _json if as_json else _lines))
     if as_json and summary and not dry.code:
         click.echo(_totals_json(dry))
@@ -102,7 +103,7 @@ def command(
 
 
 async def _planned(
-    access: options.Access,
+    access: Access,
     sources: Sequence[JobFile] | UndoFile,
     describe: Callable[[Outcome, Run], list[str]] | None,
 ) -> DryRun:
@@ -158,9 +159,11 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
             parts.append(f"{counted(count, 'target')} {words}")
     parts += lost_rows(plan)
     click.echo(" · ".join(parts))
-    for kind, count in sorted(plan.presumed.items()):
+    if count := plan.presumed.total():
         assumed = "1 of them has none" if count == 1 else f"{count:,} of them have none"
-        click.echo(f"the account has shown no links of {plurals([kind])} so far; this plan assumes that {assumed}")
+        click.echo(
+            f"the account has shown no links of {plurals(plan.presumed)} so far; this plan assumes that {assumed}"
+        )
     if plan.new_records:
         click.echo(f"{counted(plan.new_records, 'record')} would be created first:")
         for line in new_lines(plan.creations):

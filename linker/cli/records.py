@@ -12,6 +12,7 @@ import orjson
 
 from linker import log
 from linker.cli import options
+from linker.cli.access import Access, takes_access
 from linker.cli.drive import run_in_loop, until_signal
 from linker.cli.tables import aligned
 from linker.cli.verb import Verb, option
@@ -53,8 +54,8 @@ Exit codes:
 @option("--json", "as_json", group="Output", is_flag=True, help="Print a JSON list of ids and names")
 @option("--csv", "as_csv", group="Output", is_flag=True, help="Print a table with the columns id and name")
 @options.logging
-@options.takes_access
-def command(access: options.Access, place: str, find: str | None, as_json: bool, as_csv: bool) -> int:
+@takes_access
+def command(access: Access, place: str, find: str | None, as_json: bool, as_csv: bool) -> int:
     """List the ids and names of the records in a custom table, such as PRJ1/customers.
 
     A search finds the text anywhere in a name, in upper or lower case.
@@ -80,7 +81,7 @@ def command(access: options.Access, place: str, find: str | None, as_json: bool,
     return 0 if found else 1
 
 
-async def _found(access: options.Access, place: str, find: str | None) -> list[Record] | None:
+async def _found(access: Access, place: str, find: str | None) -> list[Record] | None:
     async with Linker(token=access.token, settings=access.settings) as aha:
         return [record async for record in aha.records(place, find)]
 

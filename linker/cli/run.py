@@ -9,6 +9,7 @@ import click
 
 from linker import log
 from linker.cli import options
+from linker.cli.access import Access, job_files, results_path, takes_access
 from linker.cli.before_writing import Agreement, ask_before_writing, asks_first
 from linker.cli.drive import follow, run_in_loop
 from linker.cli.progress import Progress
@@ -107,9 +108,9 @@ To take a run back: linker undo RESULTS
 @options.json_summary
 @options.pace
 @options.progress
-@options.takes_access
+@takes_access
 def command(
-    access: options.Access,
+    access: Access,
     files: tuple[str, ...],
     results: Path | None,
     format: str | None,
@@ -121,15 +122,15 @@ def command(
     A FILE is JSONL or CSV; - is standard input. Rows for the same feature share one request; links that already exist
     cost none. The results file gets one line for each row.
     """
-    sources = options.job_files(files, format, columns)
-    path = options.results_path(access, results, f"{sources[0].stem}.results.jsonl")
+    sources = job_files(files, format, columns)
+    path = results_path(access, results, f"{sources[0].stem}.results.jsonl")
     if any(path.exists() and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"{path} would be read and written at the same time; name another file with --results")
     return run_in_loop(carry_out(access, sources, path, how=how))
 
 
 async def carry_out(
-    access: options.Access,
+    access: Access,
     sources: Sequence[JobFile] | UndoFile,
     path: Path,
     *,

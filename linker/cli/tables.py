@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from linker.cli import options
+from linker.cli.access import Access, takes_access
 from linker.cli.drive import run_in_loop
 from linker.cli.verb import Verb, option
 from linker.client.check import LinkField
@@ -44,8 +45,8 @@ Exit codes:
 @options.pace
 @option("--json", "as_json", group="Output", is_flag=True, help="Print everything as one JSON object")
 @options.logging
-@options.takes_access
-def command(access: options.Access, as_json: bool) -> int:
+@takes_access
+def command(access: Access, as_json: bool) -> int:
     """List the custom tables of the account, with the number of their records, and the fields that link to them.
 
     The names in the first columns are those that job files and options take.
@@ -59,7 +60,7 @@ def command(access: options.Access, as_json: bool) -> int:
     return 0 if found.tables or found.fields else 1
 
 
-async def _found(access: options.Access) -> Tables:
+async def _found(access: Access) -> Tables:
     async with Linker(token=access.token, settings=access.settings) as aha:
         return await aha.tables()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from linker.cli import options
+from linker.cli.access import Access, results_path, takes_access
 from linker.cli.created import delete_created_by, stay
 from linker.cli.drive import run_in_loop
 from linker.cli.output import counted, host, kinds, some
@@ -72,9 +73,9 @@ Exit codes:
 @options.results
 @options.json_summary
 @options.progress
-@options.takes_access
+@takes_access
 def command(
-    access: options.Access,
+    access: Access,
     results: Path,
     undone: Path | None,
     delete_created: bool,
@@ -90,7 +91,7 @@ def command(
     source = UndoFile(results)
     source.check()
     source.check_account(access.settings.base_url)
-    path = options.results_path(access, undone, f"{source.stem}.jsonl")
+    path = results_path(access, undone, f"{source.stem}.jsonl")
     if path.exists() and path.samefile(results):
         raise UsageError(f"{path} would be read and written at the same time; name another file with --results")
     pending = run_in_loop(_todo(source))
@@ -192,7 +193,7 @@ def _nothing_to_do(pending: _Todo, kept: str = "", *, as_json: bool) -> int:
 
 def _agreed(totals: str) -> bool:
     if not may_ask():
-        raise UsageError(f"{totals}. There is no terminal to ask on; add --yes to confirm")
+        raise UsageError(f"{totals}. linker cannot ask without a terminal; add --yes to confirm")
     try:
         return click.confirm(f"{totals}. Continue?", err=True)
     except click.Abort:

@@ -91,3 +91,10 @@ class Verb(click.Command):
                 with formatter.section(f"{group} options" if group in GROUPS else group):
                     rows = [(f"{name:<{width}}", text) for name, text in sections[group]]
                     formatter.write_dl(rows, col_max=width)
+
+
+def verb_of(ctx: click.Context, name: str) -> click.Command:
+    """Return another verb, by way of the group; it is imported by that."""
+    root = ctx.find_root()
+    verb = root.command.get_command(root, name) if isinstance(root.command, click.Group) else None
+    return verb if verb is not None else ctx.command

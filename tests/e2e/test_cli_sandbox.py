@@ -17,7 +17,7 @@ async def test_sandbox_serves_until_it_is_interrupted(command: Command, number: 
     """It prints its URL and what to type next, serves the account there, and ends with its count, exit 0."""
     process = await command.start("sandbox", "--port", "0", "--token", "rehearsal", "--features", "3")
     assert process.stdout is not None
-    printed = (await process.stdout.readuntil(b"linker run")).decode()
+    printed = (await process.stdout.readuntil(b"linker check")).decode()
     url = printed.split(",")[0].removeprefix("sandbox at ")
     assert f"export AHA_URL={url} AHA_TOKEN=rehearsal" in printed
     headers = {"Authorization": "Bearer rehearsal"}
@@ -40,7 +40,7 @@ async def test_the_answers_are_as_its_options_say(command: Command) -> None:
         *("--blank-clears", "--largest-page", "50", "--title-key", "event", "--stale-reads", "1"),
     )
     assert process.stdout is not None
-    url = (await process.stdout.readuntil(b"linker run")).decode().split(",")[0].removeprefix("sandbox at ")
+    url = (await process.stdout.readuntil(b"linker check")).decode().split(",")[0].removeprefix("sandbox at ")
     async with aiohttp.ClientSession(f"{url}/api/v1/", headers={"Authorization": "Bearer sandbox"}) as session:
 
         async def ask(method: str, path: str, links: list[str] | None = None) -> Any:

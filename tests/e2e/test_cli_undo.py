@@ -94,7 +94,7 @@ async def test_where_nobody_can_be_asked_undo_wants_yes(run: Before, command: Co
     assert (asked.code, asked.stdout) == (2, "")
     assert asked.stderr == (
         f"linker: {sandbox.url.removeprefix('http://')}: 2 features, +1 −2 links. "
-        "There is no terminal to ask on; add --yes to confirm\n"
+        "linker cannot ask without a terminal; add --yes to confirm\n"
     )
     assert sandbox.stats.requests == sent
     assert names(command.folder) == ["links.jsonl", RESULTS]

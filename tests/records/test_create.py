@@ -282,7 +282,7 @@ async def test_the_command_tells_how_many_were_created(command: Command, sandbox
     undone = await command("undo", "links.results.jsonl", "--yes", "--rate", "1000/1s")
     assert undone.code == 0
     assert undone.stdout.endswith(
-        "2 records that the run created stay; to delete what nothing links to: "
+        "2 records that the run created stay; to delete those that nothing links to: "
         "linker undo links.results.jsonl --resume --delete-created\n"
     )
     assert sandbox.account.links(Kind.FEATURE, "PRJ1-1")["customers"] == []

@@ -35,10 +35,10 @@ STRANGERS = {
         "redirected to https://sso.example/login",
     ),
     "login": (page("301 Moved Permanently", b"", "Location: /login"), "redirected to /login"),
-    "login page": (page("200 OK", b"<html><form>password</form></html>"), "another server answers"),
-    "wrong server": (page("404 Not Found", b"<html>no such page</html>"), "another server answers"),
+    "login page": (page("200 OK", b"<html><form>password</form></html>"), "another server answered"),
+    "wrong server": (page("404 Not Found", b"<html>no such page</html>"), "another server answered"),
     "https port": (page("400 Bad Request", b"<html>plain HTTP request sent to HTTPS port</html>"), "another server"),
-    "proxy": (page("407 Proxy Authentication Required", PAGE), "check the proxy (HTTPS_PROXY)"),
+    "proxy": (page("407 Proxy Authentication Required", PAGE), "check HTTPS_PROXY"),
 }
 
 

@@ -90,7 +90,7 @@ async def test_targets_that_reject_the_token_fail_alone(sandbox: Sandbox) -> Non
     for result in failed:
         assert result.error is not None
         assert (result.error.type, result.error.retryable, result.http_status) == (ErrorType.FORBIDDEN, False, 401)
-        assert "the account accepts the token for others" in result.error.message
+        assert "other requests are accepted" in result.error.message
 
 
 async def test_pages_that_fail_for_ever_leave_their_targets_to_single_reads(sandbox: Sandbox) -> None:

@@ -81,7 +81,7 @@ async def test_when_the_attempts_are_used_up_the_job_fails_and_may_be_retried(
     assert given_up.status is Status.FAILED
     assert given_up.error is not None
     assert (given_up.error.type, given_up.error.retryable) == (error_type, True)
-    assert given_up.error.message.endswith("tried 3 times")
+    assert "tried 3 times" in given_up.error.message
     assert (given_up.attempts, given_up.http_status) == (3, http_status)
     assert given_up.before == {"customers": []}
     assert given_up.after is None
@@ -193,7 +193,7 @@ async def test_a_wait_beyond_reason_stops_the_run() -> None:
         done: list[linker.Result] = []
         async with eager(sandbox, concurrency=1) as aha:
             run = aha.run(features(2))
-            with pytest.raises(linker.Stopped, match=r"wait for 3,\d\d\d s"):
+            with pytest.raises(linker.Stopped, match=r"wait 3,\d\d\d s"):
                 await read_into(done, run)
         assert [(result.id, result.status) for result in done] == [("PRJ1-1", Status.LINKED)]
         assert run.summary.stopped

@@ -76,7 +76,7 @@ async def test_a_signal_at_any_stage(
     assert b"Traceback" not in stderr
     if results.exists():
         assert {line["id"] for line in lines_of(results)} == written(sandbox)
-        assert b"go on with the same command and --resume" in stdout
+        assert b" rows done; continue with: linker run links.jsonl " in stdout
     await check_resumed(command, sandbox, results)
 
 
@@ -107,7 +107,7 @@ async def test_a_stderr_that_closes_stops_the_run_in_order(command: Command, san
     sandbox.faults.script(500)  # a retry is logged
     stdout, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 141
-    assert b"go on with the same command and --resume" in stdout
+    assert b" rows done; continue with: linker run links.jsonl " in stdout
     assert {line["id"] for line in lines_of(results)} == written(sandbox) != ALL
     await check_resumed(command, sandbox, results)
 

@@ -263,7 +263,7 @@ async def test_a_file_without_the_first_line_of_a_change_is_not_undone(sandbox: 
     requests = sandbox.stats.requests
     with pytest.raises(
         UsageError,
-        match=r"results\.jsonl line 1: the first line of change 0, which has its `changes`, is missing from the file",
+        match=r"results\.jsonl line 1: the first line of change 0, which has its `changes`, is missing",
     ):
         await run(sandbox, UndoFile(path))
     assert sandbox.stats.requests == requests

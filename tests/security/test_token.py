@@ -19,7 +19,7 @@ from support.terminal import terminal
 
 import linker
 from linker import Linker, Settings, UsageError
-from linker.cli.options import Access
+from linker.cli.access import Access
 from linker.cli.token import token_of
 from linker.ratelimit.limiter import RateLimiter
 from linker.sandbox import Sandbox
