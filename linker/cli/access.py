@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from linker import log
 from linker.cli.config import Config, merged
 from linker.cli.environment import proxy_of, unread_proxy
+from linker.cli.guess import read_own_table
 from linker.cli.options import CONFIG, FIELDS
 from linker.cli.used import Used, account_of, token_for, used
 from linker.cli.verb import verb_of
@@ -121,12 +122,22 @@ def _mirror(ctx: click.Context, options: dict[str, Any]) -> tuple[str, str] | No
     raise UsageError("--mirror needs both --field and --scope, and these need --mirror")
 
 
+def _is_job_table(file: str) -> bool:
+    """Whether a table has linker's own columns, such as an export, so that a settings file's columns are not its."""
+    if Path(file).suffix.lower() not in (".csv", ".tsv") or not Path(file).is_file():
+        return False
+    try:
+        return read_own_table(Path(file)).is_job_table
+    except UsageError:  # a run says what is wrong
+        return False
+
+
 def _columns(ctx: click.Context, config: Config, options: dict[str, Any]) -> Columns | None:
     """Take the options of a table's columns, with what the settings file says of others; None without a table."""
     columns, constants, file = map(options.pop, ("column", "constant", "columns_file"))
     if not _is_given(ctx, *_COLUMNS):
         formats = (FORMATS.get(Path(name).suffix.lower(), options["format"]) for name in options["files"])
-        if "csv" not in formats:
+        if "csv" not in formats or all(map(_is_job_table, options["files"])):
             return None
     if file is None:
         names = {text.partition("=")[0].strip().lower() for text in (*columns, *constants)}

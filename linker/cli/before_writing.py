@@ -58,15 +58,21 @@ class Agreement:
 def asks_first(access: Access, sources: Sequence[JobFile], path: Path, how: Mapping[str, bool]) -> bool:
     """Whether `run` asks before its first write.
 
-    Only on a terminal, and without `--yes`. A run that continues an earlier one was agreed to then.
+    Only on a terminal, and without `--yes`.
     """
-    is_refused_or_continued = path.exists() and not how.get("overwrite")
+    is_refused = path.exists() and not any(how.values())
     has_input = all(source.name != "-" for source in sources)  # else the answer would be taken for a row
-    return may_ask() and has_input and not access.settings.yes and not is_refused_or_continued
+    return may_ask() and has_input and not access.settings.yes and not is_refused
 
 
-async def ask_before_writing(aha: Linker, access: Access, sources: Sequence[JobFile], view: Progress) -> Agreement:
+async def ask_before_writing(
+    aha: Linker, access: Access, sources: Sequence[JobFile], view: Progress, path: Path, how: Mapping[str, bool]
+) -> Agreement:
     """Plan the run, show the totals, and ask. What was read for it is kept for the run.
+
+    Args:
+        path: the results file.
+        how: what to do with it if it exists: `overwrite`, `resume`, `failed_only`.
 
     Raises:
         UsageError: a file cannot be used, or was changed while the question was open; nothing was written.
@@ -76,15 +82,24 @@ async def ask_before_writing(aha: Linker, access: Access, sources: Sequence[JobF
         return await _answer(view, f"{where}: writing without reading first, so the changes are unknown. Continue?")
     if not all(source.can_be_read_again for source in sources):
         return await _answer(view, f"{where}: a pipe can be read only once, so the changes are unknown. Continue?")
-    unfinished = "nothing was written"
+    is_resumed = path.exists() and not how["overwrite"]  # noqa: ASYNC240  a local file
     dry = await dry_run(
-        aha, access, sources, doing="planning", keep_reads=True, most=settings.limit, unfinished=unfinished
+        aha,
+        access,
+        sources,
+        doing="planning",
+        keep_reads=True,
+        done_in=path if is_resumed else None,
+        failed_only=is_resumed and how["failed_only"],
+        most=settings.limit,
+        unfinished="nothing was written",
     )
     if dry.code:
         return Agreement(dry.code)
     if not dry.plan.puts:
         return Agreement(None, dry)
-    agreement = await _answer(view, f"{where}: {_totals(dry.plan, settings)}. Continue?", _notes(dry, settings), dry)
+    totals = _totals(dry.plan, settings, is_resumed=is_resumed)
+    agreement = await _answer(view, f"{where}: {totals}. Continue?", _notes(dry, settings), dry)
     if agreement.code is None and (changed := next((each.name for each in sources if each.changed()), None)):
         raise UsageError(f"{changed} was changed after it was read; nothing was written. Run the command again")
     return agreement
@@ -100,11 +115,11 @@ async def _answer(view: Progress, question: str, notes: Sequence[str] = (), dry:
     return Agreement(128 + caught if caught else 2)
 
 
-def _totals(plan: Plan, settings: Settings) -> str:
+def _totals(plan: Plan, settings: Settings, *, is_resumed: bool) -> str:
     """Return `1,300 features, +2,950 −12 links, about 5 minutes`."""
-    changing = kinds(plan.changing)
+    changing = f"the remaining {kinds(plan.changing)}" if is_resumed else kinds(plan.changing)
     if settings.limit is not None and plan.puts >= settings.limit:
-        changing = f"the first {changing} (--limit {settings.limit:,})"
+        changing = f"the first {kinds(plan.changing)} (--limit {settings.limit:,})"
     seconds = settings.least_s(plan.puts + plan.new_records)
     return f"{changing}, +{plan.added:,} −{plan.removed:,} links, {rough_duration(seconds)}"
 
@@ -113,7 +128,8 @@ def _notes(dry: DryRun, settings: Settings) -> list[str]:
     """Return what else somebody should know who agrees."""
     plan, lines = dry.plan, problem_lines(dry.problems.problems)
     if plan.creations:
-        lines += [f"{counted(plan.new_records, 'record')} will be created first:", *new_lines(plan.creations)]
+        most = "up to " if settings.limit is not None else ""
+        lines += [f"{most}{counted(plan.new_records, 'record')} will be created first:", *new_lines(plan.creations)]
     if plan.removed and _is_by_default(dry.run, settings):
         removed = counted(plan.removed, "link")
         lines.append(

@@ -81,9 +81,7 @@ async def _demo() -> int:
             f"For {len(lines)} rows, the sandbox counted {stats.methods['PUT']} PUTs. It refused {stats.refused} "
             f"requests (429), and {sum(stats.faults.values())} requests that met an error were sent again."
         )
-        click.echo(
-            "Next: start `linker sandbox` in one terminal, and try `linker init FILE` with your own CSV in another."
-        )
+        click.echo("Next: run `linker sandbox`, which says how to try it with a CSV of your own.")
     return 0 if code == 1 else code  # 1: two lines are wrong on purpose
 
 

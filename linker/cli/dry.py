@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from linker.cli.access import Access
 from linker.cli.drive import follow
@@ -41,6 +42,8 @@ async def dry_run(
     words: tuple[str, str] = ("to change", "unchanged"),
     describe: Callable[[Outcome, Run], list[str]] | None = None,
     keep_reads: bool = False,
+    done_in: Path | None = None,
+    failed_only: bool = False,
     most: int | None = None,
     unfinished: str = "the plan is incomplete",
 ) -> DryRun:
@@ -51,10 +54,12 @@ async def dry_run(
         words: the words for targets that would change, and for those that would not.
         describe: returns the lines to print for an outcome.
         keep_reads: keep what is read for a run after it.
+        done_in: a results file that a run would resume.
+        failed_only: leave out all but the targets of rows that failed or were rejected.
         most: stop after so many targets that would change.
         unfinished: what to say of its result if it was interrupted.
     """
-    run = aha.dry_run(sources, keep_reads=keep_reads)
+    run = aha.dry_run(sources, keep_reads=keep_reads, done_in=done_in, failed_only=failed_only)
     dry = DryRun(run, Plan(access.settings))
     plan = dry.plan
     progress = Progress(

@@ -109,15 +109,19 @@ def _written(
     ask = Proposals() if yes else Terminal()
     table = _own_table(file)
     exists = os.path.lexists(output)
+    if exists and yes:
+        raise UsageError(f"{output} exists, and --yes does not replace it; move it away, or add --output FILE")
     if exists and not ask.confirm(f"{output} exists. Replace it?", default=False):
         return _unchanged(output)
     answers = _Answers(base=ask.valid("Account (the NAME of https://NAME.aha.io)", account or url, _base(account, url)))
     token = _ask_token(ask, answers, token_file)
     tables = _look_at(answers, token, insecure=insecure)
+    if token is not None and tables is None and not yes and not ask.confirm("Continue without it?", default=False):
+        return _unchanged(output)
     if table is not None and not table.is_job_table:
         _ask_columns(ask, answers, table, tables)
     answers.mode = ask.choose(
-        "Should rows replace the list in a field, add to it, or remove from it?", list(Mode), Mode.REPLACE
+        "Mode: replace removes all other links of a feature that has a row, add keeps them", list(Mode), Mode.REPLACE
     )
     text = answers.toml(output.parent)
     click.echo(f"\n{harmless_lines(text)}", err=True)
@@ -139,7 +143,7 @@ def harmless_lines(text: str) -> str:
 
 
 def _unchanged(output: Path) -> int:
-    click.echo(f"{output} is not written.", err=True)
+    click.echo(f"{output} was not written.", err=True)
     return 1
 
 
@@ -236,7 +240,7 @@ def _ask_token(ask: Terminal, answers: _Answers, given: Path | None) -> Token | 
         return token_of(None)
     if isinstance(ask, Proposals) or not ask.confirm("Keep the token in a file that only you can read?", default=True):
         return None
-    name = answers.base.partition("://")[2].partition(".")[0].partition(":")[0]
+    name = answers.base.partition("://")[2].removesuffix(".aha.io").replace(":", "-").replace("/", "-")
     folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
 
     def usable(text: str) -> str:
@@ -273,10 +277,10 @@ def _look_at(answers: _Answers, token: Token | None, *, insecure: bool) -> Table
     try:
         check, tables = run_in_loop(_looked(settings, token))
     except LinkerError as error:
-        click.echo(f"The account cannot be asked: {error}", err=True)
+        click.echo(f"linker cannot read the account: {error}", err=True)
         return None
     if check.problem is not None:
-        click.echo(f"The account cannot be asked: {check.problem}", err=True)
+        click.echo(f"linker cannot read the account: {check.problem}", err=True)
         return None
     click.echo(
         f"{check.account or answers.base}: the token is valid and belongs to {check.user or 'a user without a name'}.",
@@ -308,7 +312,7 @@ def _ask_columns(ask: Terminal, answers: _Answers, table: OwnTable, tables: Tabl
     proposal = table.headers[at] if at is not None else next((name for name in headers if name != reference), None)
     record = ask.choose("Column with the records to link, by name or by id", headers, proposal)
     has_ids = holds_ids(table.cells(table.headers.index(record)))
-    by = ask.choose("It has their", ["names", "ids"], "ids" if has_ids else "names")
+    by = ask.choose("Does it hold names or ids?", ["names", "ids"], "ids" if has_ids else "names")
     answers.columns = {"id": reference, f"record_{by}": record}
     kind = kind_in(cells)
     if kind is None:

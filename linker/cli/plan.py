@@ -160,10 +160,8 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
     parts += lost_rows(plan)
     click.echo(" · ".join(parts))
     if count := plan.presumed.total():
-        assumed = "1 of them has none" if count == 1 else f"{count:,} of them have none"
-        click.echo(
-            f"the account has shown no links of {plurals(plan.presumed)} so far; this plan assumes that {assumed}"
-        )
+        whose = "1 target has none" if count == 1 else f"{count:,} targets have none"
+        click.echo(f"the account shows no links of {plurals(plan.presumed)} yet, so this plan assumes that {whose}")
     if plan.new_records:
         click.echo(f"{counted(plan.new_records, 'record')} would be created first:")
         for line in new_lines(plan.creations):

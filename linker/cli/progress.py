@@ -197,7 +197,7 @@ class Progress:
     def _bar(self, run: Run) -> Bar:
         state = run.progress()
         doing = self._doing if state.read else "reading"
-        wait = _wait(state)
+        wait = self._wait(state)
         if wait and (state.paused_s or state.outage) and state.read:
             doing = "paused"
         elif wait:
@@ -213,6 +213,14 @@ class Progress:
         share = state.targets_done / state.targets if state.read and state.targets else None
         return Bar(doing, share, status, details)
 
+    def _wait(self, state: State) -> str:
+        """Return what the run waits for, and how long; empty if it does not wait."""
+        if state.outage:
+            return f"the account is not answering; trying again for up to {duration(self._settings.max_wait)}"
+        if state.paused_s:
+            return f"the account asks to wait {duration(state.paused_s)}"
+        return _waiting(state.delay) if _is_long(state.delay) else ""
+
     def _remaining_s(self, state: State) -> float:
         """Estimate the seconds until the end, by the rate limits or by the pace so far, whichever is longer."""
         done = state.targets_done
@@ -222,15 +230,6 @@ class Progress:
         by_rate_limit = self._settings.least_s(requests)
         by_pace = remaining * state.elapsed_s / state.requests if state.requests > 100 else 0.0
         return max(0.0, by_rate_limit - state.elapsed_s, by_pace)
-
-
-def _wait(state: State) -> str:
-    """Return what the run waits for, and how long; empty if it does not wait."""
-    if state.outage:
-        return "the account is not answering; linker tries again until it does"
-    if state.paused_s:
-        return f"the account asks to wait {duration(state.paused_s)}"
-    return _waiting(state.delay) if _is_long(state.delay) else ""
 
 
 def _waiting(delay: Delay) -> str:

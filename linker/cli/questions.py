@@ -66,9 +66,7 @@ class Proposals(Terminal):
     def confirm(self, prompt: str, *, default: bool) -> bool:
         """Return the default."""
         if not default:
-            raise UsageError(
-                f"{prompt.rstrip('?')}, and --yes replaces nothing; move it away, or name another --output"
-            )
+            raise UsageError(f"{prompt} --yes says no to that; run linker init without --yes")
         return True
 
     def choose(self, prompt: str, choices: Iterable[str], proposal: str | None) -> str:

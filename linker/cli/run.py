@@ -150,7 +150,7 @@ async def carry_out(
     async with Linker(token=access.token, settings=access.settings) as aha:
         agreement = Agreement()
         if not isinstance(sources, UndoFile) and asks_first(access, sources, path, how):
-            agreement = await ask_before_writing(aha, access, sources, view)
+            agreement = await ask_before_writing(aha, access, sources, view, path, how)
         if agreement.code is not None:
             return agreement.code
 
@@ -170,6 +170,8 @@ async def carry_out(
             confirm_unreadable=view.confirm_unreadable if asks else None,
             after=agreement.after,
         )
+        if not undo and how.get("resume") and (undone := path.with_name(f"{path.stem}.undo.jsonl")).exists():
+            log.tell("undone", _undone(path, undone))
         code = await follow(run, view, on_outcome)
         summary = run.summary
         if access.as_json:
@@ -179,3 +181,10 @@ async def carry_out(
         elif not access.quiet or code or not summary.ok:
             show_summary(summary, undo=undo, next_step=next_step, kept=run.kept_results)
         return code or (0 if summary.ok else 1)
+
+
+def _undone(results: Path, undone: Path) -> str:
+    return (
+        f"linker: {undone} says that {results} was undone. Its rows still count as done; to link them again, "
+        "use --overwrite instead of --resume"
+    )

@@ -44,7 +44,7 @@ def show_summary(summary: Summary, *, undo: bool = False, next_step: bool = True
     requests = counted(summary.requests, "request")
     console.print(f"{counted(summary.jobs, 'row')} in {duration(summary.elapsed_s)}, {requests}")
     for line in (
-        *_remarks(summary),
+        *_remarks(summary, undo=undo),
         *problem_lines(summary.problems),
         *(_ending(summary, undo, kept) if next_step else ()),
     ):
@@ -111,9 +111,9 @@ def _totals(summary: Summary, *, undo: bool) -> Text:
     return Text(" · ").join(Text(text, style=style) for text, style in parts)
 
 
-def _remarks(summary: Summary) -> list[str]:
+def _remarks(summary: Summary, *, undo: bool) -> list[str]:
     lines: list[str] = []
-    if summary.passed_over:
+    if summary.passed_over and not undo:
         rows = max(summary.rows, summary.passed_over + summary.jobs)
         lines.append(f"in all: {summary.in_place:,} of {counted(rows, 'row')} in place")
     if summary.unknown_changes:
@@ -122,7 +122,7 @@ def _remarks(summary: Summary) -> list[str]:
     if summary.unseen:
         lines.append(f"{counted(summary.unseen, 'row')} written but not visible: the account shows no links there")
     if summary.presumed:
-        lines.append(f"{counted(summary.presumed, 'row')} taken as in place: the account shows no links of their kind")
+        lines.append(f"{counted(summary.presumed, 'row')} taken as in place, because the account shows no links there")
     if summary.created:
         lines.append(f"{counted(summary.created, 'record')} created for names that were missing from their table")
     return lines
@@ -161,15 +161,17 @@ def _ending(summary: Summary, undo: bool, kept: Path | None) -> list[str]:
     has_results = summary.results is not None and summary.results.exists()  # an empty results file has been deleted
     lines = [f"results: {summary.results}"] if has_results else []
     lines += [f"earlier results: {kept}"] if kept is not None else []
+    if summary.stopped and not summary.jobs:
+        return [f"no row was done; to try again: {this_command()}"]
     again = this_command("--resume", without=("--overwrite", "--limit="))
     if (summary.stopped or summary.limited) and summary.results is not None:
         of = f" of {summary.rows:,}" if summary.rows else ""
         pilot = "pilot finished: " if summary.limited and not summary.stopped else ""
         lines.append(f"{pilot}{summary.passed_over + summary.jobs:,}{of} rows done; continue with: {again}")
     elif summary.rejected:
-        lines.append(f"after you have corrected the rejected rows, continue with: {again}")
+        lines.append(f"after you have corrected these rows, continue with: {again}")
     elif summary.failed:
         lines.append(f"to try the failed rows again: {again}")
-    elif has_results and summary.links_added + summary.links_removed and not undo:
+    if has_results and summary.links_added + summary.links_removed and not undo:
         lines.append(f"to take this back: {command('undo', str(summary.results))}")
     return lines

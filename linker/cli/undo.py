@@ -67,7 +67,7 @@ Exit codes:
     group="Output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    show_default="RESULTS' name with .undo.jsonl",
+    show_default="RESULTS' name with .undo.jsonl, here",
     help="Write a JSON line for each row to this file",
 )
 @options.results

@@ -103,7 +103,7 @@ def _answer(plan: Plan) -> str:
     if plan.unseen:
         parts.append(f"{plan.unseen:,} not visible")
     if plan.presumed:
-        parts.append(f"the account has shown no links of {plurals(plan.presumed)} so far")
+        parts.append(f"the account shows no links of {plurals(plan.presumed)} yet")
     parts += lost_rows(plan)
     return f"no: {'; '.join(parts)}"
 

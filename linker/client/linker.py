@@ -166,15 +166,36 @@ class Linker:
             )
         )
 
-    def dry_run(self, jobs: Jobs, *, keep_reads: bool = False, **options: Any) -> Run:
+    def dry_run(
+        self,
+        jobs: Jobs,
+        *,
+        keep_reads: bool = False,
+        done_in: Path | None = None,
+        failed_only: bool = False,
+        **options: Any,
+    ) -> Run:
         """Return a run that sends no PUT; its `outcomes()` are what a run would do. `plan()` collects them.
 
         Args:
             keep_reads: keep what is read in memory, for a run `after` this one.
+            done_in: a results file that a run would resume; what it says is done is left out.
+            failed_only: as for `run()`.
         """
         settings = self._with(options, jobs)
         reads = Reads(settings.max_age) if keep_reads else None
-        return self._register(Run(settings, self._token, self._limiter, sources_of(jobs), dry=True, reads=reads))
+        return self._register(
+            Run(
+                settings,
+                self._token,
+                self._limiter,
+                sources_of(jobs),
+                dry=True,
+                reads=reads,
+                done_in=done_in,
+                failed_only=failed_only,
+            )
+        )
 
     async def plan(self, jobs: Jobs, **options: Any) -> Plan:
         """Return what a run would do to the account as it is now. Sends no PUT. Options are those of `run()`.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from itertools import count
+from pathlib import Path
 
 from linker.batch.change import Intent
 from linker.batch.merge import DesiredState, Job
 from linker.errors import UsageError
 from linker.model.target import Target
+from linker.results.account import check_resume, last_account
 from linker.results.file import ResultsFile
 from linker.results.journal import OpenIntent
 from linker.results.resume import EarlierRuns, read_done
@@ -51,6 +53,19 @@ class Resume:
         self.change_numbers = count(self._runs.next_change)
         file.begin(self._runs.last_run + 1 if self.has_results else 0)
         self.left_open = dict(file.open_intents)
+
+    async def peek(self, path: Path, account: str | None) -> None:
+        """Read a results file for a dry run, which neither opens nor changes it.
+
+        Args:
+            account: the address of the account that the file must belong to; None: any.
+
+        Raises:
+            UsageError: a line of it is broken, or it belongs to another account.
+        """
+        if account is not None:
+            check_resume(path, last_account(path), account)
+        self._runs = await asyncio.to_thread(read_done, path, whole_lines_only=True)
 
     def is_done(self, target: Target, jobs: Sequence[Job]) -> bool:
         """Whether a target need not be done again."""

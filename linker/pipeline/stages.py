@@ -73,6 +73,7 @@ class Pipeline:
         deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
         dry: plan only; no PUT is ever sent.
         reads: where a dry run stores what it reads; or what a dry run before this run has stored.
+        done_in: for a dry run: the results file of the runs that a run would resume.
         failed_only: do only the targets with a job that failed or was rejected in an earlier run of the results file.
         confirm: asked with the removals and the links read when the guard would stop the run.
         confirm_unreadable: asked with the rows that could not be read and the links that would be removed from lists
@@ -91,6 +92,7 @@ class Pipeline:
         *,
         dry: bool = False,
         reads: Reads | None = None,
+        done_in: Path | None = None,
         failed_only: bool = False,
         confirm: Callable[[int, int], Awaitable[bool]] | None = None,
         confirm_unreadable: ConfirmUnreadable | None = None,
@@ -111,6 +113,7 @@ class Pipeline:
         self._pool = SessionPool(settings, token, limiter, self._stop)
         self._sender = Sender(settings, self._pool, limiter, self.stop)
         self._reads = reads
+        self._done_in = done_in
         self._fetch: Fetch = self._sender.fetch
         if reads is not None:
             self._fetch = reads.kept_by(self._fetch) if dry else reads.taken_by(self._fetch)
@@ -289,6 +292,9 @@ class Pipeline:
         """Read all input. A batch is declarative, so nothing is sent before its last line is known."""
         if self._file is not None and self._file.resume:
             await self._resume.read(self._file)
+        if self._done_in is not None:
+            account = None if self._settings.account_unchecked else self._settings.base_url
+            await self._resume.peek(self._done_in, account)
         if self._file is not None:
             self._preflight.names.created_before = self._file.created_before
         async with aclosing(self._intake.read()) as rejected:
@@ -321,7 +327,8 @@ class Pipeline:
             has = "1 row" if rows == 1 else f"{rows:,} rows"
             raise NoRows(f"the input has {has}, but --min-rows asks for {least:,}; nothing was written")
         for name in self._intake.empty:
-            self._log.warning(log.NO_ROWS, source=name)
+            if not any(isinstance(source, UndoFile) for source in self._sources):
+                self._log.warning(log.NO_ROWS, source=name)
         self._consent.require(self._intake.without_target, self._intake.first_without_target)
 
     async def _mirror(self, scope: Listing, field: str) -> None:

@@ -142,8 +142,11 @@ def _sorted(value: bytes) -> bytes:
     return orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
 
 
-def read_done(path: Path) -> EarlierRuns:
+def read_done(path: Path, *, whole_lines_only: bool = False) -> EarlierRuns:
     """Read a results file.
+
+    Args:
+        whole_lines_only: leave out a last line without a line end; a run that was killed may have left it.
 
     Raises:
         UsageError: the file cannot be read, or a line is broken.
@@ -152,7 +155,7 @@ def read_done(path: Path) -> EarlierRuns:
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                if line.isspace():
+                if line.isspace() or (whole_lines_only and not line.endswith(b"\n")):
                     continue
                 try:
                     done.add(line)

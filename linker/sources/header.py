@@ -205,7 +205,8 @@ def _own(cells: Sequence[str]) -> dict[str, int]:
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         raise _NotThere(
             f"the columns are {shown}{more}; linker needs id, field, and record_ids or record_names, each once (kind, "
-            f"mode and key are optional). {doubt}For columns with other names, add --column id='Your Column' and so on"
+            f"mode and key are optional). {doubt}For columns with other names, run linker init FILE, "
+            "or add --column id='Your Column' and so on"
         )
     return {name: place for place, name in enumerate(names) if name}
 

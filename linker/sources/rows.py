@@ -102,7 +102,7 @@ def _read_target(
 
 
 _EFFECTS: Final[Mapping[str, str]] = {
-    Mode.REPLACE: "which would clear the field; add --empty-clears to allow that",
+    Mode.REPLACE: "which would clear the field; fill in the cell, delete the row, or allow that with --empty-clears",
     Mode.ADD: "so there is nothing to add; fill in the cell or delete the row",
     Mode.REMOVE: "so there is nothing to remove; fill in the cell or delete the row",
 }
