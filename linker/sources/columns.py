@@ -103,7 +103,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     except ValueError as error:  # not TOML, not UTF-8, or a number of over 4,300 digits
         raise UsageError(f"{file} is not valid TOML: {_why(error)}") from None
     except RecursionError:
-        raise UsageError(f"{file} is not a file of columns: it is nested too deep") from None
+        raise UsageError(f"{file} is not valid TOML: it is nested too deeply") from None
     for name in value:
         if name not in _SECTIONS:
             raise UsageError(f"{file}: [{plain(name)}] is unknown{hint(name, ('columns', 'set'))}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from support.command import Command
 from support.runs import ACME, ZANE, features, lines_of, names, write_jobs
@@ -102,16 +104,20 @@ async def test_on_a_terminal_the_guard_asks(
 
 
 async def test_an_interrupt_takes_the_question_back(clears: str, command: Command, sandbox: Sandbox) -> None:
-    """A continued run asks only if it removes too much; Ctrl-C instead of an answer: exit 130, nothing written."""
-    assert (await command("run", clears, "--limit", "1")).code == 0
-    async with terminal(command, "run", clears, "--max-removals", "3", "--resume") as shown:
-        await shown.shows("4 of the 4 links read so far would be removed. Continue? [y/N]: ")
+    """Removals that could not be shown before are asked about when they come; Ctrl-C: exit 130, nothing written."""
+    assert (await command.program("mkfifo", "pipe.jsonl")).code == 0
+    writer = await asyncio.create_subprocess_exec("sh", "-c", f"cat {clears} > pipe.jsonl", cwd=command.folder)
+    async with terminal(command, "run", "pipe.jsonl", "--max-removals", "4") as shown:
+        await shown.shows("a pipe can be read only once")
+        shown.type("y\n")
+        await shown.shows("5 of the 5 links read so far would be removed. Continue? [y/N]: ")
         shown.interrupt()
         assert await shown.ended() == 130
-    asked, _, after = shown.screen.partition("[y/N]: ")
-    assert "Continue?" in asked
+    assert await writer.wait() == 0
+    after = shown.screen.rpartition("[y/N]: ")[2]
     assert after.startswith("\nlinker: finishing the requests in flight; press Ctrl-C again to stop now")
-    assert still_linked(sandbox) == 4
+    assert names(command.folder) == [clears, "pipe.jsonl"]
+    assert still_linked(sandbox) == 5
 
 
 async def test_a_pilot_changes_so_many_targets(clears: str, command: Command, sandbox: Sandbox) -> None:

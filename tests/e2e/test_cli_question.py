@@ -84,19 +84,19 @@ async def test_anything_but_yes_writes_nothing(
     assert sandbox.stats.methods["PUT"] == 0
 
 
-async def test_yes_a_continued_run_and_nothing_to_write_ask_nothing(
-    links: str, command: Command, sandbox: Sandbox
-) -> None:
-    """`--yes` answers beforehand; a run that goes on was agreed to; without a change there is nothing to agree to."""
+async def test_the_rest_of_a_run_is_asked_about_too(links: str, command: Command, sandbox: Sandbox) -> None:
+    """What is done is left out of the totals; after `--yes`, and without a change, nothing is asked."""
     async with terminal(command, "run", links, "--yes", "--limit", "2") as screen:
         assert await screen.ended() == 0
     async with terminal(command, "run", links, "--resume") as resumed:
+        await resumed.sees(": the remaining 8 features, +8 −3 links, about 1 second. Continue? [y/N]:")
+        resumed.type("y\n")
         assert await resumed.ended() == 0
     assert "in all: 10 of 10 rows in place" in resumed.lines
     async with terminal(command, "run", links, "--overwrite") as again:
         assert await again.ended() == 0
     assert "nothing changed · 10 already in place" in again.lines
-    assert "[y/N]" not in screen.screen + resumed.screen + again.screen
+    assert "[y/N]" not in screen.screen + again.screen
     assert sandbox.stats.methods["PUT"] == 10
 
 

@@ -142,7 +142,7 @@ async def test_an_interrupted_undo_can_be_taken_up(command: Command, sandbox: Sa
         (None, "linker: x.results.jsonl: there is no such results file\n"),
         (
             '{"id": "PRJ1-1", "links": {"customers": []}}\n',
-            "x.results.jsonl line 1: this is not a line of a results file: 'status' is missing",
+            'x.results.jsonl line 1: this is not a line of a results file: key "status" is missing',
         ),
         ("kind,id,field,record_ids\n", "x.results.jsonl line 1: this is not a line of a results file"),
         ('{"status": "linked"', "x.results.jsonl line 1: this is not a line of a results file"),

@@ -60,8 +60,9 @@ async def test_on_a_terminal_a_run_asks_once(
 async def test_a_no_rejects_the_rows_and_creates_nothing(command: Command, sandbox: Sandbox) -> None:
     """Other rows are done; half a list is not sent."""
     (command.folder / "a.csv").write_text(f"{HEAD}{ROWS}PRJ1-1,customers,Acme Corp\n")
-    (command.folder / "a.results.jsonl").touch()  # to continue: such a run does not ask with all totals
-    async with terminal(command, "run", "a.csv", *OPTIONS, "--resume") as shown:
+    async with terminal(command, "run", "a.csv", *OPTIONS, "--blind") as shown:
+        await shown.shows("the changes are unknown. Continue? [y/N]: ")
+        shown.type("y\n")
         await shown.shows("Create 2 records? [y/N]: ")
         shown.type("n\n")
         assert await shown.ended() == 1
@@ -78,8 +79,9 @@ async def test_a_no_rejects_the_rows_and_creates_nothing(command: Command, sandb
 async def test_an_interrupt_withdraws_the_question(command: Command, sandbox: Sandbox) -> None:
     """The rows have no results, and a resume asks again."""
     (command.folder / "a.csv").write_text(HEAD + ROWS)
-    (command.folder / "a.results.jsonl").touch()
-    async with terminal(command, "run", "a.csv", *OPTIONS, "--resume") as shown:
+    async with terminal(command, "run", "a.csv", *OPTIONS, "--blind") as shown:
+        await shown.shows("the changes are unknown. Continue? [y/N]: ")
+        shown.type("y\n")
         await shown.shows("Create 2 records? [y/N]: ")
         shown.interrupt()
         assert await shown.ended() == 130

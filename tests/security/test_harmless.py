@@ -217,6 +217,9 @@ async def test_a_terminal_does_nothing_of_it(command: Command, sandbox: Sandbox)
     write_jobs(command.folder / "links.jsonl", evil_jobs())
     for verb in ("plan", "run", "verify"):
         async with terminal(command, verb, "links.jsonl", "--table", "customers=PRJ1/customers") as shown:
+            if verb == "run":
+                await shown.shows("Continue? [y/N]: ")
+                shown.type("y\n")
             await shown.ended()
         assert "\x1b]0;" not in shown.screen
         assert not {"\x9b", "\x07", "\u202e", "\u2066", "\u200f", "\x85", "\x7f"} & set(shown.screen)

@@ -90,7 +90,7 @@ BLOATED = {
 @pytest.mark.parametrize("body", BLOATED.values(), ids=BLOATED)
 def test_an_answer_of_a_million_parts_is_not_read(body: bytes) -> None:
     """Two megabytes of `{}` take a hundred as objects, and sixteen would take as good as all; an error is no better."""
-    with pytest.raises(BadAnswer, match="200, but of over 1,000,000 parts"):
+    with pytest.raises(BadAnswer, match="\\(200\\) has more than 1,000,000 parts"):
         understand_target(HttpAnswer(200, CIMultiDict(), body, 0.0), Kind.FEATURE)
     assert understand_target(HttpAnswer(422, CIMultiDict(), body, 0.0), Kind.FEATURE).message.startswith('{"feature')
 
@@ -131,7 +131,7 @@ def test_a_page_is_not_longer_than_a_page_can_be() -> None:
         assert len(answer.page.items) == count
     body = orjson.dumps({"features": [{}] * 1001, "custom_object_records": [{}] * 1001})
     for look in (Listing(Kind.FEATURE).page(1), records(Listing(Kind.CUSTOM_OBJECT_RECORD, "P", "t"), 1)):
-        with pytest.raises(BadAnswer, match="200, but no "):
+        with pytest.raises(BadAnswer, match=r"\(200\) has no "):
             look.understand(HttpAnswer(200, CIMultiDict(), body, 0.0))
 
 
@@ -256,7 +256,7 @@ def test_a_file_of_columns_that_is_no_toml_says_so(text: str, tmp_path: Path) ->
 @pytest.mark.parametrize("text", ["9" * 5000 + "/60s", "300/" + "9" * 5000, "300/1." + "0" * 5000])
 def test_a_rate_of_a_thousand_digits_is_none(text: str) -> None:
     """Python itself refuses to read it."""
-    with pytest.raises(UsageError, match="is not understood"):
+    with pytest.raises(UsageError, match="is invalid; write REQUESTS/SECONDS"):
         Rate.parse(text)
 
 
@@ -274,7 +274,7 @@ def test_a_base_of_slashes_alone_takes_no_time() -> None:
 def test_a_list_without_end_is_not_read_for_ever(endless: Callable[[int], object]) -> None:
     """A server that always has a page more would keep a run from ever writing, and its memory growing."""
     endless(10_000)
-    with pytest.raises(linker.Stopped, match="over 2,000,000 items, and more"):
+    with pytest.raises(linker.Stopped, match="has more than 2,000,000 items"):
         endless(10_001)
 
 
@@ -326,7 +326,7 @@ async def test_names_of_a_list_get_into_no_path(sandbox: Sandbox) -> None:
 
     sandbox._routes.answer = bent  # type: ignore[assignment, method-assign]
     async with Linker(url=sandbox.url, token="sandbox", rate=()) as aha:
-        with pytest.raises(linker.ExportFailed, match="shows something without a name"):
+        with pytest.raises(linker.ExportFailed, match="shows an item without id and reference"):
             [job async for job in aha.export("feature")]
         (result,) = await results_of(aha.run(features(1)))
     assert result.status == "linked"

@@ -126,7 +126,7 @@ async def test_a_bundle_that_linker_does_not_read_is_named(
 
 @pytest.mark.parametrize(
     ("version", "said_no"),
-    [("-tls1_3", "requires a client certificate, which linker"), ("-tls1_2", "it may want a client certificate")],
+    [("-tls1_3", "requires a client certificate, which linker"), ("-tls1_2", "it may require a client certificate")],
 )
 async def test_a_client_certificate_that_is_wanted_is_said(
     command: Command, tmp_path_factory: pytest.TempPathFactory, version: str, said_no: str

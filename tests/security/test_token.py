@@ -287,7 +287,7 @@ async def test_the_progress_on_a_terminal_does_not_show_it(command: Command) -> 
     async with Sandbox(limits=[(40, 1.0)], token=TOKEN, features=80) as sandbox:
         sandbox.faults.script(503, "html", "cut", 422)
         command.environment |= {"AHA_URL": sandbox.url, "AHA_TOKEN": TOKEN}
-        async with terminal(command, "run", "links.jsonl", "--log-level", "debug") as shown:
+        async with terminal(command, "run", "links.jsonl", "--yes", "--log-level", "debug") as shown:
             await shown.shows("%")
             await until(lambda: sandbox.stats.methods["PUT"] > 10)
             shown.interrupt()
