@@ -162,7 +162,8 @@ async def _serve(options: SandboxOptions) -> None:
         limits = " and ".join(map(str, options.limits)) or "none"
         click.echo(f"sandbox at {sandbox.url}, limits: {limits}. Press Ctrl-C to stop it. In another terminal:\n")
         click.echo(f"  export AHA_URL={sandbox.url} AHA_TOKEN={options.token}")
-        click.echo("  linker check\n")
+        click.echo("  linker check")
+        click.echo("  linker init FILE.csv        (with a table of your own)\n")
         await ended.wait()
         stats = sandbox.stats
         click.echo(f"{stats.requests:,} requests served, {stats.refused:,} of them refused (429)")

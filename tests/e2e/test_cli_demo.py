@@ -13,5 +13,5 @@ async def test_demo_shows_a_migration(command: Command) -> None:
     for text in ("A sandbox serves", "$ linker run migration.jsonl", '"status":"linked"', '"status":"rejected"'):
         assert text in finished.stdout
     assert "refused 0 requests (429)" in finished.stdout
-    assert "Next: start `linker sandbox`" in finished.stdout
+    assert "Next: run `linker sandbox`" in finished.stdout
     assert names(command.folder) == []

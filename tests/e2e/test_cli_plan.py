@@ -70,7 +70,7 @@ async def test_one_of_anything_is_not_in_the_plural(command: Command) -> None:
     planned = await command("plan", "one.jsonl")
     assert (
         "1 feature would change: 1 link added, 0 removed\n"
-        "the account has shown no links of features so far; this plan assumes that 1 of them has none\n"
+        "the account shows no links of features yet, so this plan assumes that 1 target has none\n"
         "a run takes 3 to 4 reads and 1 write, at least "
     ) in planned.stdout
 

@@ -43,9 +43,10 @@ async def test_totals_problems_and_the_next_command(command: Command, sandbox: S
         "1 row: not_found",
     }
     again = f"linker run 'crm list.csv' {shlex.join(TABLE)} --resume"
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "results: crm list.results.jsonl",
-        f"after you have corrected the rejected rows, continue with: {again}",
+        f"after you have corrected these rows, continue with: {again}",
+        "to take this back: linker undo 'crm list.results.jsonl'",
     ]
     (command.folder / "crm list.csv").write_text(
         ROWS.replace("Crop", "Corp").replace("customers,,", "customers,Acme Corp,")

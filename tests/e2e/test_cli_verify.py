@@ -90,7 +90,7 @@ async def test_what_cannot_be_verified_is_no(command: Command) -> None:
         in verified.stdout
     )
     assert verified.stdout.splitlines()[-1] == (
-        "no: 0 of 3 targets as asked; 1 not visible; the account has shown no links of features so far; "
+        "no: 0 of 3 targets as asked; 1 not visible; the account shows no links of features yet; "
         "1 row rejected; 1 row failed"
     )
 

@@ -68,7 +68,10 @@ def test_empty_cells_are_told_by_the_user_s_own_headers() -> None:
     nobody, nothing = read(f"{HEADER}\n,Acme,,,\n,,,PRJ1-1,\n")
     assert why(nobody) == 'column "Aha Ref" is empty; write a reference such as PRJ1-12'
     column = 'column "Account Name"'
-    assert why(nothing) == f"{column} is empty, which would clear the field; add --empty-clears to allow that"
+    assert (
+        why(nothing) == f"{column} is empty, which would clear the field; fill in the cell, delete the row, "
+        "or allow that with --empty-clears"
+    )
 
 
 def test_match_says_what_a_record_is_told_by() -> None:

@@ -110,7 +110,8 @@ def test_an_empty_cell_clears_only_where_that_is_wanted() -> None:
     """Without `--empty-clears` the row is rejected with the remedy, and knows which list it would have cleared."""
     [entry] = rows("PRJ1-1,customers, ,k")
     assert entry.value == Rejection(
-        'column "record_ids" is empty, which would clear the field; add --empty-clears to allow that',
+        'column "record_ids" is empty, which would clear the field; fill in the cell, delete the row, '
+        "or allow that with --empty-clears",
         targets=(Target.parse("PRJ1-1"),),
         fields=frozenset({"customers"}),
         kind="feature",

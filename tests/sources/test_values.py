@@ -86,8 +86,16 @@ def test_a_formula_around_a_list_of_ids_is_the_list() -> None:
 @pytest.mark.parametrize(
     ("mode", "of_run", "effect"),
     [
-        ("", Mode.REPLACE, "which would clear the field; add --empty-clears to allow that"),
-        ("replace", Mode.ADD, "which would clear the field; add --empty-clears to allow that"),
+        (
+            "",
+            Mode.REPLACE,
+            "which would clear the field; fill in the cell, delete the row, or allow that with --empty-clears",
+        ),
+        (
+            "replace",
+            Mode.ADD,
+            "which would clear the field; fill in the cell, delete the row, or allow that with --empty-clears",
+        ),
         ("", Mode.ADD, "so there is nothing to add; fill in the cell or delete the row"),
         ("add", Mode.REPLACE, "so there is nothing to add; fill in the cell or delete the row"),
         ("remove", Mode.ADD, "so there is nothing to remove; fill in the cell or delete the row"),
