@@ -55,9 +55,9 @@ async def delete_created_by(access: options.Access, source: UndoFile, *, as_json
     try:
         _, caught = await until_signal(delete(), None)
     finally:
-        gone = f", {endings[Ending.GONE]:,} already gone" if endings[Ending.GONE] else ""
+        gone = f"; {endings[Ending.GONE]:,} already deleted" if endings[Ending.GONE] else ""
         of = f"{endings[Ending.DELETED]:,} of {counted(len(source.created), 'record')}"
-        click.echo(f"{of} that the run created deleted{gone}", err=as_json)
+        click.echo(f"deleted {of} that the run created{gone}", err=as_json)
         if linked:
             click.echo(f"not deleted, because something links to them: {some(linked)}", err=as_json)
         if failed:

@@ -197,9 +197,7 @@ class _Proposals(_Terminal):
     def confirm(self, prompt: str, *, default: bool) -> bool:
         """Return the default."""
         if not default:
-            raise UsageError(
-                f"{prompt.rstrip('?')}, and --yes replaces nothing; move it away, or name another --output"
-            )
+            raise UsageError(f"{prompt} --yes never replaces a file; move it away, or name another file with --output")
         return True
 
     def choose(self, prompt: str, choices: Iterable[str], proposal: str | None) -> str:
@@ -239,9 +237,7 @@ class _Answers:
             path = self.token_file
             is_moved = folder != Path() and not path.is_absolute() and not str(path).startswith("~")
             sections["account"]["token_file"] = str(path.absolute() if is_moved else path)
-        text = (
-            "# Settings of linker. An option on the command line goes before them; `linker check` shows what is used.\n"
-        )
+        text = "# Settings for linker. Options on the command line override them. `linker check` shows the result.\n"
         if self.token_file is None:
             text += "# The token is in the variable AHA_TOKEN.\n"
         for heading, values in sections.items():
@@ -337,10 +333,10 @@ def _look_at(answers: _Answers, token: Token | None, *, insecure: bool) -> Table
     try:
         check, tables = run_in_loop(_looked(settings, token))
     except LinkerError as error:
-        click.echo(f"The account cannot be asked: {error}", err=True)
+        click.echo(f"linker cannot read the account: {error}", err=True)
         return None
     if check.problem is not None:
-        click.echo(f"The account cannot be asked: {check.problem}", err=True)
+        click.echo(f"linker cannot read the account: {check.problem}", err=True)
         return None
     click.echo(
         f"{check.account or answers.base}: the token is valid and belongs to {check.user or 'a user without a name'}.",
@@ -372,7 +368,7 @@ def _ask_columns(ask: _Terminal, answers: _Answers, table: OwnTable, tables: Tab
     proposal = table.headers[at] if at is not None else next((name for name in headers if name != reference), None)
     record = ask.choose("Column with the records to link, by name or by id", headers, proposal)
     has_ids = holds_ids(table.cells(table.headers.index(record)))
-    by = ask.choose("It has their", ["names", "ids"], "ids" if has_ids else "names")
+    by = ask.choose("That column contains their", ["names", "ids"], "ids" if has_ids else "names")
     answers.columns = {"id": reference, f"record_{by}": record}
     kind = kind_in(cells)
     if kind is None:

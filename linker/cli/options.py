@@ -208,7 +208,7 @@ pace = _all(
         group="Speed",
         metavar="RATE",
         show_default=" and ".join(map(str, DEFAULT_RATES)),
-        help="Send at most so many requests, such as 300/60s",
+        help="Send at most this many requests, such as 300/60s",
     ),
     setting(
         "share",
@@ -435,7 +435,7 @@ def job_files(files: tuple[str, ...], format: str | None, columns: Columns | Non
         UsageError: the format of a file is unknown, `-` is given twice, or columns are given without a table.
     """
     if files.count("-") > 1:
-        raise UsageError("standard input (-) can be read once")
+        raise UsageError("standard input (-) can be read only once")
     if "-" in files and sys.stdin is None:
         raise UsageError("standard input (-) is closed")
     format_: Any = format

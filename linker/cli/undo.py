@@ -192,7 +192,7 @@ def _nothing_to_do(pending: _Todo, kept: str = "", *, as_json: bool) -> int:
 
 def _agreed(totals: str) -> bool:
     if not may_ask():
-        raise UsageError(f"{totals}. There is no terminal to ask on; add --yes to confirm")
+        raise UsageError(f"{totals}. Without a terminal, linker cannot ask; add --yes to confirm")
     try:
         return click.confirm(f"{totals}. Continue?", err=True)
     except click.Abort:

@@ -50,7 +50,7 @@ async def test_the_answers_become_a_settings_file_that_the_verbs_use(
             ("Use the token in AHA_TOKEN? [Y/n]: ", ""),
             ("[Aha Ref]: ", ""),
             ("[Account Name]: ", ""),
-            ("It has their (names, ids) [names]: ", ""),
+            ("That column contains their (names, ids) [names]: ", ""),
             ("Link field of features (customers, customers_table, contracts) [customers]: ", "3"),
             ("links to (PRJ1/contracts, PRJ1/customers) [PRJ1/contracts]: ", "PRJ1/Contracts"),
             ("(replace, add, remove) [replace]: ", "ad"),
@@ -128,7 +128,7 @@ async def test_a_settings_file_is_replaced_only_if_you_say_so(command: Command, 
     assert (folder / "linker.toml").read_text() == "# mine\n"
     refused = await command("init", "--yes")
     assert (refused.code, refused.stdout) == (2, "")
-    assert "--yes replaces nothing" in refused.stderr
+    assert "--yes never replaces a file" in refused.stderr
 
 
 async def test_without_a_terminal_proposals_are_taken_only_with_yes(
@@ -150,7 +150,7 @@ async def test_an_account_that_cannot_be_asked_is_no_obstacle(command: Command, 
     command.environment["AHA_TOKEN"] = "wrong"
     written = await command("init", "--yes")
     assert written.code == 0
-    assert "The account cannot be asked: " in written.stderr
+    assert "linker cannot read the account: " in written.stderr
     assert settings_in(folder)["run"] == {"mode": "replace"}
 
 

@@ -94,7 +94,7 @@ async def test_where_nobody_can_be_asked_undo_wants_yes(run: Before, command: Co
     assert (asked.code, asked.stdout) == (2, "")
     assert asked.stderr == (
         f"linker: {sandbox.url.removeprefix('http://')}: 2 features, +1 −2 links. "
-        "There is no terminal to ask on; add --yes to confirm\n"
+        "Without a terminal, linker cannot ask; add --yes to confirm\n"
     )
     assert sandbox.stats.requests == sent
     assert names(command.folder) == ["links.jsonl", RESULTS]
@@ -236,7 +236,7 @@ async def test_undo_deletes_what_the_run_created_when_asked_to(
     assert created_in(sandbox) == created
     undone = await command("undo", RESULTS, "--yes", "--delete-created", "--log-level", "info")
     assert undone.code == 0
-    assert undone.stdout.endswith("2 of 2 records that the run created deleted\n")
+    assert undone.stdout.endswith("deleted 2 of 2 records that the run created\n")
     assert undone.stderr.count("deleted record ") == 2
     assert created_in(sandbox) == []
 
@@ -249,11 +249,11 @@ async def test_the_command_that_undo_offers_deletes_what_is_left(
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-9", "customers", [created[0]])
     deleted = await command(*offered.split()[1:], "--yes")
     assert deleted.code == 0
-    assert "1 of 2 records that the run created deleted\n" in deleted.stdout
+    assert "deleted 1 of 2 records that the run created\n" in deleted.stdout
     assert deleted.stdout.endswith(f"not deleted, because something links to them: {created[0]}\n")
     assert created_in(sandbox) == created[:1]
     again = await command(*offered.split()[1:], "--yes")
-    assert "0 of 2 records that the run created deleted, 1 already gone\n" in again.stdout
+    assert "deleted 0 of 2 records that the run created; 1 already deleted\n" in again.stdout
 
 
 async def test_nothing_is_deleted_where_the_undo_stopped_early(
@@ -290,7 +290,7 @@ async def test_a_run_that_only_created_is_undone_by_deleting(command: Command, s
     assert (await command("undo", RESULTS, "--delete-created")).code == 2
     undone = await command("undo", RESULTS, "--delete-created", "--yes")
     assert undone.code == 0
-    assert undone.stdout.endswith("1 of 1 record that the run created deleted\n")
+    assert undone.stdout.endswith("deleted 1 of 1 record that the run created\n")
     assert created_in(sandbox) == []
 
 
@@ -304,7 +304,7 @@ async def test_an_interrupted_deletion_can_be_taken_up(command: Command, sandbox
     process.send_signal(signal.SIGINT)
     stdout, stderr = await process.communicate()
     assert process.returncode == 130
-    assert "of 60 records that the run created deleted" in stdout.decode()
+    assert "of 60 records that the run created" in stdout.decode()
     assert "run the same command with --resume to delete the rest" in stderr.decode()
     rest = await command("undo", RESULTS, "--yes", "--delete-created", "--resume", "--rate", "1000/1s")
     assert rest.code == 0
