@@ -128,7 +128,7 @@ class TooManyRemovals(GuardStopped):
 
     def __init__(self, removals: int, read: int, budget: int, *, written: bool) -> None:
         super().__init__(
-            f"the run would remove {removals:,} of the {read:,} links read so far, and may remove {budget:,}",
+            f"the run would remove {removals:,} of the {read:,} links read so far, but may remove at most {budget:,}",
             written=written,
             do="To remove them anyway, add --yes or --max-removals N",
         )

@@ -106,8 +106,8 @@ class _Verbs(click.Group):
 def _command() -> None:
     """Link records of Aha! custom tables to products, features, ideas and more.
 
-    Give linker a file of links and an account. It makes the account hold exactly those links, with as few requests and
-    as fast as the account's rate limit allows.
+    Give linker a file of links and an account. It makes the account hold those links, with as few requests and as
+    fast as the account's rate limit allows.
     """
 
 

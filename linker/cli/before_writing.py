@@ -132,13 +132,11 @@ def _notes(dry: DryRun, settings: Settings) -> list[str]:
         lines += [f"{most}{counted(plan.new_records, 'record')} will be created first:", *new_lines(plan.creations)]
     if plan.removed and _is_by_default(dry.run, settings):
         removed = counted(plan.removed, "link")
-        lines.append(
-            f"{removed} will be removed, because rows without a mode replace the whole list. To keep: --mode add"
-        )
+        lines.append(f"{removed} will be removed: rows without a mode replace the whole list. To keep them: --mode add")
     if plan.removed > dry.run.most_removals:
         lines.append(f"{plan.removed:,} of the {dry.run.links_read:,} links read will be removed")
     if plan.unseen:
-        lines.append(f"the account shows no links for {counted(plan.unseen, 'target')}; linker takes them as empty")
+        lines.append(f"the account shows no links for {counted(plan.unseen, 'item')}; linker assumes they have none")
     return list(map(harmless, lines))
 
 

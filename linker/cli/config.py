@@ -139,7 +139,7 @@ class _Reader:
             keys = (*self.within, section, name)
             self._refuse_token(name, keys)
             if not isinstance(text, str):
-                self.document.fail(keys, f'[{section}] {name} must be a text in quotes: {name} = "…"')
+                self.document.fail(keys, f'[{section}] {name} must be text in quotes: {name} = "…"')
         return dict(value)
 
     def _path(self, text: str) -> Path:

@@ -110,4 +110,4 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     if near := difflib.get_close_matches(name.lower(), known, n=1):
         return f'did you mean "{near[0]}"?'
     more = ", …" if len(known) > _SHOWN else ""
-    return f"known are {', '.join(known[:_SHOWN])}{more}" if known else "there are none"
+    return f"use one of {', '.join(known[:_SHOWN])}{more}" if known else "there are none"

@@ -98,7 +98,7 @@ def _by_name(options: Sequence[click.Parameter]) -> dict[str, tuple[click.Option
 def _list(document: Document, way: tuple[str, ...], value: object) -> list[str]:
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
-        document.fail(way, f'[run] {way[-1]} must be a text or a list of texts: ["…", "…"]')
+        document.fail(way, f'[run] {way[-1]} must be a string or a list of strings: ["…", "…"]')
     return listed
 
 
@@ -136,7 +136,7 @@ def _expected(option: click.Option, value: object) -> tuple[str, bool]:
     if option.is_flag:
         return "true or false", isinstance(value, bool)
     if option.multiple:
-        return 'a text or a list of texts: ["…", "…"]', isinstance(value, str | list)
+        return 'a string or a list of strings: ["…", "…"]', isinstance(value, str | list)
     if isinstance(option.type, click.types.IntParamType):
         return "a whole number, without quotes", isinstance(value, int) and not isinstance(value, bool)
     if isinstance(option.type, click.types.FloatParamType):
@@ -144,4 +144,4 @@ def _expected(option: click.Option, value: object) -> tuple[str, bool]:
     if isinstance(option.type, click.Choice):
         choices = ", ".join(f'"{choice}"' for choice in option.type.choices)
         return f"one of {choices}", isinstance(value, str) and value in map(str, option.type.choices)
-    return 'a text in quotes: "…"', isinstance(value, str)
+    return 'text in quotes: "…"', isinstance(value, str)

@@ -55,7 +55,7 @@ async def delete_created_by(access: Access, source: UndoFile, *, as_json: bool) 
     try:
         _, caught = await until_signal(delete(), None)
     finally:
-        gone = f", {endings[Ending.GONE]:,} already gone" if endings[Ending.GONE] else ""
+        gone = f"; {endings[Ending.GONE]:,} already deleted" if endings[Ending.GONE] else ""
         of = f"{endings[Ending.DELETED]:,} of {counted(len(source.created), 'record')}"
         click.echo(f"deleted {of} that the run created{gone}", err=as_json)
         if linked:

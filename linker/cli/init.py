@@ -179,9 +179,7 @@ class _Answers:
             path = self.token_file
             is_moved = folder != Path() and not path.is_absolute() and not str(path).startswith("~")
             sections["account"]["token_file"] = str(path.absolute() if is_moved else path)
-        text = (
-            "# Settings of linker. An option on the command line goes before them; `linker check` shows what is used.\n"
-        )
+        text = "# Settings for linker. Options on the command line override them. `linker check` shows the result.\n"
         if self.token_file is None:
             text += "# The token is in the variable AHA_TOKEN.\n"
         for heading, values in sections.items():

@@ -198,7 +198,7 @@ pace = _all(
         group="Speed",
         metavar="RATE",
         show_default=" and ".join(map(str, DEFAULT_RATES)),
-        help="Send at most so many requests, such as 300/60s",
+        help="Send at most this many requests, such as 300/60s",
     ),
     setting(
         "share",

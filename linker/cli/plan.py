@@ -80,8 +80,8 @@ def command(
 ) -> int:
     """Show what a run of the job FILEs would change in the account as it is now. Nothing is written.
 
-    Each feature that would change is shown with the records that it would gain (+) and lose (-); then follow the
-    totals, and how many requests a run would take, and how long.
+    Each feature that would change is shown with the records that it would gain (+) and lose (-). The totals follow,
+    with the number of requests that a run would take, and the time.
     """
     if bool(files) == (undo is not None):
         raise UsageError("give either FILEs to plan or --undo RESULTS")
@@ -134,7 +134,7 @@ def _lines(outcome: Outcome, run: Run) -> list[str]:
     if not put:
         return []
     target = outcome.change.target
-    lines = [f"{target}{'  (the account shows no links of it)' if outcome.unseen else ''}"]
+    lines = [f"{target}{'  (the account does not show its links)' if outcome.unseen else ''}"]
     width = max(map(len, put))
     for name, ids in put.items():
         diff = outcome.change.diff(name)
@@ -156,7 +156,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         (plan.unseen - plan.presumed.total(), "not visible"),
     ):
         if count:
-            parts.append(f"{counted(count, 'target')} {words}")
+            parts.append(f"{counted(count, 'item')} {words}")
     parts += lost_rows(plan)
     click.echo(" · ".join(parts))
     if count := plan.presumed.total():

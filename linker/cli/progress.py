@@ -129,10 +129,10 @@ class Progress:
 
     async def confirm_unreadable(self, rows: int, removals: int) -> bool | None:
         """Ask whether to remove links although rows could not be read; return the answer, None if the run is ending."""
-        could, they = ("1 row", "it") if rows == 1 else (f"{rows:,} rows", "them")
+        could, those = ("1 row", "that row") if rows == 1 else (f"{rows:,} rows", "those rows")
         links = counted(removals, "link")
         return await self.ask(
-            f"{could} could not be read, and {links} would be removed from lists that may need {they}. Remove them?"
+            f"{could} could not be read, and {links} would be removed from lists that {those} may belong to. Continue?"
         )
 
     async def ask(self, prompt: str, lines: Sequence[str] = ()) -> bool | None:
@@ -191,7 +191,7 @@ class Progress:
             await asyncio.sleep(_LINE_EVERY_S)
             state = run.progress()
             bar = self._bar(run)
-            done = f"{state.targets_done:,} of {counted(state.targets, 'target')}" if state.read else "reading"
+            done = f"{state.targets_done:,} of {counted(state.targets, 'item')}" if state.read else "reading"
             log.tell("progress", f"{done}: {', '.join(filter(None, (bar.status, *bar.details)))}")
 
     def _bar(self, run: Run) -> Bar:

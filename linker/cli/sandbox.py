@@ -49,7 +49,7 @@ or cut, each with its share of the requests: 503:0.01
     metavar="RATE",
     multiple=True,
     show_default="the limits of Aha!",
-    help="Allow so many requests, such as 300/60s",
+    help="Allow this many requests, such as 300/60s",
 )
 @_SERVER("--no-limit", is_flag=True, help="Allow any number of requests")
 @_SERVER(
@@ -76,7 +76,7 @@ or cut, each with its share of the requests: 503:0.01
     type=click.Choice(EMPTY_LINKS),
     default=SandboxOptions.empty_links,
     show_default=True,
-    help="Choose how a target shows that it has no links",
+    help="Choose how an item shows that it has no links",
 )
 @_BEHAVIOUR(
     "--ids",

@@ -118,7 +118,7 @@ def _remarks(summary: Summary, *, undo: bool) -> list[str]:
         lines.append(f"in all: {summary.in_place:,} of {counted(rows, 'row')} in place")
     if summary.unknown_changes:
         written = counted(summary.unknown_changes, "change")
-        lines.append(f"{written} written without a view of the links before, so their links are not counted")
+        lines.append(f"{written} written without seeing the previous links, so their links are not counted")
     if summary.unseen:
         lines.append(f"{counted(summary.unseen, 'row')} written but not visible: the account shows no links there")
     if summary.presumed:

@@ -29,7 +29,7 @@ Examples:
   linker records PRJ1/customers
 
 Aha! has no list of tables, so this shows those that a field
-links to, that --table names, or that have a field's key.
+links to, that --table names, or whose key is that of a field.
 
 \b
 Exit codes:
@@ -93,8 +93,9 @@ def _fields(found: Tables) -> list[str]:
     if any(field.table is None for field in found.fields):
         lines += [
             "",
-            "?  no link shows the table of this field, but a table has its key",
-            "-  no answer shows the table of this field; to use names there, add --table FIELD=PRODUCT/TABLE",
+            "?  a guess: this table has the same key as the field",
+            "-  linker cannot tell which table this field links to",
+            "To use names in these fields, add --table FIELD=PRODUCT/TABLE",
         ]
     return lines
 

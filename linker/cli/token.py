@@ -36,8 +36,8 @@ def _read(file: Path) -> Token:
             status = os.fstat(stream.fileno())  # of the open file: the name may belong to another file by now
             if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
                 raise UsageError(
-                    f"token file {file}: others can read it (mode {stat.S_IMODE(status.st_mode):04o}); chmod 600 it. "
-                    "If another user may have read it, make a new token"
+                    f"token file {file}: others can read it (mode {stat.S_IMODE(status.st_mode):04o}); "
+                    f"run: chmod 600 {file}. If another user may have read it, make a new token"
                 )
             token = Token(stream.read(_LARGEST).decode(errors="replace"))
     except OSError as error:

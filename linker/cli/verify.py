@@ -86,18 +86,18 @@ async def _verified(
             access,
             sources,
             doing="verifying",
-            words=("not as asked", "as asked"),
+            words=("not in place", "in place"),
             describe=describe,
             unfinished="not everything was verified, so there is no answer",
         )
 
 
 def _answer(plan: Plan) -> str:
-    """Return the answer: `no: 2,301 of 2,441 targets as asked; 60 rows rejected`."""
-    total = counted(plan.named, "target")
+    """Return the answer: `no: 2,301 of 2,441 items in place; 60 rows rejected`."""
+    total = counted(plan.named, "item")
     if plan.holds:
-        return f"yes: {plan.as_asked:,} of {total} as asked"
-    parts = [f"{plan.as_asked:,} of {total} as asked"]
+        return f"yes: {plan.as_asked:,} of {total} in place"
+    parts = [f"{plan.as_asked:,} of {total} in place"]
     if plan.as_asked == plan.named:  # rows without a target are missing in that number
         parts = []
     if plan.unseen:
@@ -140,7 +140,7 @@ def _lines(outcome: Outcome, run: Run) -> list[str]:
         return [why_not(outcome)]
     target = outcome.change.target
     if outcome.unseen:
-        return [f"{target}: not visible, because the account shows no links of it"]
+        return [f"{target}: not visible, because the account does not show its links"]
     lines: list[str] = []
     for name in outcome.change.put:
         diff = outcome.change.diff(name)

@@ -22,7 +22,7 @@ from linker.results.journal import Journal, OpenIntent, by_process, journal_of, 
 from linker.results.line import LineMaker
 from linker.results.result import Result
 
-_GO_ON = "nothing more is sent. Solve that, then continue with --resume"
+_GO_ON = "nothing more is sent. Fix the problem, then continue with --resume"
 
 
 class ResultsFile:

@@ -278,7 +278,10 @@ class Breaker:
             self._stop(Unauthorized(f"the account has rejected your token {how_long} ({what}). {NEW_ONE}"))
         elif is_limit(reply) or self._cause in (Cause.BLOCKED, Cause.FORBIDDEN):
             self._stop(
-                Stopped(f"every request was refused {how_long} ({what}); continue with --resume when they are allowed")
+                Stopped(
+                    f"every request was refused {how_long} ({what}); "
+                    "continue with --resume when requests are allowed again"
+                )
             )
         else:
             do = reply.advice if isinstance(reply, RequestFailed) and lasts(reply) else None

@@ -111,7 +111,7 @@ def describe(reply: Reply) -> str:
     if isinstance(reply, RequestFailed):
         return str(reply)
     text = f"{reply.status}: {reply.message}"
-    return f"{text}; this is not an answer of Aha!: a firewall or proxy blocks linker" if is_blocked(reply) else text
+    return f"{text}; this is not an answer from Aha!: a firewall or proxy blocks linker" if is_blocked(reply) else text
 
 
 def _wait(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Pause | GiveUp:

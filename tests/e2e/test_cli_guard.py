@@ -33,7 +33,7 @@ async def test_more_removals_than_may_be_stop_the_run(clears: str, command: Comm
     stopped = await command("run", clears, "--max-removals", "4")
     assert (stopped.code, stopped.stdout) == (2, "")
     assert stopped.stderr == (
-        "linker: the run would remove 5 of the 5 links read so far, and may remove 4; nothing was written. "
+        "linker: the run would remove 5 of the 5 links read so far, but may remove at most 4; nothing was written. "
         "To remove them anyway, add --yes or --max-removals N\n"
     )
     assert names(command.folder) == [clears]

@@ -40,7 +40,7 @@ async def test_a_run_shows_its_totals_asks_and_reads_nothing_twice(
         await screen.sees(QUESTION)
         host = sandbox.url.removeprefix("http://")
         assert f"{host}: 10 features, +10 −5 links, about 1 second. {QUESTION}" in screen.lines
-        note = "5 links will be removed, because rows without a mode replace the whole list. To keep: --mode add"
+        note = "5 links will be removed: rows without a mode replace the whole list. To keep them: --mode add"
         assert note in screen.lines
         assert sandbox.stats.methods["PUT"] == 0
         screen.type("y\n")

@@ -24,7 +24,7 @@ async def test_tables_are_listed_with_the_fields_that_link_to_them(command: Comm
     assert ["PRJ1/customers", "PRJ1", "customers", "102", "name"] in rows
     assert ["idea", "revenue", "PRJ1/customers", "Revenue"] in rows
     assert ["epic", "contracts", "PRJ1/contracts", "?", "Contracts"] in rows
-    assert any(line.startswith("-  no answer shows the table of this field") for line in shown.stdout.splitlines())
+    assert any(line.startswith("-  linker cannot tell which table") for line in shown.stdout.splitlines())
     as_json = json.loads((await command("tables", "--json")).stdout)
     assert {"place", "key", "workspace", "title", "records", "problem"} == as_json["tables"][0].keys()
     assert {"kind", "key", "name", "table", "likely_table"} == as_json["fields"][0].keys()

@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_whole_lines_and_says_so(tmp_path: Path, limit: int, 
     path = tmp_path / "results.jsonl"
     arguments = [sys.executable, "-W", "error", "-c", FULL_DISK, str(path), str(limit), str(at_once)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=True)
-    why = "File too large; nothing more is sent. Solve that, then continue with --resume"
+    why = "File too large; nothing more is sent. Fix the problem, then continue with --resume"
     assert done.stdout == f"results file {path}: {why}\n"
     if limit == 100:
         assert not path.exists()

@@ -348,7 +348,7 @@ async def test_the_guard_counts_for_an_undo_too(sandbox: Sandbox, path: Path) ->
     before = sandbox.account.all_links()
     records = customers(sandbox)[:30]
     await run(sandbox, features(5, *records), path)
-    with pytest.raises(TooManyRemovals, match="and may remove 100"):
+    with pytest.raises(TooManyRemovals, match="but may remove at most 100"):
         async with eager(sandbox, max_removals=100) as aha:
             await read_into([], aha.run(UndoFile(path)))
     await undo(sandbox, path, yes=True)

@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_token_file_that_others_can_read_is_refused(file: Path, mode: int) -> None:
     """As ssh does with a key: whatever others may do with it, and it is said how to mend it."""
     file.chmod(mode)
-    with pytest.raises(UsageError, match=rf"others can read it \(mode {mode:04o}\); chmod 600 it") as caught:
+    with pytest.raises(UsageError, match=rf"others can read it \(mode {mode:04o}\); run: chmod 600 ") as caught:
         token_of(file)
     assert_kept(*told_by(caught.value))
 
@@ -98,7 +98,9 @@ async def test_the_command_refuses_it_before_anything_is_sent(command: Command, 
     file.chmod(0o644)
     refused = await command("run", "links.jsonl", "--token-file", str(file))
     assert (refused.code, sandbox.stats.requests) == (2, 0)
-    assert refused.stderr.startswith(f"linker: token file {file}: others can read it (mode 0644); chmod 600 it")
+    assert refused.stderr.startswith(
+        f"linker: token file {file}: others can read it (mode 0644); run: chmod 600 {file}"
+    )
     file.chmod(0o600)
     assert (await command("run", "links.jsonl", "--token-file", str(file))).code == 0
 
