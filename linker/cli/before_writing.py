@@ -136,7 +136,7 @@ def _notes(dry: DryRun, settings: Settings) -> list[str]:
     if plan.removed > dry.run.most_removals:
         lines.append(f"{plan.removed:,} of the {dry.run.links_read:,} links read will be removed")
     if plan.unseen:
-        lines.append(f"the account shows no links for {counted(plan.unseen, 'item')}; linker assumes they have none")
+        lines.append(f"the account shows no links for {counted(plan.unseen, 'target')}; linker assumes they have none")
     return list(map(harmless, lines))
 
 

@@ -125,7 +125,7 @@ def _fields(check: Check) -> list[str]:
 
 def _files(files: FileCheck) -> list[str]:
     rejected = files.rejected.rejected
-    lines = [f"{counted(files.jobs, 'row')} for {counted(files.targets, 'item')}; {rejected:,} would be rejected"]
+    lines = [f"{counted(files.jobs, 'row')} for {counted(files.targets, 'target')}; {rejected:,} would be rejected"]
     if files.new_records:
         lines.append(f"{counted(files.new_records, 'record')} would be created")
     return [*lines, *map(_gap, files.gaps), *map(harmless, problem_lines(files.rejected.problems))]

@@ -127,7 +127,7 @@ def command(
     if caught:
         return _interrupted("no file was written", caught)
     if not access.quiet:
-        log.tell("exported", f"linker: links of {counted(count, 'item')} written to {output}")
+        log.tell("exported", f"linker: links of {counted(count, 'target')} written to {output}")
     return 0
 
 
@@ -218,7 +218,7 @@ async def _write(
     names_to_write = names if delimiter is None else names and _fits_a_cell
     async with (
         Linker(token=access.token, settings=access.settings) as aha,
-        active(access, aha, "exporting", lambda: f"{counted(count, 'item')} with links", talks=talks),
+        active(access, aha, "exporting", lambda: f"{counted(count, 'target')} with links", talks=talks),
     ):
         async for job in aha.export(str(listing), field, names=names_to_write):
             count += 1

@@ -59,7 +59,7 @@ def host(url: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Format a count with its noun: `1 item`, `2,000 items`."""
+    """Format a count with its noun: `1 target`, `2,000 targets`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -156,7 +156,7 @@ def _show_plan(plan: Plan, settings: Settings) -> None:
         (plan.unseen - plan.presumed.total(), "not visible"),
     ):
         if count:
-            parts.append(f"{counted(count, 'item')} {words}")
+            parts.append(f"{counted(count, 'target')} {words}")
     parts += lost_rows(plan)
     click.echo(" · ".join(parts))
     if count := plan.presumed.total():

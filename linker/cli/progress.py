@@ -191,7 +191,7 @@ class Progress:
             await asyncio.sleep(_LINE_EVERY_S)
             state = run.progress()
             bar = self._bar(run)
-            done = f"{state.targets_done:,} of {counted(state.targets, 'item')}" if state.read else "reading"
+            done = f"{state.targets_done:,} of {counted(state.targets, 'target')}" if state.read else "reading"
             log.tell("progress", f"{done}: {', '.join(filter(None, (bar.status, *bar.details)))}")
 
     def _bar(self, run: Run) -> Bar:

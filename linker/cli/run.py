@@ -82,7 +82,7 @@ To take a run back: linker undo RESULTS
     group="Safety",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Change only the first N items, then stop (a pilot)",
+    help="Change only the first N targets, then stop (a pilot)",
 )
 @options.setting(
     "max_removals",
@@ -103,7 +103,7 @@ To take a run back: linker undo RESULTS
     group="Speed",
     metavar="S",
     type=click.FloatRange(min=0),
-    help="Read items again before a write if S seconds have passed",
+    help="Read targets again before a write after S seconds",
 )
 @options.json_summary
 @options.pace

@@ -76,7 +76,7 @@ or cut, each with its share of the requests: 503:0.01
     type=click.Choice(EMPTY_LINKS),
     default=SandboxOptions.empty_links,
     show_default=True,
-    help="Choose how an item shows that it has no links",
+    help="Choose how a target shows that it has no links",
 )
 @_BEHAVIOUR(
     "--ids",

@@ -86,18 +86,18 @@ async def _verified(
             access,
             sources,
             doing="verifying",
-            words=("not in place", "in place"),
+            words=("not as asked", "as asked"),
             describe=describe,
             unfinished="not everything was verified, so there is no answer",
         )
 
 
 def _answer(plan: Plan) -> str:
-    """Return the answer: `no: 2,301 of 2,441 items in place; 60 rows rejected`."""
-    total = counted(plan.named, "item")
+    """Return the answer: `no: 2,301 of 2,441 targets as asked; 60 rows rejected`."""
+    total = counted(plan.named, "target")
     if plan.holds:
-        return f"yes: {plan.as_asked:,} of {total} in place"
-    parts = [f"{plan.as_asked:,} of {total} in place"]
+        return f"yes: {plan.as_asked:,} of {total} as asked"
+    parts = [f"{plan.as_asked:,} of {total} as asked"]
     if plan.as_asked == plan.named:  # rows without a target are missing in that number
         parts = []
     if plan.unseen:

@@ -89,12 +89,12 @@ def _deleted(keys: Keys) -> str:
 
 
 SENTENCES: Final[Mapping[str, Callable[[Keys], str]]] = {
-    events.BATCH_READ: lambda keys: f"read {_count(keys['jobs'], 'row')} for {_count(keys['targets'], 'item')}",
+    events.BATCH_READ: lambda keys: f"read {_count(keys['jobs'], 'row')} for {_count(keys['targets'], 'target')}",
     events.NO_ROWS: lambda keys: f"{keys['source']} has no rows",
     events.NOT_UTF8: lambda keys: f"{keys['file']} line {keys['line']:,} is not UTF-8; {keys['advice']}",
     events.BROKEN_LINE: lambda keys: f"{keys['file']} line {keys['line']:,} is damaged; linker skips it",
     events.LEFT_OPEN: lambda keys: (
-        f"linker does not know whether the last write to {_count(keys['targets'], 'item')} arrived; continue with "
+        f"linker does not know whether the last write to {_count(keys['targets'], 'target')} arrived; continue with "
         f"--resume ({keys['journal']} keeps them)"
     ),
     events.MENDED: lambda keys: (
@@ -135,7 +135,7 @@ SENTENCES: Final[Mapping[str, Callable[[Keys], str]]] = {
         "probably not on the layout of their workspace: add it there"
     ),
     events.NO_LINKS_SEEN: lambda keys: (
-        f"the list of {keys['list']} shows no links for {_count(keys['targets'], 'item')}; they may have none, or "
+        f"the list of {keys['list']} shows no links for {_count(keys['targets'], 'target')}; they may have none, or "
         "your token may not see them"
     ),
     events.OTHER_ANSWER: lambda keys: (
@@ -144,7 +144,7 @@ SENTENCES: Final[Mapping[str, Callable[[Keys], str]]] = {
     ),
     events.OTHER_LIMIT: lambda keys: str(keys["why"]),
     events.STOPPING: lambda keys: (
-        f"stopping; requests in flight for {_count(keys['under_way'], 'item')} have {_seconds(keys['drain_s'])} "
+        f"stopping; requests in flight for {_count(keys['under_way'], 'target')} have {_seconds(keys['drain_s'])} "
         "to finish"
     ),
 }

@@ -316,7 +316,7 @@ class Steps:
         if seen.links is None and self.view.presumed_by is not None:  # as before, no links are presumed
             seen = Observation({}, seen.read_at, seen.endpoint, seen.http_status)
         if seen.links is None:
-            error = Error(ErrorType.BAD_ANSWER, "the answer no longer shows the links of the item")
+            error = Error(ErrorType.BAD_ANSWER, "the answer no longer shows the links of the target")
             self._break_off(search, error, seen.http_status)
             return False
         links = {name: seen.links.get(name, _NONE) for name in search.before}

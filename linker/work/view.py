@@ -92,7 +92,7 @@ class TargetView:
         if isinstance(event, Answer) and is_other(event.target, {shown.id, shown.reference} - {""}):
             why = f"and the answer for {self.moved_to} is about another record again"
         elif not self._visibility.claim(shown, asked.id):
-            why = "as is the answer for another item"
+            why = "as is the answer for another target"
         else:
             return event if isinstance(event, GiveUp) and event.http_status != 404 else answer
         message = (

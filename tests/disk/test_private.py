@@ -270,7 +270,7 @@ async def test_two_exports_to_one_file_do_not_mix(command: Command) -> None:
         _, stderr = await early.communicate()
     why = "another export is writing it; wait until it ends, or name another file"
     assert (late.code, late.stderr) == (2, f"linker: out.jsonl: {why}\n")
-    assert (early.returncode, stderr) == (0, b"linker: links of 1 item written to out.jsonl\n")
+    assert (early.returncode, stderr) == (0, b"linker: links of 1 target written to out.jsonl\n")
     (job,) = map(orjson.loads, (command.folder / "out.jsonl").read_bytes().splitlines())
     assert job["id"] == "PRJ1-2"
     assert [path.name for path in command.folder.iterdir()] == ["out.jsonl"]

@@ -88,7 +88,7 @@ async def test_a_file_is_looked_at_as_a_run_would(command: Command, sandbox: San
     checked = await command(*options)
     assert (checked.code, checked.stderr) == (1, "")
     told = checked.stdout[checked.stdout.index("file ") :]
-    assert told.startswith("file      6 rows for 2 items; 5 would be rejected\n")
+    assert told.startswith("file      6 rows for 2 targets; 5 would be rejected\n")
     for problem in ("1 row: unknown_field", "1 row: unknown_record", "2 rows: conflict", "1 row: invalid_job"):
         assert f"\n            {problem}\n" in told
     assert "\n              links.jsonl line 6: " in told

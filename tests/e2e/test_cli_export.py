@@ -47,7 +47,7 @@ async def test_what_is_exported_is_so_already(
     assert (exported.code, exported.stdout, exported.stderr) == (
         0,
         "",
-        f"linker: links of 3 items written to {name}\n",
+        f"linker: links of 3 targets written to {name}\n",
     )
     assert (command.folder / name).read_bytes().decode().startswith(starts)
     assert names(command.folder) == [name]
@@ -74,7 +74,7 @@ async def test_export_writes_to_standard_output(command: Command) -> None:
         f"feature,PRJ1-3,contracts,{CONTRACT}",
     ]
     verified = await command("verify", "-", "--format", "csv", stdin=table.stdout.encode())
-    assert verified.stdout == "yes: 2 of 2 items in place\n"
+    assert verified.stdout == "yes: 2 of 2 targets as asked\n"
 
 
 @pytest.mark.usefixtures("held")
@@ -108,7 +108,7 @@ async def test_every_kind_with_a_list_can_be_exported(command: Command, sandbox:
     ]
     for exported in await asyncio.gather(*exports):
         assert exported.code == 0, exported.stderr
-        assert " of 0 items" not in exported.stderr
+        assert " of 0 targets" not in exported.stderr
     ran = await command("run", *(f"{word}.jsonl" for word in KINDS))
     assert ran.code == 0, ran.stdout
     assert ran.stdout.startswith("nothing changed · ")

@@ -50,7 +50,7 @@ async def test_plan_shows_what_run_then_does(links: str, command: Command, sandb
     assert "idea PRJ1-I-5\n  customers   - 640362830\n  submitters  + 8397122\n" in planned.stdout
     assert "PRJ1-3" not in planned.stdout
     targets, takes, mails = planned.stdout.splitlines()[-3:]
-    assert targets == "2 features and 1 idea would change: 3 links added, 2 removed · 1 item already in place"
+    assert targets == "2 features and 1 idea would change: 3 links added, 2 removed · 1 target already in place"
     assert takes.startswith("a run takes 3 to 6 reads and 3 writes, at least ")
     assert f"{mails}\n" == MAILS
     assert set(sandbox.stats.methods) == {"GET"}
@@ -59,7 +59,7 @@ async def test_plan_shows_what_run_then_does(links: str, command: Command, sandb
     assert sandbox.stats.methods["PUT"] == 3
     again = await command("plan", links)
     assert again.code == 0
-    assert again.stdout.splitlines()[0] == "nothing would change · 4 items already in place"
+    assert again.stdout.splitlines()[0] == "nothing would change · 4 targets already in place"
     assert again.stdout.splitlines()[1].startswith("a run takes 3 reads and 0 writes")
     assert MAILS not in again.stdout
 

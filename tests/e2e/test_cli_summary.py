@@ -106,7 +106,7 @@ async def test_verify_counts_rows_that_cannot_be_checked(command: Command) -> No
     rejected = {"id": "PRJ1-2", "links": {"customers": [1.5]}, "mode": "add"}
     write_jobs(command.folder / "links.jsonl", [*features(3), rejected])
     assert (await command("verify", "links.jsonl")).stdout.splitlines()[-1] == (
-        "no: 2 of 3 items in place; 2 rows rejected"
+        "no: 2 of 3 targets as asked; 2 rows rejected"
     )
     write_jobs(command.folder / "links.jsonl", [*features(3), {"nothing": "of use"}])
     assert (await command("verify", "links.jsonl")).stdout.splitlines()[-1] == "no: 1 row rejected"

@@ -35,14 +35,14 @@ async def test_verify_says_no_before_and_yes_after(links: str, command: Command,
     assert sorted(before.stdout.splitlines()) == [
         "feature PRJ1-1: customers missing 8397122, 640362830",
         "feature PRJ1-2: customers should not have 640362830",
-        "no: 2 of 4 items in place",
+        "no: 2 of 4 targets as asked",
     ]
     assert before.stdout.splitlines()[-1].startswith("no: ")
     assert sandbox.stats.methods["PUT"] == 0
     await command("run", links)
     puts = sandbox.stats.methods["PUT"]
     after = await command("verify", links)
-    assert (after.code, after.stdout, after.stderr) == (0, "yes: 4 of 4 items in place\n", "")
+    assert (after.code, after.stdout, after.stderr) == (0, "yes: 4 of 4 targets as asked\n", "")
     assert sandbox.stats.methods["PUT"] == puts
 
 
@@ -57,10 +57,10 @@ async def test_what_an_outsider_changed_is_named(links: str, command: Command, s
     assert sorted(spoilt.stdout.splitlines()) == [
         "feature PRJ1-1: customers missing 8397122, 640362830",
         "feature PRJ1-3: customers missing 640362830; should not have 8397122",
-        "no: 2 of 4 items in place",
+        "no: 2 of 4 targets as asked",
     ]
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ACME, ZANE])
-    assert (await command("verify", links)).stdout.endswith("no: 3 of 4 items in place\n")
+    assert (await command("verify", links)).stdout.endswith("no: 3 of 4 targets as asked\n")
 
 
 async def test_what_shows_no_links_is_named_and_is_no_yes(links: str, command: Command, sandbox: Sandbox) -> None:
@@ -70,11 +70,11 @@ async def test_what_shows_no_links_is_named_and_is_no_yes(links: str, command: C
     assert unseen.code == 1
     assert unseen.stdout.splitlines() == [
         "product PRJ1: not visible, because the account does not show its links",
-        "no: 0 of 1 item in place; 1 not visible",
+        "no: 0 of 1 target as asked; 1 not visible",
     ]
     both = await command("verify", "unseen.jsonl", links)
     assert both.code == 1
-    assert both.stdout.endswith("no: 2 of 5 items in place; 1 not visible\n")
+    assert both.stdout.endswith("no: 2 of 5 targets as asked; 1 not visible\n")
     assert sandbox.stats.methods["PUT"] == 0
 
 
@@ -103,6 +103,6 @@ async def test_a_mirror_is_verified_with_all_its_scope(links: str, command: Comm
     mirror = ("--mirror", "--field", "customers", "--scope", "feature:PRJ1")
     verified = await command("verify", links, *mirror)
     assert verified.code == 1
-    assert verified.stdout == ("feature PRJ1-77: customers should not have 8397122\nno: 4 of 5 items in place\n")
+    assert verified.stdout == ("feature PRJ1-77: customers should not have 8397122\nno: 4 of 5 targets as asked\n")
     await command("run", links, *mirror, "--overwrite")
     assert (await command("verify", links, *mirror)).code == 0

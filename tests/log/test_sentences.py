@@ -73,9 +73,9 @@ def test_each_event_has_a_sentence(event: str) -> None:
     [
         ("retry", "writing feature PRJ1-1 customers failed (503: Unavailable); trying again in 0.52 s"),
         ("outage", "the account is not answering (no answer within 30 s); linker keeps trying for up to 10 min"),
-        ("batch_read", "read 3,000 rows for 1 item"),
+        ("batch_read", "read 3,000 rows for 1 target"),
         ("record_deletion", "deleted record 7"),
-        ("stopping", "stopping; requests in flight for 40 items have 10 s to finish"),
+        ("stopping", "stopping; requests in flight for 40 targets have 10 s to finish"),
     ],
 )
 def test_a_sentence_gives_numbers_with_their_unit(event: str, says: str) -> None:
