@@ -115,7 +115,7 @@ async def test_what_cannot_be_planned_is_named_and_exits_1(command: Command, san
         in planned.stdout
     )
     assert 'x.jsonl line 2: rejected (invalid_job): key "lnks" is unknown; did you mean "links"?' in planned.stdout
-    assert "product PRJ2  (the account shows no links of it)\n  customers  = 640362830\n" in planned.stdout
+    assert "product PRJ2  (the account does not show its links)\n  customers  = 640362830\n" in planned.stdout
     assert "x.jsonl line 4: failed (bad_answer): " in planned.stdout
     counts = "1 target not visible · 1 row rejected · 2 rows failed"
     assert f"\n1 product would change: 1 link added, 0 removed · {counts}\n" in planned.stdout

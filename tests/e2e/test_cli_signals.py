@@ -51,7 +51,8 @@ async def test_an_interrupted_run_ends_in_order(
     assert 20 < len(lines) < 500
     assert finished.stdout.startswith(f"{len(lines)} features changed: {len(lines)} links added, 0 removed\n")
     again = f"linker run links.jsonl {' '.join(FAST)} --resume"
-    assert finished.stdout.endswith(f"\n{len(lines)} of 500 rows done; continue with: {again}\n")
+    assert f"\n{len(lines)} of 500 rows done; continue with: {again}\n" in finished.stdout
+    assert finished.stdout.endswith("\nto take this back: linker undo links.results.jsonl\n")
 
 
 async def test_a_second_interrupt_ends_at_once(command: Command, jobs: Path) -> None:

@@ -253,7 +253,7 @@ async def test_the_command_that_undo_offers_deletes_what_is_left(
     assert deleted.stdout.endswith(f"not deleted, because something links to them: {created[0]}\n")
     assert created_in(sandbox) == created[:1]
     again = await command(*offered.split()[1:], "--yes")
-    assert "deleted 0 of 2 records that the run created, 1 already gone\n" in again.stdout
+    assert "deleted 0 of 2 records that the run created; 1 already deleted\n" in again.stdout
 
 
 async def test_nothing_is_deleted_where_the_undo_stopped_early(
