@@ -112,6 +112,8 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number in self._numbers:
             asyncio.get_running_loop().remove_signal_handler(number)
+        if self.caught is not None:  # the command is ending, and one more Ctrl-C must not disturb that
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def gone(self) -> None:
         """Stop the run: the terminal or pipe that read stderr was closed."""
