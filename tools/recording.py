@@ -43,6 +43,7 @@ _LAST_S: Final = 5.0
 _COLORS: Final = {
     "default": "#d0d3d9",
     "black": "#5c6370",
+    "brightblack": "#5c6370",
     "red": "#e06c75",
     "green": "#98c379",
     "brown": "#e5c07b",
