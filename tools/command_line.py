@@ -81,7 +81,8 @@ def _code(option: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).translate(_HTML).replace("*", "\\*")
+    """Return a cell of a table; brackets and stars mean nothing in it."""
+    return re.sub(r"([*\[\]])", r"\\\1", " ".join(text.split()).translate(_HTML))
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
