@@ -22,6 +22,7 @@ from linker.cli.used import Used, account_of, token_for, used
 from linker.cli.verb import verb_of
 from linker.disk.private import make_folder
 from linker.errors import UsageError
+from linker.model.job import Mode
 from linker.sessions.token import Token
 from linker.settings import Settings
 from linker.sources import Columns, JobFile
@@ -118,6 +119,12 @@ def _mirror(ctx: click.Context, options: dict[str, Any]) -> tuple[str, str] | No
     if mirror and options.get("undo") is not None and not _is_given(ctx, "mirror"):
         return None
     if mirror and scope is not None and field is not None:
+        if options["mode"] != Mode.REPLACE:
+            log.tell(
+                "mirror_not_exact",
+                f"linker: with mode {options['mode']}, --mirror does not remove other links of the rows' own targets; "
+                "for an exact mirror, add --mode replace",
+            )
         return scope, field
     raise UsageError("--mirror needs both --field and --scope, and these need --mirror")
 

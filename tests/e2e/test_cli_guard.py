@@ -148,6 +148,15 @@ async def test_a_mirror_clears_what_the_file_does_not_name(clears: str, command:
     assert {(line["source"], line["status"]) for line in cleared} == {("--mirror", "linked")}
 
 
+async def test_a_mirror_that_only_adds_says_that_it_is_not_exact(command: Command) -> None:
+    """With the mode, as a settings file may have it, and what makes it exact."""
+    write_jobs(command.folder / "links.jsonl", features(1))
+    mirror = ("--mirror", "--field", "customers", "--scope", "feature:PRJ1")
+    planned = await command("plan", "links.jsonl", *mirror, "--mode", "add")
+    assert "with mode add, --mirror does not remove other links of the rows' own targets" in planned.stderr
+    assert (await command("plan", "links.jsonl", *mirror)).stderr == ""
+
+
 @pytest.mark.parametrize("verb", ["run", "plan", "verify"])
 async def test_an_empty_mirror_is_refused(clears: str, command: Command, sandbox: Sandbox, verb: str) -> None:
     """Exit 2 before anything is cleared, and `--yes` does not help; `--allow-empty` does, within the guard's count."""
