@@ -45,7 +45,7 @@ def show_summary(summary: Summary, *, undo: bool = False, next_step: bool = True
     console.print(f"{counted(summary.jobs, 'row')} in {duration(summary.elapsed_s)}, {requests}")
     for line in (
         *_remarks(summary, undo=undo),
-        *problem_lines(summary.problems),
+        *problem_lines(summary.problems, "the results file has all"),
         *(_ending(summary, undo, kept) if next_step else ()),
     ):
         console.print(harmless(line))
@@ -128,8 +128,12 @@ def _remarks(summary: Summary, *, undo: bool) -> list[str]:
     return lines
 
 
-def problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Return lines about problems: for each type how many rows, and its commonest messages with their counts."""
+def problem_lines(problems: Sequence[Problem], where: str = "linker plan lists all") -> list[str]:
+    """Return lines about problems: for each type how many rows, and its commonest messages with their counts.
+
+    Args:
+        where: where those are that are not shown.
+    """
     by_type = [
         (type_, list(group))
         for type_, group in groupby(sorted(problems, key=lambda each: each.type), key=lambda each: each.type)
@@ -145,7 +149,7 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
             many = f"{each.count:,} rows, first " if each.count > 1 else ""
             lines.append(f"    {many}{each.first}: {each.message}")
         if more := _rows(group) - _rows(shown):
-            lines.append(f"    and {more:,} more")
+            lines.append(f"    and {more:,} more ({where})")
     if further := by_type[_TYPES_SHOWN:]:
         rows = counted(sum(_rows(group) for _, group in further), "row")
         lines.append(f"  {rows} with other problems")
