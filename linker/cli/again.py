@@ -1,4 +1,4 @@
-"""Commands to copy: the same command again with other options, and the commands that usually come next."""
+"""Commands to copy into a shell: the one that is running, with other options, or another."""
 
 from __future__ import annotations
 
@@ -28,11 +28,6 @@ def this_command(*more: str, without: Collection[str] = ()) -> str:
             continue
         arguments.append(argument)
     return command(*arguments, *(option for option in more if option not in arguments))
-
-
-def verb(name: str, without: Collection[str] = ()) -> str:
-    """Return the command that is running with another verb in the place of its own."""
-    return this_command(without=without).replace("linker run", f"linker {name}", 1)
 
 
 def command(*arguments: str) -> str:

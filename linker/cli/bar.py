@@ -49,7 +49,10 @@ class Bar:
 
     def _words(self, room: int) -> str:
         """Return the status, and as many details as there is room for; the most important come first."""
-        words = self.status if len(self.status) <= room else self.status.partition(" (")[0][: max(0, room)]
+        words = self.status
+        for mark in (" (", "; "):
+            words = words if len(words) <= room else words.partition(mark)[0]
+        words = words[: max(0, room)]
         for detail in self.details:
             longer = f"{words}{_BETWEEN}{detail}" if words else detail
             if len(longer) > room:

@@ -141,7 +141,7 @@ def _notes(dry: DryRun, settings: Settings) -> list[str]:
 
 
 def _is_by_default(run: Run, settings: Settings) -> bool:
-    """Whether rows replace whole lists although nobody has said so."""
+    """Whether rows replace whole lists only because no mode was given."""
     source = click.get_current_context().get_parameter_source("mode")
     is_default = source in (None, ParameterSource.DEFAULT)
     return settings.mode is Mode.REPLACE and is_default and settings.mirror is None and run.rows_without_mode > 0

@@ -51,10 +51,10 @@ The token itself is never written to linker.toml.
 \b
 Exit codes:
   0    linker.toml is written
-  1    nothing is written, because you said no
-  2    nothing is written: the command is wrong, or linker
-       runs without a terminal
-  130  interrupted; nothing is written
+  1    nothing was written, because you answered no
+  2    nothing was written: the command is wrong, or
+       linker runs without a terminal
+  130  interrupted; nothing was written
 """,
 )
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
@@ -87,7 +87,7 @@ def command(
     try:
         return _written(file, account, url, token_file, insecure=insecure_http, output=output, yes=yes)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nNothing is written.", err=True)
+        click.echo("\nNothing was written.", err=True)
         raise
 
 

@@ -216,7 +216,7 @@ class Progress:
     def _wait(self, state: State) -> str:
         """Return what the run waits for, and how long; empty if it does not wait."""
         if state.outage:
-            return f"the account is not answering; trying again for up to {duration(self._settings.max_wait)}"
+            return f"account not answering; retrying for up to {duration(self._settings.max_wait)}"
         if state.paused_s:
             return f"the account asks to wait {duration(state.paused_s)}"
         return _waiting(state.delay) if _is_long(state.delay) else ""

@@ -36,4 +36,6 @@ async def ask(prompt: str) -> bool:
         line = await answer
     finally:
         loop.remove_reader(terminal)
+    if not line.endswith(b"\n"):  # Ctrl-D; else the next line continues the prompt
+        click.echo(err=True)
     return line.strip().lower() in (b"y", b"yes")

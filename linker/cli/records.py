@@ -41,7 +41,7 @@ terminal, each line is an id, a tab and a name.
 Exit codes:
   0    records were found
   1    nothing was found
-  2    the command is wrong, or there is no such table
+  2    the command is wrong, or the table does not exist
   3    the table cannot be read to its end
   130  interrupted
 """,

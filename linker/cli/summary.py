@@ -166,7 +166,10 @@ def _ending(summary: Summary, undo: bool, kept: Path | None) -> list[str]:
     lines = [f"results: {summary.results}"] if has_results else []
     lines += [f"earlier results: {kept}"] if kept is not None else []
     if summary.stopped and not summary.jobs:
-        return [f"no row was done; to try again: {this_command()}"]
+        again = this_command()
+        if has_results and "--overwrite" not in again:  # it may hold a write that may have arrived
+            again = this_command("--resume")
+        return [f"no row was done; to try again: {again}"]
     again = this_command("--resume", without=("--overwrite", "--limit="))
     if (summary.stopped or summary.limited) and summary.results is not None:
         of = f" of {summary.rows:,}" if summary.rows else ""

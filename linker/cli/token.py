@@ -18,7 +18,7 @@ def token_of(file: Path | None) -> Token:
     """Return the token, from a file if one is given, else from AHA_TOKEN.
 
     Raises:
-        UsageError: there is no token, or its file is the user's and others can read it (ssh has this rule for keys).
+        UsageError: no token is given, or other users can read the user's own token file (ssh has this rule for keys).
     """
     if file is None and not os.environ.get("AHA_TOKEN", "").strip():
         raise UsageError(

@@ -255,7 +255,7 @@ class Linker:
             find: only records with this text in their names, whatever its case.
 
         Raises:
-            UsageError: there is no such table, or it is not clear which of its fields holds the names.
+            UsageError: the table does not exist, or linker cannot tell which of its fields holds the names.
             Stopped: the table cannot be read to its end.
         """
         async with aclosing(find_records(self._settings, self._token, self._limiter, table, find)) as records:

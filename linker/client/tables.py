@@ -157,7 +157,7 @@ async def find_records(
     The account's own search (`q`) takes one request. If it finds nothing, or something else, the table is read.
 
     Raises:
-        UsageError: there is no such table, or it is not clear which of its fields holds the names.
+        UsageError: the table does not exist, or linker cannot tell which of its fields holds the names.
         Stopped: it cannot be read to its end.
     """
     parent, _, key = table.strip().partition("/")

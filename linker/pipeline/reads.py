@@ -34,6 +34,11 @@ class Reads:
     def __repr__(self) -> str:
         return f"<Reads, {len(self._answers):,} answers>"
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether the account has answered the dry run."""
+        return bool(self._answers)
+
     def keep(self, request: Get, answer: Answer) -> None:
         """Store the answer to a GET."""
         self._answers[_key(request)] = answer

@@ -117,6 +117,7 @@ class Pipeline:
         self._fetch: Fetch = self._sender.fetch
         if reads is not None:
             self._fetch = reads.kept_by(self._fetch) if dry else reads.taken_by(self._fetch)
+            self._sender.breaker.was_well = reads.has_answers  # so what fails now is an outage
         self._preflight = Preflight(settings, self._fetch)
         journal = results.journal if results is not None else None
         confirm_new = None if settings.yes else confirm_new

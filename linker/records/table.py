@@ -103,7 +103,7 @@ async def read_table(
         titles: the title fields that are known; those of this table are added.
 
     Raises:
-        UsageError: there is no such table, its records have no such field, or their title field cannot be told.
+        UsageError: the table does not exist, its records lack that field, or linker cannot tell their title field.
         Stopped: it cannot be read to its end.
     """
     index = RecordIndex(field)

@@ -115,7 +115,7 @@ async def test_an_interrupt_leaves_nothing(command: Command, folder: Path, at: s
         shown.interrupt()
         shown.type("\n")  # a signal that comes just before the command waits for a line does not end the wait
         assert await shown.ended() == 130
-        assert shown.screen.rstrip("\n").endswith("Nothing is written.")
+        assert shown.screen.rstrip("\n").endswith("Nothing was written.")
     assert names(folder, "*") == before
 
 

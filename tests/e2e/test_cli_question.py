@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from support.command import Command
@@ -121,6 +122,25 @@ async def test_a_file_that_changes_while_it_asks_is_not_written(links: str, comm
         assert await screen.ended() == 2
     assert "links.jsonl was changed after it was read; nothing was written" in " ".join(screen.lines)
     assert sandbox.stats.methods["PUT"] == 0
+
+
+async def test_an_account_that_goes_while_it_asks_is_an_outage(command: Command) -> None:
+    """It has answered the plan, so linker tries again for --max-wait; then --resume continues, and Ctrl-D is a no."""
+    write_jobs(command.folder / "links.jsonl", features(3))
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(Sandbox(limits=[], features=10))
+        command.environment["AHA_URL"] = sandbox.url
+        async with terminal(command, "run", "links.jsonl") as refused:
+            await refused.sees(QUESTION)
+            refused.type("\x04")
+            assert await refused.ended() == 2
+        assert "linker: nothing was written" in refused.lines
+        async with terminal(command, "run", "links.jsonl", "--max-wait", "0.1") as screen:
+            await screen.sees(QUESTION)
+            await stack.aclose()
+            screen.type("y\n")
+            assert await screen.ended() == 3
+    assert screen.lines.count("no row was done; to try again: linker run links.jsonl --max-wait 0.1 --resume") == 1
 
 
 async def test_a_pipe_is_not_read_twice(command: Command, sandbox: Sandbox) -> None:

@@ -34,11 +34,14 @@ def test_the_details_go_first_and_the_bar_and_the_time_stay(columns: int) -> Non
 
 def test_a_long_wait_fits_too() -> None:
     """What it waits for is shortened before it is cut."""
-    bar = Bar("waiting", 0.1, "waiting 34 s for the rate limit (used by other clients of the account)")
-    with (console := Console(width=70, no_color=True)).capture() as captured:
-        console.print(bar)
-    (line,) = captured.get().splitlines()
-    assert line.endswith("10%  waiting 34 s for the rate limit")
+    for status, shown in (
+        ("waiting 34 s for the rate limit (used by other clients of the account)", "waiting 34 s for the rate limit"),
+        ("account not answering; retrying for up to 10 min 0 s", "account not answering"),
+    ):
+        with (console := Console(width=62, no_color=True)).capture() as captured:
+            console.print(Bar("waiting", 0.1, status))
+        (line,) = captured.get().splitlines()
+        assert line.endswith(f"10%  {shown}")
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

@@ -10,6 +10,7 @@ import array
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -46,6 +47,7 @@ def serve(path: str) -> None:
     while True:
         ready, _, _ = select.select([listener, ended, sys.stdin], [], [])
         if sys.stdin in ready:  # the parent has closed it, or is gone
+            shutil.rmtree(os.path.dirname(path), ignore_errors=True)  # noqa: PTH120
             os._exit(0)
         if ended in ready:
             os.read(ended, 4096)

@@ -48,13 +48,13 @@ def messages() -> list[Message]:
 
 
 def snapshot() -> str:
-    """Return the content of the snapshot file: each text on a line, below the name of its file."""
-    lines = ["The messages of linker, by file. Written by: .venv/bin/python tests/support/messages.py"]
+    """Return the content of the snapshot file: each text on a line, below the name of its module."""
+    lines = ["The messages of linker, by module. Written by: .venv/bin/python tests/support/messages.py"]
     file = ""
     for message in messages():
         if message.file != file:
             file = message.file
-            lines += ["", f"# {file}"]
+            lines += ["", f"# {file.removesuffix('.py').replace('/', '.')}"]
         lines.append(message.text.replace("\\", "\\\\").replace("\n", "\\n"))
     return "\n".join(lines) + "\n"
 
