@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NODE := build/conformance
 PRISM_VERSION := 5.16.0
 
-.PHONY: help demo test unit slow coverage conformance bench fuzz roundtrip soak lint format docs serve package lock clean
+.PHONY: help demo test unit slow coverage conformance bench budget fuzz roundtrip soak lint format docs serve package lock clean
 .PHONY: outputs recording FORCE
 
 help: ## List the targets
@@ -44,6 +44,10 @@ conformance: $(READY) $(NODE)/prism-$(PRISM_VERSION) ## Check against the vendor
 bench: $(READY) ## Compare the speed with what people write instead
 	$(BIN)/pip install -qq --constraint constraints.txt --group bench
 	$(BIN)/python benchmarks/bench.py
+
+budget: $(READY) ## Show where the time of a request goes, stage by stage
+	$(BIN)/pip install -qq --constraint constraints.txt --group bench
+	$(BIN)/python benchmarks/budget.py
 
 fuzz: $(READY) ## Send a million hostile inputs, for example FUZZ="--seed 2 --surface tables"
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ)

@@ -1,7 +1,6 @@
 """`make bench`: compares linker with what people write instead, with and without a rate limit; tables, JSON and plots.
 
-    python benchmarks/bench.py [--pairs 5] [--results benchmarks/results]
-    python benchmarks/bench.py --profile
+    python benchmarks/bench.py [--pairs 5] [--no-limit] [--results benchmarks/results]
 
 It gives ratios, never absolute claims: each result is compared with a bound or with a peer in the same run.
 """
@@ -13,6 +12,7 @@ import asyncio
 import statistics
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from server import Seen, fast, limited
 WINDOWS = ("sliding", "fixed", "bucket")
 AT_A_LIMIT = ("linker", "two aiolimiters by hand", "aiometer + httpx", "stamina")
 TARGETS = 180
-NO_LIMIT_TARGETS = {"linker": 10_000, "bare aiohttp": 10_000, "aiometer + httpx": 2_000}
+NO_LIMIT_TARGETS = {"linker": 12_000, "bare aiohttp": 12_000, "aiometer + httpx": 2_000}
+ANSWERS = (300, 6_000)
+"""Bytes of an answer without a limit."""
 
 
 def strict_bound_s(requests: int) -> float:
@@ -85,30 +87,44 @@ def _row(window: str, peer: str, took: dict[str, Any], seen: Seen, bound_s: floa
     }
 
 
-async def without_a_limit(pairs: int) -> dict[str, Any]:
-    """Run linker, the bare loop and aiometer + httpx in turns; microseconds per request."""
-    each_us: dict[str, list[float]] = {peer: [] for peer in NO_LIMIT_TARGETS}
+async def without_a_limit(pairs: int) -> list[dict[str, Any]]:
+    """Run linker and its peers in turns, with small and large answers, on uvloop and on asyncio's own loop."""
+    rows: list[dict[str, Any]] = []
+    for answer_bytes in ANSWERS:
+        for loop in ("uvloop", "asyncio"):
+            peers = [peer for peer in NO_LIMIT_TARGETS if peer != "aiometer + httpx" or (answer_bytes, loop) == _HTTPX]
+            rows.append(await _in_turns(peers, pairs, answer_bytes, loop))
+    return rows
+
+
+_HTTPX = (ANSWERS[0], "uvloop")
+"""The one case that aiometer + httpx runs, too: it takes as long as all others together."""
+
+
+async def _in_turns(peers: Sequence[str], pairs: int, answer_bytes: int, loop: str) -> dict[str, Any]:
+    """Microseconds a request of each peer, and linker's throughput by each other's: medians of runs in turn."""
+    each_us: dict[str, list[float]] = {peer: [] for peer in peers}
     memory: dict[str, float] = {}
-    with fast() as url:
+    with fast(answer_bytes) as url:
         for _ in range(pairs):
-            for peer, targets in NO_LIMIT_TARGETS.items():
-                took = await run_peer(peer, url, targets, "--no-limit")
-                each_us[peer].append(1e6 * took["seconds"] / targets)
+            for peer in peers:
+                took = await run_peer(peer, url, NO_LIMIT_TARGETS[peer], "--no-limit", f"--{loop}")
+                each_us[peer].append(1e6 * took["seconds"] / NO_LIMIT_TARGETS[peer])
                 memory[peer] = took["memory_mib"]
-
-    def ratio(peer: str) -> float:
-        pairs_us = zip(each_us[peer], each_us["linker"], strict=True)
-        return statistics.median(theirs / ours for theirs, ours in pairs_us)
-
+    ratios = {
+        peer: statistics.median(theirs / ours for theirs, ours in zip(each_us[peer], each_us["linker"], strict=True))
+        for peer in peers
+    }
     return {
+        "answer_bytes": answer_bytes,
+        "loop": loop,
         "microseconds_a_request": {peer: statistics.median(us) for peer, us in each_us.items()},
-        "linker_by_bare_aiohttp": ratio("bare aiohttp"),
-        "linker_by_aiometer_httpx": ratio("aiometer + httpx"),
+        "throughput_of_linker_by": ratios,
         "memory_mib": memory,
     }
 
 
-def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
+def show(rows: list[dict[str, Any]], no_limit: list[dict[str, Any]]) -> None:
     """Print the tables of docs/explanation/rate-limits.md and benchmarks/README.md."""
     console = Console(width=110)
     table = Table(title=f"{TARGETS} PUTs, 60/12s and 20/1s, 20 to 220 ms of latency")
@@ -127,33 +143,16 @@ def show(rows: list[dict[str, Any]], no_limit: dict[str, Any]) -> None:
             end_section=row["peer"] == AT_A_LIMIT[-1],
         )
     console.print(table)
-    table = Table(title="Without a limit: one link a body, 300-byte answers")
-    for heading in ("", "µs a request", "MiB"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for peer, us in no_limit["microseconds_a_request"].items():
-        table.add_row(peer, f"{us:.0f}", f"{no_limit['memory_mib'][peer]:.0f}")
+    table = Table(title="Without a limit: one link a body")
+    for heading in ("answer", "loop", "", "µs a request", "MiB", "linker's throughput ÷"):
+        table.add_column(heading, justify="left" if heading in ("loop", "") else "right")
+    for case in no_limit:
+        for peer, us in case["microseconds_a_request"].items():
+            memory, ratio = case["memory_mib"][peer], case["throughput_of_linker_by"][peer]
+            answer = f"{case['answer_bytes']:,} B"
+            table.add_row(answer, case["loop"], peer, f"{us:.0f}", f"{memory:.0f}", f"{ratio:.2f}")
+        table.add_section()
     console.print(table)
-    console.print(
-        "linker's throughput, results written, rate limiter and retry on: "
-        f"{no_limit['linker_by_bare_aiohttp']:.2f} × the bare aiohttp + uvloop loop's, "
-        f"{no_limit['linker_by_aiometer_httpx']:.1f} × aiometer + httpx's"
-    )
-
-
-async def profile() -> None:
-    """Print function calls per request without a limit, by file, for linker and for the bare loop."""
-    peers = ("bare aiohttp", "linker")
-    with fast() as url:
-        counted = [await run_peer(peer, url, NO_LIMIT_TARGETS[peer], "--no-limit", "--profile") for peer in peers]
-    table = Table("calls a request", *peers)
-    for part in ["all", *sorted(counted[1], key=lambda part: -counted[1][part])]:
-        calls = [
-            (sum(each.values()) if part == "all" else each.get(part, 0)) / NO_LIMIT_TARGETS[peer]
-            for peer, each in zip(peers, counted, strict=True)
-        ]
-        if max(calls) >= 1:
-            table.add_row(part, *(f"{each:.0f}" for each in calls))
-    Console(width=110).print(table)
 
 
 def main() -> None:
@@ -161,10 +160,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"))
-    parser.add_argument("--profile", action="store_true", help="only count what a request calls")
+    parser.add_argument("--no-limit", action="store_true", help="only what has no limit; nothing is saved")
     given = parser.parse_args()
-    if given.profile:
-        asyncio.run(profile())
+    if given.no_limit:
+        show([], asyncio.run(without_a_limit(given.pairs)))
         return
     rows = asyncio.run(at_a_limit())
     no_limit = asyncio.run(without_a_limit(given.pairs))

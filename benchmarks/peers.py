@@ -1,34 +1,30 @@
 """The same work done by linker and by what people write instead: each peer is one function, run in its own process.
 
-    python benchmarks/peers.py PEER URL TARGETS [--no-limit] [--profile]
+    python benchmarks/peers.py PEER URL TARGETS [--no-limit] [--uvloop | --asyncio] [--stages]
 
 A peer links record 640362830 to the features PRJ1-1 to PRJ1-TARGETS with one PUT each, within 60/12s and 20/1s or
-without a limit, and repeats requests that got a 429. It prints its time and memory as JSON, or with --profile the
-function calls by file.
+without a limit, and repeats requests that got a 429. It prints its time and memory as JSON, or with --stages how often
+a timer has found linker in each of its stages.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import cProfile
 import importlib
-import pstats
 import resource
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
+from stages import sampled
 
-import linker as package
 from linker.cli.drive import run_in_loop
 
-PACKAGE = Path(package.__file__).parent
 RECORD = "640362830"
 LIMITS = ((60, 12.0), (20, 1.0))
 CONNECTIONS = 40
@@ -138,7 +134,7 @@ async def stamina(url: str, targets: int, *, limited: bool) -> None:
 
 
 async def bare(url: str, targets: int, *, limited: bool) -> None:
-    """Only aiohttp on uvloop: no limit, no retries, no results."""
+    """Only aiohttp: no limit, no retries, no results."""
     import aiohttp
 
     del limited
@@ -164,24 +160,6 @@ PEERS: dict[str, tuple[Callable[..., Awaitable[None]], tuple[str, ...]]] = {
 """Each peer, and what it imports: before the clock starts."""
 
 
-def calls_by_part(profile: cProfile.Profile) -> Counter[str]:
-    """Function calls by file of linker or by library; calls of built-in functions count for their caller."""
-    counted: Counter[str] = Counter()
-    for (path, _, _), (_, calls, _, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
-        if path != "~":
-            counted[_part(path)] += calls
-        for (caller, _, _), (_, calls_from_it, _, _) in callers.items() if path == "~" else ():
-            counted[_part(caller)] += calls_from_it
-    return counted
-
-
-def _part(path: str) -> str:
-    file = Path(path)
-    if "site-packages" in file.parts:
-        return file.parts[file.parts.index("site-packages") + 1].removesuffix(".py")
-    return str(file.relative_to(PACKAGE.parent)) if PACKAGE in file.parents else "Python"
-
-
 def main() -> None:
     """Run one peer once."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,7 +167,10 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("targets", type=int)
     parser.add_argument("--no-limit", action="store_true")
-    parser.add_argument("--profile", action="store_true")
+    loop = parser.add_mutually_exclusive_group()
+    loop.add_argument("--uvloop", action="store_true", help="the default, as in the command")
+    loop.add_argument("--asyncio", action="store_true", help="on asyncio's own event loop")
+    parser.add_argument("--stages", action="store_true")
     given = parser.parse_args()
     peer, modules = PEERS[given.peer]
     for module in modules:
@@ -205,12 +186,14 @@ def main() -> None:
         rss = after.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return {"seconds": seconds, "cpu_s": cpu_s, "memory_mib": rss / 2**20}
 
-    profile = cProfile.Profile()
-    if given.profile:
-        profile.enable()
-    took = run_in_loop(timed())
-    profile.disable()
-    sys.stdout.buffer.write(orjson.dumps(calls_by_part(profile) if given.profile else took))
+    run = asyncio.run if given.asyncio else run_in_loop
+    measured: dict[str, Any]
+    if given.stages:
+        with sampled() as measured:
+            run(timed())
+    else:
+        measured = run(timed())
+    sys.stdout.buffer.write(orjson.dumps(measured))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The accounts that benchmarks run on, each in a process of its own.
 
 `limited` serves sandboxes with a rate limit and returns what they counted. `fast` serves one endpoint as fast as Python
-can, with 300 bytes per answer, so that the client is what is measured.
+can, with answers of a given size, so that the client is what is measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from linker.cli.drive import run_in_loop
 from linker.sandbox import Sandbox
 
 _HEAD_END = b"\r\n\r\n"
-_ANSWER_BYTES = 300
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,10 @@ def _seen(sandbox: Sandbox) -> Seen:
 
 
 @contextmanager
-def fast() -> Iterator[str]:
-    """A server that answers every PUT of a feature with what it asked for."""
+def fast(answer_bytes: int) -> Iterator[str]:
+    """A server that answers every PUT of a feature with what it asked for, in so many bytes."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve_fast, args=(theirs,))
+    process = multiprocessing.get_context("spawn").Process(target=_serve_fast, args=(theirs, answer_bytes))
     process.start()
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
@@ -108,9 +107,9 @@ def fast() -> Iterator[str]:
         process.join()
 
 
-def _serve_fast(pipe: Connection) -> None:
+def _serve_fast(pipe: Connection, answer_bytes: int) -> None:
     async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Fast, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: _Fast(answer_bytes), "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
         await asyncio.to_thread(pipe.recv)
         server.close()
@@ -121,7 +120,8 @@ def _serve_fast(pipe: Connection) -> None:
 class _Fast(asyncio.Protocol):
     """The part of HTTP/1.1 that a PUT with a Content-Length needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_bytes: int) -> None:
+        self._answer_bytes = answer_bytes
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
 
@@ -144,7 +144,7 @@ class _Fast(asyncio.Protocol):
                 b'{"feature":{"id":"1","reference_num":"%s","custom_object_links":[{"key":"customers",'
                 b'"record_type":"CustomObjectRecord","record_ids":[640362830]}],"name":"' % reference
             )
-            body = shown + b"x" * (_ANSWER_BYTES - len(shown) - 3) + b'"}}'
+            body = shown + b"x" * (self._answer_bytes - len(shown) - 3) + b'"}}'
             assert self._transport is not None
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
