@@ -157,7 +157,7 @@ class ErrorType(StrEnum):
     UNKNOWN_RECORD = "unknown_record"
 
 
-class Error(msgspec.Struct, frozen=True):
+class Error(msgspec.Struct, frozen=True, gc=False):
     """Why a job failed or was rejected, in one line. `retryable`: the same job may succeed later."""
 
     type: ErrorType

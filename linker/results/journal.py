@@ -50,7 +50,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     refused: OpenCreate | None = None
 
 
-class OpenIntent(msgspec.Struct, frozen=True):
+class OpenIntent(msgspec.Struct, frozen=True, gc=False):
     """A PUT whose results may be missing from the file, and the run that noted it (None: before linker noted runs).
 
     `account` is the address of that run's account; None before linker noted it.

@@ -29,7 +29,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """What the links of one target were before and after its jobs, and what these have changed, field by field."""
 
     before: Mapping[str, Sequence[str]] | None = None
@@ -37,7 +37,7 @@ class Effect(msgspec.Struct, frozen=True):
     changes: Mapping[str, FieldChange] | None = None
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The result of one job; its fields are the keys of its line in the results file, in this order.
 
     `change` is the number of the change that the job was part of. `before`, `after` and `changes` describe the whole
@@ -137,7 +137,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return harmless_json(orjson.dumps(line | more if more else line, default=_plain))
 
 
-class Planned(msgspec.Struct, frozen=True):
+class Planned(msgspec.Struct, frozen=True, gc=False):
     """What a run would do to one target, and the jobs that ask for it. Nothing was written.
 
     `presumed_by` showed no links, which is taken to mean none although it had not shown any of another target by then.

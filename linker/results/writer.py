@@ -22,7 +22,7 @@ _MOST_AT_ONCE: Final = 512
 """Results that are made, written and delivered together; then the event loop has a turn."""
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     outcomes: Iterator[Outcome]
     left: int
     """How many outcomes of it were not taken yet."""

@@ -27,7 +27,7 @@ _TYPES: Final = {
 }
 
 
-class Accept(msgspec.Struct, frozen=True):
+class Accept(msgspec.Struct, frozen=True, gc=False):
     """The answer counts."""
 
     answer: Answer
@@ -50,7 +50,7 @@ class Pause(msgspec.Struct, frozen=True, gc=False):
     in_doubt: bool = False
 
 
-class GiveUp(msgspec.Struct, frozen=True):
+class GiveUp(msgspec.Struct, frozen=True, gc=False):
     """Do not try again."""
 
     error: Error

@@ -13,7 +13,7 @@ from linker.model.job import Links
 from linker.retry.verdict import GiveUp
 
 
-class Observation(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """What a target holds by an answer that left at `read_at` in loop time; `links` is None if it shows none."""
 
     links: Links | None

@@ -6,7 +6,7 @@ the first line of a change in the results file has what finally became of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import chain
 
@@ -28,26 +28,24 @@ from linker.work.outcome import (
     written_effect,
 )
 from linker.work.pending import Pending
+from linker.work.view import TargetView
 
 
 class JobResults:
     """The results of one target's jobs so far.
 
     Args:
+        view: whether it is presumed now that the target held no links before.
         defined: the account is known to define all fields that the jobs name.
-        is_presumed: whether it is presumed now that the target held no links before, because no answer of its kind has
-            ever shown any.
     """
 
-    __slots__ = ("_defined", "_failed", "_in_flight", "_is_presumed", "_outcomes", "_pending", "elapsed_ms")
+    __slots__ = ("_defined", "_failed", "_in_flight", "_outcomes", "_pending", "_view", "elapsed_ms")
 
-    def __init__(
-        self, pending: Pending, in_flight: InFlight, *, defined: bool, is_presumed: Callable[[], bool]
-    ) -> None:
+    def __init__(self, pending: Pending, in_flight: InFlight, view: TargetView, *, defined: bool) -> None:
         self._pending = pending
         self._in_flight = in_flight
         self._defined = defined
-        self._is_presumed = is_presumed
+        self._view = view
         self._outcomes = Outcomes()
         self._failed: list[tuple[Sequence[Failed], int | None, int]] = []  # with the status and attempts
         self.elapsed_ms = 0.0
@@ -70,7 +68,7 @@ class JobResults:
         """Add jobs that are in place and have no part in a PUT, by the status of the read that showed it."""
         if jobs:
             assert self._pending.change is not None
-            effect = no_change(self._pending.change, fields_of(jobs), is_presumed=self._is_presumed())
+            effect = no_change(self._pending.change, fields_of(jobs), is_presumed=self._view.is_presumed)
             self._outcomes.add(partial(_unchanged, self._context(effect, http_status, 0)), jobs)
 
     def lose(self, failed: Sequence[Failed], http_status: int | None, attempts: int) -> None:
@@ -89,7 +87,7 @@ class JobResults:
         if self._failed:
             fields = self._fields_of_change(())
             change = self._pending.change
-            self._add_failed(known_effect(change, fields, None, asked or {}, is_presumed=self._is_presumed()))
+            self._add_failed(known_effect(change, fields, None, asked or {}, is_presumed=self._view.is_presumed))
 
     def finish(self, jobs: Sequence[Job], seen: Seen | None, why_unseen: str | None, asked: Links | None) -> None:
         """Add the jobs of a PUT that was answered, and those that wait.
@@ -103,10 +101,10 @@ class JobResults:
         assert change is not None
         fields = self._fields_of_change(jobs)
         if asked is None:
-            effect = written_effect(change, fields, seen, is_presumed=self._is_presumed())
+            effect = written_effect(change, fields, seen, is_presumed=self._view.is_presumed)
         else:
             links = seen.links if seen is not None and jobs else None  # a PUT may have changed it since
-            effect = known_effect(change, fields, links, asked, is_presumed=self._is_presumed())
+            effect = known_effect(change, fields, links, asked, is_presumed=self._view.is_presumed)
         self._add_failed(effect)
         context = self._context(effect, answer.status if answer is not None else None, self._in_flight.attempts)
         self._outcomes.add(partial(_written, context, seen, why_unseen), jobs)

@@ -32,7 +32,7 @@ Failed: TypeAlias = tuple[Job, Error]
 """A job that failed or is rejected, and why."""
 
 
-class ResultContext(msgspec.Struct, frozen=True):
+class ResultContext(msgspec.Struct, frozen=True, gc=False):
     """What the results of one target's jobs share."""
 
     effect: Effect
@@ -45,7 +45,7 @@ class ResultContext(msgspec.Struct, frozen=True):
     """The account is known to define all of the target's fields."""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """What a target holds after its PUT, compared field by field with what was asked for."""
 
     change: Change

@@ -70,7 +70,7 @@ class Steps:
         self.pending = pending
         self.in_flight = in_flight
         self.view = view
-        self.results = JobResults(pending, in_flight, defined=defined, is_presumed=lambda: self.view.is_presumed)
+        self.results = JobResults(pending, in_flight, view, defined=defined)
         self.tries = Tries()
         self.search: BlameSearch | None = None
         """The search for the jobs to blame for a refused PUT, while there is one."""
