@@ -1,6 +1,6 @@
 """The journal: what each PUT is about to change, on disk before the PUT leaves, so that a resume knows of it.
 
-It is a file beside the results, `links.results.jsonl.journal`. A line says which process writes to which account, what
+The PUTs that are noted in one turn of the event loop are written together, and synced together. The journal is a file beside the results, `links.results.jsonl.journal`. A line says which process writes to which account, what
 a PUT will make of a target (an intent, and the run that notes it), or which targets have all their results on disk
 since. A line also says which record a run is about to create, and the id that the account gave it: two POSTs create two
 records, so a resume must know of each. If nothing is open when the run ends, the file is removed.
@@ -8,9 +8,10 @@ records, so a resume must know of each. If nothing is open when the run ends, th
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +40,7 @@ class _Version(msgspec.Struct):
     version: Any = 1
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
+class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     process: int | None = None
     version: int | None = None
     account: str | None = None
@@ -72,7 +73,7 @@ class LeftOpen(msgspec.Struct):
     """The address of the last run's account; None if the journal does not name it."""
 
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder(_Line).decode
 _decode_version = msgspec.json.Decoder(_Version).decode
 
@@ -102,6 +103,7 @@ class Journal:
         self._disk = disk
         self._durability = durability
         self._lines: LineFile | None = None
+        self._noted: list[tuple[_Line, asyncio.Future[OSError | None]]] = []  # in this turn of the loop
         self._open: set[Target] = set()
         self._creates: dict[tuple[str, str], OpenCreate] = {}
         self._keys: dict[str, tuple[str, str]] = {}  # of those of them whose id is known
@@ -158,11 +160,31 @@ class Journal:
         """
         assert self._lines is not None
         self._open.add(intent.target)
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        if not self._noted:
+            loop.call_soon(self._write_noted)
+        self._noted.append((_Line(intent=intent, run=self.run), written))
         try:
-            self._append(_Line(intent=intent, run=self.run))
+            if (failed := await written) is not None:
+                raise failed
             await self._lines.sync()
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def _write_noted(self) -> None:
+        """Write what was noted in this turn of the loop, and let the PUTs leave; they must not if that fails."""
+        noted, self._noted = self._noted, []
+        if not noted:
+            return
+        failed = None
+        try:
+            self._write([line for line, _ in noted])
+        except OSError as error:
+            failed = error
+        for _, written in noted:
+            if not written.done():
+                written.set_result(failed)
 
     def settle(self, targets: Iterable[Target]) -> None:
         """Close the intents of targets that have all their results on disk."""
@@ -221,6 +243,7 @@ class Journal:
         """Close the file, and remove it if nothing is open."""
         if self._lines is None:
             return
+        self._write_noted()
         if not (self._open or self._creates):
             with suppress(OSError):
                 self._disk.unlink(self.path)
@@ -231,8 +254,12 @@ class Journal:
         return ResultsUnwritable(f"journal {self.path}: {error.strerror}; nothing more is sent")
 
     def _append(self, line: _Line) -> None:
+        self._write_noted()  # the order of the lines tells what came last
+        self._write([line])
+
+    def _write(self, lines: Sequence[_Line]) -> None:
         assert self._lines is not None
-        self._lines.append(harmless_json(_encode(line)) + b"\n")
+        self._lines.append(harmless_json(_encode_lines(lines)))
 
 
 def journal_of(results: Path) -> Path:
