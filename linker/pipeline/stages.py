@@ -259,7 +259,7 @@ class Pipeline:
             watch = group.create_task(self._drain(stages))
             await asyncio.wait({stages})
             watch.cancel()
-            await self._writer.end()
+            self._writer.end()
             await writer
 
     async def _drain(self, stages: asyncio.Task[None]) -> None:

@@ -1,9 +1,11 @@
 """The journal: what each PUT is about to change, on disk before the PUT leaves, so that a resume knows of it.
 
-The PUTs that are noted in one turn of the event loop are written together, and synced together. The journal is a file beside the results, `links.results.jsonl.journal`. A line says which process writes to which account, what
+It is a file beside the results, `links.results.jsonl.journal`. A line says which process writes to which account, what
 a PUT will make of a target (an intent, and the run that notes it), or which targets have all their results on disk
 since. A line also says which record a run is about to create, and the id that the account gave it: two POSTs create two
 records, so a resume must know of each. If nothing is open when the run ends, the file is removed.
+
+PUTs that are noted in one turn of the event loop are written, and synced, together.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class ResultsWriter:
     """Collects outcomes from all stages, writes the results among them together, and delivers them in that order.
 
     Args:
-        waiting: how many calls of `take()` may wait for the writer.
+        waiting: how many calls of `take()` may go unwritten before they wait.
         deliver: awaited with outcomes that are on disk; while it waits, the run slows down.
     """
 
@@ -46,53 +46,45 @@ class ResultsWriter:
     ) -> None:
         self._file = file
         self._summary = summary
+        self._most = waiting
         self._deliver = deliver
-        self._chunks: asyncio.Queue[_Chunk | None] = asyncio.Queue(waiting)
-        self._late: list[_Chunk] = []  # from tasks that were cancelled while the queue was full
-        self._in_hand: deque[_Chunk] = deque()
+        self._chunks: deque[_Chunk] = deque()
+        self._more = asyncio.Event()
+        self._room = asyncio.Event()
+        self._is_last = False
         self._ended: list[Target] = []  # all of their results are written; not yet settled in the journal
 
     async def take(self, outcomes: Outcomes | Sequence[Outcome], ended: Collection[Target] = ()) -> None:
-        """Queue outcomes once there is room. If cancelled, they are written nevertheless.
+        """Take outcomes, and wait until there is room for more. If cancelled, they are written nevertheless.
 
         Args:
             ended: targets that have no more outcomes.
         """
         if not outcomes:
             return
-        chunk = _Chunk(iter(outcomes), len(outcomes), ended)
-        try:
-            await self._chunks.put(chunk)
-        except asyncio.CancelledError:
-            self._late.append(chunk)
-            raise
+        self._chunks.append(_Chunk(iter(outcomes), len(outcomes), ended))
+        self._more.set()
+        while len(self._chunks) > self._most:
+            self._room.clear()
+            await self._room.wait()
 
-    async def end(self) -> None:
-        """Let `run()` return once everything queued is written."""
-        await self._chunks.put(None)
+    def end(self) -> None:
+        """Let `run()` return once everything taken is written."""
+        self._is_last = True
+        self._more.set()
 
     async def run(self) -> None:
-        """Write and deliver outcomes until `end()`.
+        """Write and deliver outcomes until `end()`: together what was taken in one turn of the loop.
 
         Raises:
             ResultsUnwritable: the results file cannot be written.
         """
-        more = True
-        while more:
-            waiting = 0
-            chunk = await self._chunks.get()
-            while chunk is not None:
-                self._in_hand.append(chunk)
-                waiting += chunk.left
-                if waiting >= _MOST_AT_ONCE or self._chunks.empty():
-                    break
-                chunk = self._chunks.get_nowait()
-            if chunk is None:
-                more = False
-                self._gather()
-            while self._in_hand:
+        while self._chunks or not self._is_last:
+            await self._more.wait()
+            self._more.clear()
+            while self._chunks:
                 await self._write_piece()
-                if self._in_hand:
+                if self._chunks:
                     await asyncio.sleep(0)
 
     async def _write_piece(self) -> None:
@@ -106,7 +98,7 @@ class ResultsWriter:
             self._count(results)  # they are in the file already
             raise
         except ResultsUnwritable:
-            self._in_hand.clear()
+            self._chunks.clear()
             self._ended.clear()  # not settled: a resumed run looks at these targets
             raise
         self._count(results)
@@ -115,9 +107,8 @@ class ResultsWriter:
 
     def flush(self) -> None:
         """Write the outcomes that were not written yet, after `run()` has returned or was cancelled."""
-        self._gather()
         with suppress(ResultsUnwritable):
-            while self._in_hand or self._ended:
+            while self._chunks or self._ended:
                 results = self._write(self._piece())
                 if self._file is not None:
                     self._file.sync_now()
@@ -125,16 +116,17 @@ class ResultsWriter:
                 self._settle()
 
     def _piece(self) -> list[Outcome]:
-        """Make the next outcomes of those in hand."""
+        """Make the next outcomes."""
         piece: list[Outcome] = []
-        while self._in_hand and len(piece) < _MOST_AT_ONCE:
-            chunk = self._in_hand[0]
+        while self._chunks and len(piece) < _MOST_AT_ONCE:
+            chunk = self._chunks[0]
             made = list(islice(chunk.outcomes, _MOST_AT_ONCE - len(piece)))
             piece += made
             chunk.left -= len(made)
             if not chunk.left:
-                self._in_hand.popleft()
+                self._chunks.popleft()
                 self._ended.extend(chunk.ended)
+        self._room.set()
         return piece
 
     def _write(self, outcomes: Sequence[Outcome]) -> list[Result]:
@@ -151,12 +143,3 @@ class ResultsWriter:
         ended, self._ended = self._ended, []
         if self._file is not None:
             self._file.journal.settle(ended)
-
-    def _gather(self) -> None:
-        """Take in hand what waits."""
-        self._in_hand.extend(self._late)
-        self._late = []
-        while not self._chunks.empty():
-            chunk = self._chunks.get_nowait()
-            if chunk is not None:
-                self._in_hand.append(chunk)

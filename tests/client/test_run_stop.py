@@ -130,15 +130,12 @@ async def test_what_was_written_has_its_line_however_slow_the_reader_is(slow: Sa
         run = aha.run([{**job, "key": place} for place in range(200) for job in features(20)], path)
         results = aiter(run)
         first = await anext(results)
-        await until(
-            lambda: run._pipeline._writer._chunks.full() and len(written(slow)) - run.progress().targets_done == 2
-        )
+        chunks = run._pipeline._writer._chunks
+        await until(lambda: len(chunks) == 6 and len(written(slow)) - run.progress().targets_done == 2)
         for _ in range(100):  # turns of the loop, in which the last answers arrive
             await asyncio.sleep(0)
         run.stop()
-        await until(
-            lambda: sum(chunk.left for chunk in run._pipeline._writer._late) == 400
-        )  # two workers' results, cut off on their way
+        await until(lambda: not any("Workers._work" in repr(task) for task in asyncio.all_tasks()))  # they are cut off
         rest = [result async for result in results]
     assert {result.id for result in [first, *rest]} == written(slow)
     assert len(path.read_bytes().splitlines()) == 1 + len(rest)

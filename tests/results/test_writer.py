@@ -67,7 +67,7 @@ async def test_results_of_one_target_are_made_as_they_are_written(tmp_path: Path
         file.__enter__()
     other = asyncio.create_task(story.count_turns())
     await writer.take(story.outcomes)
-    await writer.end()
+    writer.end()
     await writer.run()
     other.cancel()
     assert story.made == story.delivered == summary.linked == len(JOBS)
