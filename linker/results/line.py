@@ -32,10 +32,10 @@ class LineMaker:
 
     def line(self, result: Result) -> bytes:
         """Return the next line, with its line end."""
-        more: dict[str, Any] = {"run": self.run} if self.run else {}
-        if self._is_first:
-            more = {"run": self.run} | ({"account": self._account} if self._account else {})
-            self._is_first = False
+        more: dict[str, Any] = {"run": self.run} if self.run or self._is_first else {}
+        if self._is_first and self._account:
+            more["account"] = self._account
+        self._is_first = False
         return result.to_json(has_effect=not self._is_written(result), **more) + b"\n"
 
     def _is_written(self, result: Result) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from time import gmtime, strftime
 from typing import Any, Self, TypeAlias
 
 import msgspec
@@ -69,7 +71,21 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created: Mapping[str, Mapping[str, str]] | None = None
 
     @classmethod
-    def of(cls, job: Job, status: Status, **rest: Any) -> Self:
+    def of(
+        cls,
+        job: Job,
+        status: Status,
+        *,
+        before: Mapping[str, Sequence[str]] | None = None,
+        after: Mapping[str, Sequence[str]] | None = None,
+        change: int | None = None,
+        changes: Mapping[str, FieldChange] | None = None,
+        http_status: int | None = None,
+        attempts: int = 0,
+        error: Error | None = None,
+        elapsed_ms: float = 0.0,
+        created: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Self:
         """Return the result of a job in the batch, finished now."""
         return cls(
             job=job.number,
@@ -81,8 +97,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             mode=job.mode,
             links=shown(job.links),
             status=status,
+            before=before,
+            after=after,
+            change=change,
+            changes=changes,
+            http_status=http_status,
+            attempts=attempts,
+            error=error,
             finished_at=_now(),
-            **rest,
+            elapsed_ms=elapsed_ms,
+            created=created,
         )
 
     @classmethod
@@ -165,4 +189,10 @@ def _plain(value: object) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _moment(int(datetime.now(UTC).timestamp() * 1000))
+
+
+@lru_cache(maxsize=1)
+def _moment(ms: int) -> str:
+    """A moment in the form of RFC 3339; many results have the same."""
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(ms // 1000))}.{ms % 1000:03}Z"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Generic, TypeVar
@@ -36,34 +35,34 @@ class Tries:
     __slots__ = ("_made", "_spent")
 
     def __init__(self) -> None:
-        self._made: defaultdict[Step | None, int] = defaultdict(int)
-        self._spent: defaultdict[Step | None, int] = defaultdict(int)
+        self._made: dict[Step | None, int] = {}
+        self._spent: dict[Step | None, int] = {}
 
     def made(self, step: Step | None) -> int:
         """How often the request of a step was tried."""
-        return self._made[step]
+        return self._made.get(step, 0)
 
     def spent(self, step: Step | None) -> int:
         """How many of these tries count."""
-        return self._spent[step]
+        return self._spent.get(step, 0)
 
     def add(self, step: Step | None) -> None:
         """Count a try."""
-        self._made[step] += 1
-        self._spent[step] += 1
+        self._made[step] = self.made(step) + 1
+        self._spent[step] = self.spent(step) + 1
 
     def refuse(self, step: Step | None) -> None:
         """Take back the last try: the account did not process it."""
-        self._made[step] -= 1
-        self._spent[step] -= 1
+        self._made[step] = self.made(step) - 1
+        self._spent[step] = self.spent(step) - 1
 
     def forgive(self, step: Step | None) -> None:
         """Let the tries so far count for nothing."""
-        self._spent[step] = 0
+        self._spent.pop(step, None)
 
     def begin(self, step: Step | None) -> int:
         """Start over; returns how many tries were made."""
-        self._spent[step] = 0
+        self._spent.pop(step, None)
         return self._made.pop(step, 0)
 
 

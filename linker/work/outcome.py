@@ -52,26 +52,27 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     links: Links
     put: Collection[str]
     """Fields that the PUT wrote."""
-    whole: Collection[str]
-    """Fields that hold exactly the list that was asked for."""
+    differing: Collection[str]
+    """Fields that do not hold exactly the list that was asked for."""
     ignored: Collection[str]
     """Fields that the PUT wrote and that show nothing of it."""
 
     @classmethod
     def of(cls, change: Change, links: Links) -> Seen:
         """Compare a change with what the target holds since."""
-        put: set[str] = set()
-        whole: set[str] = set()
-        ignored: set[str] = set()
+        put: list[str] = []
+        differing: list[str] = []
+        ignored: list[str] = []
+        before = change.before
         for name, after in change.after.items():
             observed = links.get(name, _NONE)
-            if observed == after:
-                whole.add(name)
-            if change.before is None or after != change.before[name]:
-                put.add(name)
-                if not _shows_any(change.before, name, after, observed):
-                    ignored.add(name)
-        return cls(change, links, put, whole, ignored)
+            if observed != after:
+                differing.append(name)
+            if before is None or after != before[name]:
+                put.append(name)
+                if not _shows_any(before, name, after, observed):
+                    ignored.append(name)
+        return cls(change, links, put, differing, ignored)
 
     def is_of(self, change: Change, links: Links) -> bool:
         """Whether this is the comparison of just these."""
@@ -81,7 +82,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
         """Whether a field holds what the job asked for."""
         match job.mode:
             case Mode.REPLACE:
-                return name in self.whole
+                return name not in self.differing
             case Mode.ADD:
                 return self.links.get(name, _NONE).issuperset(job.links[name])
             case Mode.REMOVE:
@@ -92,6 +93,8 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
         Only fields that the PUT wrote count: what others have made of another field since is no failure.
         """
+        if not self.differing:
+            return []
         return [name for name in job.links if name in self.put and not self.holds(job, name)]
 
 
@@ -246,8 +249,10 @@ def written(job: Job, context: ResultContext, seen: Seen | None, why_unseen: str
 
 def _shows_any(before: Links | None, name: str, after: frozenset[str], observed: frozenset[str]) -> bool:
     """Whether a field that was written shows any of it, or whether the account ignored the PUT."""
+    if observed == after:
+        return True
     if before is None:
-        return bool(after & observed) or (not after and not observed)
+        return bool(after & observed)
     had = before[name]
     return not (after - had).isdisjoint(observed) or not (had - after) <= observed
 

@@ -14,7 +14,7 @@ from linker.model.job import Links
 class Pending:
     """The jobs of one target without a result yet. A `replace` job that goes takes the siblings of its list along."""
 
-    __slots__ = ("change", "created", "desired", "jobs")
+    __slots__ = ("_put", "_put_of", "change", "created", "desired", "jobs")
 
     def __init__(self, desired: DesiredState) -> None:
         self.desired = desired
@@ -23,6 +23,8 @@ class Pending:
         """What the jobs come to; None before the target was read."""
         self.created: CreatedNames = {}
         """Records that this run created for names in its jobs."""
+        self._put: Links = {}
+        self._put_of: tuple[Change | None, Sequence[Job]] = (None, ())  # what it was worked out from
 
     def __repr__(self) -> str:
         return f"<Pending of {self.desired.target}: {len(self.jobs)} of {len(self.desired.jobs)} jobs>"
@@ -46,6 +48,13 @@ class Pending:
     @property
     def put(self) -> Links:
         """The fields and lists of the PUT: those that differ from the current ones and that a pending job names."""
+        change, jobs = self._put_of
+        if change is not self.change or jobs is not self.jobs:  # asked for several times a request
+            self._put_of = self.change, self.jobs
+            self._put = self._worked_out()
+        return self._put
+
+    def _worked_out(self) -> Links:
         assert self.change is not None
         put = self.change.put
         wanted = self.jobs[0].links.keys() if len(self.jobs) == 1 else {name for job in self.jobs for name in job.links}

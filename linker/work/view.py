@@ -49,7 +49,7 @@ class TargetView:
         self._compared: Seen | None = None  # the last comparison
         self.page = page
         self.is_pioneer = is_pioneer
-        self.names = frozenset((pending.desired.target.id, *(job.target.id for job in pending.jobs)))
+        self.names = frozenset([pending.desired.target.id, *[job.target.id for job in pending.jobs]])
         """Ids and reference numbers of the target, as far as they are known."""
         self.moved_to: Target | None = None
         """What an answer named instead of the target, while it is not known whether that is the same."""
@@ -126,6 +126,8 @@ class TargetView:
 
         Later looks are at the page of the list, which they share; the last one also at the target itself.
         """
+        if not self.is_pioneer and self.is_as_asked(links):
+            return []
         reads, lists = (self._visibility.is_proved(self._kind, end) for end in (Endpoint.READ, Endpoint.LIST))
         if self.is_pioneer and self.presumed_by is not None:
             is_list_open = self.page is not None and not lists
@@ -146,7 +148,9 @@ class TargetView:
         if links is None:  # a list that was cleared is shown by nothing
             return not any(change.after.values()) and not self._visibility.can_be_read(self._kind)
         seen, fields = self.compare(change, links), self._in_flight.fields
-        return not any(seen.missing(job) for job in self._pending.jobs if not fields.isdisjoint(job.links))
+        return not seen.differing or not any(
+            seen.missing(job) for job in self._pending.jobs if not fields.isdisjoint(job.links)
+        )
 
     def compare(self, change: Change, links: Links) -> Seen:
         """Compare a change with what the target holds since."""
