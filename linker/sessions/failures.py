@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
+from linker.sessions.connections import NotHttp
 from linker.settings import Settings
 
 _NO_NETWORK: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
@@ -75,7 +76,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
             return closed
         case aiohttp.ClientPayloadError():
             return ConnectionFailed("the answer was cut short or garbled")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | NotHttp():
             # the server wrote what follows the colon, so it may contain anything
             return BadAnswer(f"no HTTP answer ({error.message.partition(':')[0] or type(error).__name__})")
         case OSError():
