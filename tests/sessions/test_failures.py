@@ -23,6 +23,8 @@ from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
 from linker.sessions.failures import request_failed
 from linker.settings import Settings
 
+EACH_WAY = pytest.mark.usefixtures("each_way")
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -39,6 +41,7 @@ def harmless(error: RequestFailed) -> str:
     return message
 
 
+@EACH_WAY
 @pytest.mark.parametrize(
     ("answer", "kind", "message"),
     [
@@ -85,6 +88,7 @@ def nowhere() -> Iterator[str]:
         yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
+@EACH_WAY
 async def test_a_connection_that_is_refused_names_the_place(nowhere: str) -> None:
     """Host, port and the system's own word for it."""
     async with opened(f"http://{nowhere}") as pool:
@@ -93,6 +97,7 @@ async def test_a_connection_that_is_refused_names_the_place(nowhere: str) -> Non
     assert harmless(caught.value) == f"no connection to {nowhere}: Connection refused"
 
 
+@EACH_WAY
 async def test_a_proxy_that_is_not_there_is_named_and_its_password_is_not(nowhere: str) -> None:
     """The user has to look at HTTPS_PROXY, not at the account."""
     async with opened("https://aha.invalid", proxy=f"http://me:{TOKEN}@{nowhere}") as pool:
@@ -146,6 +151,7 @@ async def endless(_: Arrived, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
+@EACH_WAY
 async def test_an_answer_that_does_not_come_is_a_timeout_by_the_time_that_ran_out() -> None:
     """For the gap between two parts of an answer, and for a try as a whole though its parts keep coming."""
     async with Wire(silent) as wire, opened(wire.url, read_timeout_s=0.05) as pool:
@@ -161,6 +167,7 @@ async def test_an_answer_that_does_not_come_is_a_timeout_by_the_time_that_ran_ou
             assert await wire.closed.get() == 1
 
 
+@EACH_WAY
 async def test_a_handshake_that_does_not_end_is_a_timeout_of_the_connection() -> None:
     """A server that speaks no TLS and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -186,6 +193,7 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
+@EACH_WAY
 async def test_a_certificate_that_is_not_trusted_is_refused_before_the_token_is_sent(
     self_signed: ssl.SSLContext,
 ) -> None:
@@ -201,6 +209,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused_before_the_token_is_
     assert wire.requests == []
 
 
+@EACH_WAY
 async def test_a_server_that_speaks_no_tls_is_a_connection_error() -> None:
     """An https URL to a plain server: the user checks the port, and nothing is tried again."""
 
@@ -259,15 +268,16 @@ TIMEOUTS = (TimeoutError, aiohttp.ServerTimeoutError)
 
 
 class Broken:
-    """A session whose every request goes wrong in one way."""
+    """A way to send on which every request goes wrong in one manner."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def request(self, *_: object, **__: object) -> None:
+    async def send(self, *_: object) -> None:
+        """Send nothing."""
         raise self.error
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Nothing is open."""
 
 
@@ -278,9 +288,7 @@ KINDS = sorted(set(classes(aiohttp.ClientError)), key=lambda kind: kind.__name__
 async def test_every_error_of_aiohttps_becomes_one_of_ours(error: Exception) -> None:
     """None escapes to break the run, whatever version of aiohttp brings it; none takes the token along."""
     async with opened("http://127.0.0.1:1") as pool:
-        session, pool._session = pool._session, Broken(error)  # type: ignore[assignment]
-        assert session is not None
-        await session.close()
+        pool._way = Broken(error)  # type: ignore[assignment]
         with pytest.raises(RequestFailed) as caught:
             await send_raw(pool, "GET", "/")
         harmless(caught.value)

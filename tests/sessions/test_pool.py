@@ -17,6 +17,8 @@ from linker.ratelimit.limiter import Closed, RateLimiter
 from linker.sandbox import Sandbox
 from linker.settings import Rate
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 PATH = "/api/v1/features/PRJ1-1?fields=custom_object_links,reference_num,id"
 
 
