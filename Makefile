@@ -41,7 +41,6 @@ aiohttp: $(READY) ## Run the tests of the sessions with each version of aiohttp 
 	    PYTHONPATH="$$folder" $(BIN)/python -c 'import aiohttp; print("aiohttp", aiohttp.__version__)'; \
 	    PYTHONPATH="$$folder" $(BIN)/pytest -q tests/sessions; \
 	done
-	AIOHTTP_NO_EXTENSIONS=1 $(BIN)/pytest -q tests/sessions
 
 unit: $(READY) ## Run the tests that need no server (about 25 seconds)
 	$(BIN)/pytest -q -n 2 $(UNIT)

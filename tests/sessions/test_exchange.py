@@ -7,10 +7,10 @@ import gc
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
@@ -27,6 +27,29 @@ from linker.sessions.plain import PlainRequests
 BODY = b'{"feature":{}}'
 
 
+Serving: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(serve: Serving) -> AsyncIterator[int]:
+    """A server that is not over before its connections are; its port."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with suppress(ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(whole, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+        await asyncio.gather(*tasks)
+
+
 @asynccontextmanager
 async def listening(answer: bytes = OK) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that takes each read for a whole request; its URL, and what it has read."""
@@ -36,10 +59,9 @@ async def listening(answer: bytes = OK) -> AsyncIterator[tuple[str, list[bytes]]
         while data := await reader.read(2**20):
             reads.append(data)
             writer.write(answer)
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", reads
+    async with server(serve) as port:
+        yield f"http://127.0.0.1:{port}", reads
 
 
 async def test_both_ways_send_the_same_bytes_and_an_exchange_all_at_once() -> None:
@@ -145,10 +167,11 @@ async def test_a_connection_that_was_idle_for_too_long_is_not_used(monkeypatch: 
 async def test_what_a_server_says_before_it_is_asked_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request may not have been read, so the try fails; nothing is read out of turn."""
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
         await writer.drain()
         greeted.set()
+        await reader.read()
 
     greeted = asyncio.Event()
     create = Connector._create_connection
@@ -159,11 +182,9 @@ async def test_what_a_server_says_before_it_is_asked_is_no_answer(monkeypatch: p
         return protocol
 
     monkeypatch.setattr(Connector, "_create_connection", create_and_wait)
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with opened(url) as pool:
-            with pytest.raises(ConnectionFailed, match="closed before an answer") as caught:
-                await send_raw(pool, "GET", "/")
+    async with server(serve) as port, opened(f"http://127.0.0.1:{port}") as pool:
+        with pytest.raises(ConnectionFailed, match="closed before an answer") as caught:
+            await send_raw(pool, "GET", "/")
     assert not caught.value.was_sent
 
 
@@ -255,9 +276,11 @@ async def test_through_a_proxy_there_is_a_tunnel_with_tls_and_it_is_kept(certifi
             inner, outer = await asyncio.open_connection("127.0.0.1", account.port)
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await asyncio.gather(pass_on(reader, outer), pass_on(inner, writer), return_exceptions=True)
+            with suppress(ConnectionError):
+                await outer.wait_closed()
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as proxy:
-            by_way = f"http://me:secret@127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        async with server(serve) as port:
+            by_way = f"http://me:secret@127.0.0.1:{port}"
             async with opened(f"https://localhost:{account.port}", proxy=by_way) as pool:
                 pool._connector._ssl = ssl.create_default_context(cafile=certificate[0])
                 for _ in range(2):
@@ -268,7 +291,7 @@ async def test_through_a_proxy_there_is_a_tunnel_with_tls_and_it_is_kept(certifi
     head = seen[0].decode()
     assert head.startswith(f"CONNECT localhost:{account.port} HTTP/1.1\r\n")
     assert "\r\nUser-Agent: aha-linker/" in head
-    assert f"\r\nProxy-Authorization: {aiohttp.encode_basic_auth('me', 'secret')}\r\n" in head
+    assert "\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n" in head
     assert TOKEN.encode() not in b"".join(seen)
 
 

@@ -25,6 +25,14 @@ from linker.settings import Settings
 
 EACH_WAY = pytest.mark.usefixtures("each_way")
 
+NO_STATUS = "no HTTP answer (Bad status line)"
+TOO_LONG = "no HTTP answer (Got more than 67584 bytes when reading)"
+OLDER_WORDS = {
+    "no HTTP answer (Expected HTTP/, RTSP/ or ICE/)": NO_STATUS,
+    "no HTTP answer (Got more than 67584 bytes (88000) when reading Header value is too long.)": TOO_LONG,
+}
+"""What the parser of an older aiohttp says instead."""
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -52,13 +60,13 @@ def harmless(error: RequestFailed) -> str:
         (CHUNKED + b"9\r\n{}", ConnectionFailed, "the answer was cut short or garbled"),
         (page("200 OK", b"{}", "Content-Encoding: gzip"), ConnectionFailed, "the answer was cut short or garbled"),
         (CHUNKED + b"nine\r\n{}", BadAnswer, "no HTTP answer (Invalid character in chunk size)"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", BadAnswer, "no HTTP answer (Bad status line)"),
-        (b"\x1b]0;a title\x07\x1b[2J\r\n\r\n", BadAnswer, "no HTTP answer (Bad status line)"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", BadAnswer, NO_STATUS),
+        (b"\x1b]0;a title\x07\x1b[2J\r\n\r\n", BadAnswer, NO_STATUS),
         (f"HTTP/1.1 200 OK\r\n{TOKEN}\r\n\r\n".encode(), BadAnswer, "no HTTP answer (Invalid header token)"),
         (
             f"HTTP/1.1 200 OK\r\nX: {TOKEN * 4000}\r\n\r\n".encode(),
             BadAnswer,
-            "no HTTP answer (Got more than 67584 bytes when reading)",
+            TOO_LONG,
         ),
     ],
 )
@@ -76,7 +84,7 @@ async def test_an_answer_that_is_none_is_an_error_that_says_how(
         with pytest.raises(RequestFailed) as caught:
             await send_raw(pool, "PUT", "/", b"{}")
     assert type(caught.value) is kind
-    assert harmless(caught.value) == message
+    assert OLDER_WORDS.get(harmless(caught.value), str(caught.value)) == message
     assert len(wire.requests) == 1
 
 
