@@ -154,15 +154,18 @@ class Connection(ResponseHandler):
         )
         return self.begin(sending)
 
-    async def ask(self, request: bytes) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-        """Send a whole request; return the head of the answer, and its body as far as it has come.
+    def write(self, request: bytes) -> None:
+        """Send a whole request."""
+        assert self.transport is not None
+        self.transport.write(request)
+        self.start_timeout()
+
+    async def hear(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+        """Return the head of the answer, and its body as far as it has come.
 
         Raises:
             NotHttp, aiohttp.ClientError: there is no answer.
         """
-        assert self.transport is not None
-        self.transport.write(request)
-        self.start_timeout()
         try:
             message, content = await self.read()
             while message.code < HTTPStatus.OK and message.code != HTTPStatus.SWITCHING_PROTOCOLS:

@@ -58,7 +58,7 @@ class Exchanges:
         self._connector = connector
         self._url = URL(settings.base_url, encoded=True)
         self._proxy = URL(settings.proxy) if settings.proxy is not None else None
-        self._base_path = self._url.raw_path.rstrip("/")
+        self._base_path = self._url.raw_path.rstrip("/").encode("ascii")
         self._fixed = _lines({hdrs.HOST: self._url.host_port_subcomponent or "", **session.headers, **headers})
         self._idle: list[Connection] = []
 
@@ -67,17 +67,18 @@ class Exchanges:
         connection = self._next_idle(sending)
         if connection is None:
             connection = await self._opened(sending)
-        sending.has_left = True
         try:
-            message, content = await connection.ask(self._written(method, path, body))
+            connection.write(self._written(method, path, body))
+            sending.has_left = True
+            message, content = await connection.hear()
             sending.turn.record_answer(message.code, message.headers)
-            content_read = await read_body(content, message.code)
+            raw = await read_body(content, message.code)
         except BaseException:
             connection.discard()
             raise
         if connection.keep(sending):
             self._idle.append(connection)
-        return message.code, message.headers, decompressed(content_read, message.headers, message.code)
+        return message.code, message.headers, decompressed(raw, message.headers, message.code)
 
     def close(self) -> None:
         """Give the idle connections back to the session, which closes them."""
@@ -104,13 +105,13 @@ class Exchanges:
         """A request as it leaves."""
         if not path.isprintable() or " " in path:
             raise aiohttp.InvalidURL(path)
-        line = f"{method} {self._base_path}{path} HTTP/1.1\r\n".encode("ascii")
+        head = b"%b %b%b HTTP/1.1\r\n%b" % (method.encode(), self._base_path, path.encode("ascii"), self._fixed)
         if body is None and method == "GET":
-            return b"%b%b\r\n" % (line, self._fixed)
-        return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, self._fixed, len(body or b""), body or b"")
+            return head + b"\r\n"
+        return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body or b""), body or b"")
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:
     """The lines of a head."""
     assert all(value.isprintable() for value in headers.values())
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+    return b"".join(b"%b: %b\r\n" % (name.encode(), value.encode("ascii")) for name, value in headers.items())
