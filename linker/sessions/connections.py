@@ -154,9 +154,10 @@ class Connection(ResponseHandler):
         )
         return self.begin(sending)
 
-    def write(self, request: bytes) -> None:
+    def write(self, request: bytes, sending: Sending) -> None:
         """Send a whole request."""
         assert self.transport is not None
+        sending.has_left = True
         self.transport.write(request)
         self.start_timeout()
 

@@ -68,8 +68,7 @@ class Exchanges:
         if connection is None:
             connection = await self._opened(sending)
         try:
-            connection.write(self._written(method, path, body))
-            sending.has_left = True
+            connection.write(self._written(method, path, body), sending)
             message, content = await connection.hear()
             sending.turn.record_answer(message.code, message.headers)
             raw = await read_body(content, message.code)
