@@ -10,10 +10,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # A newcomer's first lines are about linker, not about pip: -qq shows its errors only.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The versions that pyproject.toml admits: the first one, and the newest of each minor version.
+AIOHTTP := ==3.12.0 ==3.12.* ==3.13.* '>=3.14,<4'
+
 NODE := build/conformance
 PRISM_VERSION := 5.16.0
 
-.PHONY: help demo test unit slow coverage conformance bench budget fuzz roundtrip soak lint format docs serve package lock clean
+.PHONY: help demo test unit slow aiohttp coverage conformance bench budget fuzz roundtrip soak lint format docs serve package lock clean
 .PHONY: outputs recording FORCE
 
 help: ## List the targets
@@ -29,6 +32,15 @@ test: $(READY) ## Run the tests, but for the slowest (about ten minutes)
 
 slow: $(READY) ## Run the slowest tests, which `make test` leaves out (about a minute)
 	$(BIN)/pytest -q -n 2 -m slow
+
+aiohttp: $(READY) ## Run the tests of the sessions with each version of aiohttp (about a minute)
+	rm -rf build/aiohttp
+	set -e; for version in $(AIOHTTP); do \
+	    folder="build/aiohttp/$$version"; \
+	    $(BIN)/pip install -qq --no-deps --target "$$folder" "aiohttp$$version"; \
+	    PYTHONPATH="$$folder" $(BIN)/python -c 'import aiohttp; print("aiohttp", aiohttp.__version__)'; \
+	    PYTHONPATH="$$folder" $(BIN)/pytest -q tests/sessions; \
+	done
 
 unit: $(READY) ## Run the tests that need no server (about 25 seconds)
 	$(BIN)/pytest -q -n 2 $(UNIT)

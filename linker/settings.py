@@ -205,6 +205,9 @@ class Settings:
     queue_size: int = 1000
     """Most targets in work at once, including those waiting for a retry: 50 s of work at 20 requests a second."""
 
+    plain_requests: bool = False
+    """Send by aiohttp's own client, if requests fail on an odd network. Off: each would take three times the CPU."""
+
     proxy: str | None = field(default=None, repr=False)  # may hold a password
     """URL of an HTTP proxy that tunnels TLS. The command reads HTTPS_PROXY; the library reads no environment."""
 

@@ -265,7 +265,7 @@ _SLIM: Final = "?fields=custom_object_links,reference_num,id"
 _SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A GET of one target, or a PUT of the links in `put`.
 
     `clears_with_blank`: a list is cleared by `[""]`. By a public client of 2020, an account took that and ignored `[]`.

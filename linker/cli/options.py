@@ -209,6 +209,7 @@ pace = _all(
     ),
     setting("pace", group="Speed", help="Send requests in bursts or at even intervals"),
     setting("concurrency", group="Speed", metavar="N", help="Open at most N connections"),
+    setting("plain_requests", group="Speed", help="Send by aiohttp's own client: slower, for odd proxies"),
     setting("attempts", group="Speed", metavar="N", help="Try each request at most N times"),
     setting(
         "max_wait",

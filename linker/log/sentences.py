@@ -143,6 +143,10 @@ SENTENCES: Final[Mapping[str, Callable[[Keys], str]]] = {
         f"({keys['why']})"
     ),
     events.OTHER_LIMIT: lambda keys: str(keys["why"]),
+    events.PLAIN_REQUESTS: lambda keys: (
+        f"requests cost more CPU than they need to, because aiohttp {keys['aiohttp']} has no {keys['lacking']}; "
+        "a newer linker may know this version of aiohttp"
+    ),
     events.STOPPING: lambda keys: (
         f"stopping; requests in flight for {_count(keys['under_way'], 'target')} have {_seconds(keys['drain_s'])} "
         "to finish"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -27,27 +28,35 @@ _ZLIB_BITS: Final = 15
 _RAW_BITS: Final = -15
 
 
-async def read_body(response: aiohttp.ClientResponse) -> bytes:
-    """Return an answer's body, decompressed and without a byte order mark.
+async def read_body(content: aiohttp.StreamReader, status: int) -> bytes:
+    """Return an answer's body as it came.
 
     Raises:
-        BadAnswer: it is too long (the rest is not read), or in an encoding that linker did not ask for.
-        ConnectionFailed: what is compressed is cut short or garbled.
+        BadAnswer: it is too long. The rest is not read, so the connection must be closed.
     """
-    content = response.content
     part = await content.readany()
+    if content.at_eof() and len(part) <= _LARGEST:
+        return part
     parts, size = [part], len(part)
     while not content.at_eof() and size <= _LARGEST:
         part = await content.readany()
         parts.append(part)
         size += len(part)
     if size > _LARGEST:
-        response.close()
-        raise _too_long(response.status)
-    body = b"".join(parts)
-    if (encodings := response.headers.get(hdrs.CONTENT_ENCODING)) and body:
+        raise _too_long(status)
+    return b"".join(parts)
+
+
+def decompressed(body: bytes, headers: Mapping[str, str], status: int) -> bytes:
+    """Return an answer's body, decompressed and without a byte order mark.
+
+    Raises:
+        BadAnswer: it is too long, or in an encoding that linker did not ask for.
+        ConnectionFailed: what is compressed is cut short or garbled.
+    """
+    if (encodings := headers.get(hdrs.CONTENT_ENCODING)) and body:
         for encoding in reversed(encodings.lower().split(",")):
-            body = _decompressed(body, encoding.strip(), response.status)
+            body = _decompressed(body, encoding.strip(), status)
     return body.removeprefix(BOM_UTF8)
 
 

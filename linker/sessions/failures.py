@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from linker.errors import BadAnswer, ConnectionFailed, RequestFailed, TimedOut
+from linker.sessions.connections import NotHttp
 from linker.settings import Settings
 
 _NO_NETWORK: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
@@ -75,7 +76,7 @@ def request_failed(error: Exception, settings: Settings) -> RequestFailed:
             return closed
         case aiohttp.ClientPayloadError():
             return ConnectionFailed("the answer was cut short or garbled")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | NotHttp():
             # the server wrote what follows the colon, so it may contain anything
             return BadAnswer(f"no HTTP answer ({error.message.partition(':')[0] or type(error).__name__})")
         case OSError():
@@ -128,6 +129,9 @@ def advice(error: NotConnected, settings: Settings) -> str | None:
     """Return what the user should check so that a connection can be opened; None if the next try may succeed."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return "check HTTPS_PROXY and the user and password in it" if error.status < 500 else None
+    what = "the proxy (HTTPS_PROXY)" if _is_of_proxy(error, settings) else _name_of(settings.base_url)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):  # before aiohttp 3.13 without an `os_error`
+        return f"check {what}, or set SSL_CERT_FILE to a file with the certificates to trust"
     code = error.os_error.errno
     if isinstance(error.os_error, socket.gaierror):
         is_offline = code == socket.EAI_AGAIN
@@ -135,11 +139,8 @@ def advice(error: NotConnected, settings: Settings) -> str | None:
         return None
     else:
         is_offline = code in _NO_NETWORK and not isinstance(error, aiohttp.ClientSSLError)
-    what = "the proxy (HTTPS_PROXY)" if _is_of_proxy(error, settings) else _name_of(settings.base_url)
     if is_offline:
         return f"check that this machine has a network connection, then check {what}"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"check {what}, or set SSL_CERT_FILE to a file with the certificates to trust"
     return f"check {what}"
 
 

@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 from aiohttp import hdrs
-from yarl import URL
 
 from linker import log
 from linker._version import __version__
 from linker.api.answers import Answer, HttpAnswer, is_json
 from linker.api.requests import ApiRequest
 from linker.errors import BadAnswer, ConnectionFailed, OutOfDescriptors, RequestFailed, TimedOut
-from linker.ratelimit.limiter import RateLimiter, Turn
-from linker.sessions.body import ENCODINGS, read_body
-from linker.sessions.connections import Connector, Exchange, Unusable
+from linker.ratelimit.limiter import RateLimiter
+from linker.sessions.body import ENCODINGS
+from linker.sessions.connections import LONGEST_HEADER, Connector, PlainRequest, Sending, missing
+from linker.sessions.deadline import Deadlines
+from linker.sessions.exchange import Exchanges, Way
 from linker.sessions.failures import request_failed
+from linker.sessions.plain import PlainRequests
 from linker.sessions.token import Token
 from linker.settings import Settings
 
@@ -41,9 +42,6 @@ _OUT_OF_DESCRIPTORS: Final = (
 _LATE_S: Final = 2.0
 """A time-out that comes so much later than it is due was caused by a suspended process, not by the account."""
 
-_LONGEST_HEADER: Final = 66 * 1024
-"""Bytes of a header line. Proxies add policies and traces of tens of kilobytes; aiohttp's default is 8 KB."""
-
 _GIVEN_UP: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT)
 """What servers send on a connection of which they expect nothing more, whether or not a request is on its way."""
 
@@ -53,7 +51,7 @@ _NEW_CONNECTION: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.MISDIRECTED_REQ
 _NO_MAIL: Final = "disable_mailers=true"
 """Keeps a write from mailing the watchers, according to third parties; the vendor does not document it."""
 
-_HEADERS: Final = {
+_HEADERS: Final[Mapping[str, str]] = {
     hdrs.ACCEPT: "application/json",
     hdrs.ACCEPT_ENCODING: ENCODINGS,
     hdrs.CACHE_CONTROL: "no-cache",  # a list that is read to be written back must not be an old one
@@ -61,49 +59,6 @@ _HEADERS: Final = {
 }
 
 _USER_AGENT: Final = f"aha-linker/{__version__}"
-
-
-class _SendOnce:
-    """Keeps aiohttp from sending a request again by itself when a kept-alive connection drops.
-
-    The account would count that request, and the rate limiter would not. `Sender` sends it again in its turn.
-    """
-
-    __slots__ = ("_lost", "exchange")
-
-    def __init__(self) -> None:
-        self.exchange: Exchange | None = None
-        """The request that has left, or was about to."""
-        self._lost: Exception = aiohttp.ServerDisconnectedError()
-
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        if self.has_left:
-            raise self._lost
-        assert isinstance(request, Exchange)
-        self.exchange = request
-        try:
-            return await handler(request)
-        except aiohttp.ClientOSError as error:
-            if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses late, in the place of an answer
-                self._lost = error
-            raise
-
-    @property
-    def has_left(self) -> bool:
-        """Whether any of the request may have left."""
-        return self.exchange is not None and self.exchange.connection is not None
-
-    @property
-    def is_first(self) -> bool:
-        """Whether the request was the first one on its connection."""
-        return self.exchange is not None and self.exchange.is_first
-
-    def end(self) -> None:
-        """The answer was read to its end, or given up."""
-        if self.exchange is not None and self.exchange.connection is not None:
-            self.exchange.connection.end(self.exchange)
 
 
 class SessionPool:
@@ -134,29 +89,42 @@ class SessionPool:
 
     async def __aenter__(self) -> Self:
         settings = self._settings
-        self._connector = Connector(settings.concurrency)
+        # costs a timer for each part of an answer, so it is set only if it can be the first to end one
+        read_timeout_s = settings.read_timeout_s if settings.read_timeout_s < settings.timeout_s else None
+        self._connector = Connector(settings.concurrency, read_timeout_s)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
-            request_class=Exchange,
+            request_class=PlainRequest,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=None,  # aiohttp's own does not include a body that ends with its connection
                 sock_connect=settings.connect_timeout_s,
-                # costs a timer for each request, so it is set only if it can be the first to end one
-                sock_read=settings.read_timeout_s if settings.read_timeout_s < settings.timeout_s else None,
+                sock_read=read_timeout_s,
             ),
             headers={hdrs.USER_AGENT: _USER_AGENT},
             proxy=settings.proxy,
             auto_decompress=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
         )
+        self._deadlines = Deadlines()
+        self._way = self._way_to_send(self._session)
         return self
+
+    def _way_to_send(self, session: aiohttp.ClientSession) -> Way:
+        headers: dict[str, str] = {**_HEADERS, hdrs.AUTHORIZATION: self._token.authorization}
+        if not self._settings.plain_requests:
+            if (lacking := missing(self._connector)) is None:
+                return Exchanges(session, self._connector, self._settings, headers)
+            self._log.warning(log.PLAIN_REQUESTS, aiohttp=aiohttp.__version__, lacking=lacking)
+        return PlainRequests(session, self._settings, headers)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self._session is not None:
+            self._deadlines.close()
+            self._way.close()
             await self._session.close()
 
     async def send(self, choose: Callable[[float], ApiRequest | None], *, first: bool = False) -> Answer | None:
@@ -178,10 +146,10 @@ class SessionPool:
                 turn.give_back()
                 return None
             self.requests += 1
-            sending = _SendOnce()
+            sending = Sending(turn)
             try:
-                async with asyncio.timeout(self._settings.timeout_s):  # around all of it, the body included
-                    return await self._exchange(request, turn, sending)
+                with self._deadlines.until(turn.at + self._settings.timeout_s):  # around all of it, the body included
+                    return await self._exchange(request, sending)
             except RequestFailed as error:
                 failure = error
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
@@ -199,14 +167,14 @@ class SessionPool:
             failure.was_sent = sending.has_left
             raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
 
-    async def _exchange(self, request: ApiRequest, turn: Turn, sending: _SendOnce) -> Answer:
+    async def _exchange(self, request: ApiRequest, sending: Sending) -> Answer:
         """Send a request on a connection that can be trusted, and return the answer to it."""
-        while True:  # each connection that cannot be trusted is closed, so there is a new one in the end
-            try:
-                reply = await self._sent(request, turn, sending)
-                break
-            except Unusable:
-                continue
+        path = request.path
+        if self._settings.no_mail and request.method != "GET":
+            path += f"{'&' if '?' in path else '?'}{_NO_MAIL}"
+        status, headers, body = await self._way.send(request.method, path, request.body, sending)
+        token = self._token
+        reply = HttpAnswer(status, token.kept_out_of_headers(headers), token.kept_out_of(body), sending.turn.at)
         is_parting = reply.status in _GIVEN_UP and _is_parting(reply)
         if is_parting or reply.status in _NEW_CONNECTION:
             self._connector.distrust()
@@ -221,25 +189,6 @@ class SessionPool:
             why = self._token.kept_out_of_text(mismatch.why)
             self._log.warning(log.OTHER_ANSWER, request=str(request), why=why)
         return answer
-
-    async def _sent(self, request: ApiRequest, turn: Turn, sending: _SendOnce) -> HttpAnswer:
-        assert self._session is not None, "the pool is not open"
-        path = request.path
-        if self._settings.no_mail and request.method != "GET":
-            path += f"{'&' if '?' in path else '?'}{_NO_MAIL}"
-        async with self._session.request(
-            request.method,
-            URL(self._settings.base_url + path, encoded=True),
-            data=request.body,
-            # not in the session: aiohttp sends its headers to a proxy too, outside of TLS
-            headers={**_HEADERS, hdrs.AUTHORIZATION: self._token.authorization},
-            allow_redirects=False,  # a redirect must not take the token elsewhere
-            middlewares=(sending,),
-        ) as response:
-            turn.record_answer(response.status, response.headers)
-            headers = self._token.kept_out_of_headers(response.headers)
-            body = self._token.kept_out_of(await read_body(response))
-        return HttpAnswer(response.status, headers, body, turn.at)
 
 
 def _is_parting(reply: HttpAnswer) -> bool:

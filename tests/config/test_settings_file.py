@@ -384,6 +384,17 @@ def test_a_file_that_nobody_named_may_do_less(access_of: Seen, folder: Path, mon
     assert "belongs to another user; if you trust it, add --config linker.toml" in refused("check", "--account", "x")
 
 
+def test_the_way_to_send_requests_is_a_setting_like_others(access_of: Seen, folder: Path) -> None:
+    """By the option, or for all verbs by the file; otherwise requests are not plain."""
+    assert not access_of("check").settings.plain_requests
+    assert access_of("check", "--plain-requests").settings.plain_requests
+    (folder / "linker.toml").write_text(
+        '[account]\nname = "company"\ntoken_file = "secrets/token"\n[run]\nplain_requests = true\n'
+    )
+    for arguments in (("check",), ("run", "links.csv")):
+        assert access_of(*arguments).settings.plain_requests
+
+
 async def test_the_verbs_work_from_a_settings_file(command: Command, sandbox: Sandbox) -> None:
     """Run into a folder for results, verify, check, undo: no option is repeated; a dry run is a plan."""
     folder = command.folder

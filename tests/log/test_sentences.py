@@ -44,6 +44,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "no_links_seen": {"list": "feature:PRJ1", "targets": 200},
     "other_answer": {"request": "GET feature PRJ1-1", "why": "it is about feature PRJ2-1"},
     "other_limit": {"account_says": 3000, "remaining": 2999, "why": "the account allows 3,000 requests a minute"},
+    "plain_requests": {"aiohttp": "3.15.0", "lacking": "ResponseHandler.read"},
     "stopping": {"under_way": 40, "drain_s": 10.0},
 }
 """The keys of each event, as linker logs them."""

@@ -27,6 +27,8 @@ ROWS = {row["fault"]: row for row in TABLE.finditer(DOC.read_text(encoding="utf-
 UNUSABLE = {"garbled after", "half a JSON", "login page", "foreign answer", "too long", "gzip bomb"}
 """Answers to a PUT after which its target is read, before the PUT is sent again."""
 NOT_TRIED_AGAIN = {"redirect", "407"}
+ON_BOTH_WAYS = ("reset at once", "reset in the request", "closed", "reply lost", "garbled after", "hang")
+"""Faults of the connection: they must read the same if aiohttp's own client sends."""
 
 
 @pytest.fixture
@@ -76,15 +78,18 @@ async def test_a_fault_that_passes_is_got_over(sandbox: Sandbox, proxy: FaultPro
     assert proxy.befallen[fault] == 2
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in HARMLESS])
+@pytest.mark.parametrize(
+    ("fault", "plain"),
+    [(fault, False) for fault in FAULTS if fault not in HARMLESS] + [(fault, True) for fault in ON_BOTH_WAYS],
+)
 async def test_a_fault_that_stays_fails_the_job_as_the_table_says(
-    sandbox: Sandbox, proxy: FaultProxy, tmp_path: Path, fault: str
+    sandbox: Sandbox, proxy: FaultProxy, tmp_path: Path, fault: str, plain: bool
 ) -> None:
     """Each try of the PUT meets it: the status, the error's type and its words; and what is there can be undone."""
     sandbox.account.set_links(Kind.FEATURE, "PRJ1-1", "customers", [ZANE])
     proxy.script(None, stays=fault)
     path = tmp_path / "results.jsonl"
-    async with patient(proxy, attempts=3, timeout_s=0.3 if fault == "hang" else 5.0) as aha:
+    async with patient(proxy, attempts=3, timeout_s=0.3 if fault == "hang" else 5.0, plain_requests=plain) as aha:
         (result,) = await results_of(aha.run(features(1), path))
         assert result.error is not None
         tries = 1 if fault in NOT_TRIED_AGAIN else 3

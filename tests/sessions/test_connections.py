@@ -11,6 +11,8 @@ from support.raw_server import OK, Arrived, Wire, opened, page, said, send_raw
 
 from linker.errors import ConnectionFailed, TimedOut
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 MINE = page("200 OK", b'{"feature":{"name":"mine"}}')
 
 UNASKED = {

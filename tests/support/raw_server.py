@@ -120,6 +120,10 @@ class Wire:
             self._tasks.discard(task)
 
 
+DEFAULTS: dict[str, Any] = {}
+"""Settings of the pools that a test opens, unless it gives others."""
+
+
 @asynccontextmanager
 async def opened(
     url: str,
@@ -131,7 +135,7 @@ async def opened(
 ) -> AsyncIterator[SessionPool]:
     """A pool of connections to `url`; without a limit, unless it is given a rate limiter."""
     async with SessionPool(
-        Settings(base_url=url, **options), Token(token), limiter or RateLimiter([]), stop or asyncio.Event()
+        Settings(base_url=url, **DEFAULTS | options), Token(token), limiter or RateLimiter([]), stop or asyncio.Event()
     ) as pool:
         yield pool
 
