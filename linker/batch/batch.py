@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,27 +17,21 @@ from linker.errors import Error, ErrorType
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Kind, Target
 
+_Packed: TypeAlias = tuple[int, int, int | None, Mode, dict[str, list[str]], Any]
+"""A job as the batch keeps it, in MessagePack: its number, the place of its source, line, mode, links and key.
 
-class _Packed(msgspec.Struct, array_like=True):
-    """A job as the batch keeps it, in MessagePack: bytes from orjson would keep 4 KB of memory each."""
-
-    number: int
-    source: int
-    line: int | None
-    mode: Mode
-    links: Mapping[str, Sequence[str]]
-    key: Any
-
+Bytes from orjson would keep 4 KB of memory each.
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Packed).decode
+_decode_all = msgspec.msgpack.Decoder(list[_Packed]).decode
 
 
 class Batch:
     """The jobs of one run by target, packed: about 380 bytes a job if each has a target of its own."""
 
     def __init__(self, mode: Mode) -> None:
-        self._mode = mode
+        self._mode = Mode(mode)
         self._jobs: dict[Target, list[bytes]] = {}
         self._dropped: dict[Target, dict[frozenset[str] | None, Dropped]] = {}  # one for the same fields
         self._skipped: dict[Target, list[bytes]] = {}  # those that may be another name of a pending target
@@ -60,12 +54,13 @@ class Batch:
             self._sources.append(source)
         links = job.by_id
         assert links is not None, f"{job.id}: names must be resolved first"
-        packed = _Packed(number, len(self._sources) - 1, line, Mode(job.mode or self._mode), links, job.key)
+        packed = _encode((number, len(self._sources) - 1, line, job.mode or self._mode, links, job.key))
         target = job.target
-        if target not in self._jobs:
-            self._jobs[target] = []
+        jobs = self._jobs.get(target)
+        if jobs is None:
+            jobs = self._jobs[target] = []
             self.targets += 1
-        self._jobs[target].append(_encode(packed))
+        jobs.append(packed)
         self.jobs += 1
 
     def add_dropped(self, target: Target, dropped: Dropped) -> None:
@@ -101,7 +96,7 @@ class Batch:
         skipped = 0
         for target in [target for target in self._jobs if target not in self._dropped]:
             packed = self._jobs[target]
-            if is_done(target, [self._unpack(target, job) for job in packed]):
+            if is_done(target, self._unpacked(target, packed)):
                 self._skipped[target] = self._jobs.pop(target)
                 self.targets -= 1
                 skipped += len(packed)
@@ -117,7 +112,7 @@ class Batch:
             faults: kind and field → why no job can link records there.
         """
         for target in list(self._jobs):
-            jobs = [self._unpack(target, packed) for packed in self._jobs[target]]
+            jobs = self._unpacked(target, self._jobs[target])
             kept: list[bytes] = []
             for job, packed in zip(jobs, self._jobs[target], strict=True):
                 named = [(target.kind, field) for field in job.links if (target.kind, field) in faults]
@@ -154,13 +149,17 @@ class Batch:
         if not found:
             raise KeyError(names)
         found += [(name, self._skipped.pop(name)) for name in names if name in self._skipped]
-        jobs = [self._unpack(name, job) for name, packed in found for job in packed]
+        jobs = [job for name, packed in found for job in self._unpacked(name, packed)]
         dropped = [drop for name in names for drop in self._dropped.pop(name, {}).values()]
         return merge_jobs(found[0][0], jobs, dropped)
 
-    def _unpack(self, target: Target, packed: bytes) -> Job:
-        job = _decode(packed)
-        return Job(job.number, self._sources[job.source], job.line, target, job.mode, job.links, job.key)
+    def _unpacked(self, target: Target, packed: Sequence[bytes]) -> list[Job]:
+        sources = self._sources
+        array = b"\xdd%b%b" % (len(packed).to_bytes(4, "big"), b"".join(packed))  # one array, decoded at once
+        return [
+            Job(number, sources[source], line, target, mode, links, key)
+            for number, source, line, mode, links, key in _decode_all(array)
+        ]
 
 
 def _form(target: Target) -> tuple[Kind, bool]:
