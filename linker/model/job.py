@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias, TypeGuard, cast
+from typing import Any, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -152,7 +152,7 @@ class LinkJob:
         for records in self.links.values():
             if records and isinstance(records[-1], Name):
                 return None
-        return cast("Mapping[str, Sequence[str]]", self.links)
+        return self.links  # type: ignore[return-value]  # they end with the names
 
     def resolved(self, links: Mapping[str, Sequence[str]]) -> LinkJob:
         """The same job with the ids of linked records in place of names."""

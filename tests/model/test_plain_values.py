@@ -48,7 +48,7 @@ def outcome(make: Any) -> Any:
 @example("7E18", Kind.PRODUCT)
 @example("PRJ1-1\n", None)
 @example("640,362", Kind.FEATURE)
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_a_plain_target_is_what_the_full_check_makes_of_it(id: str, kind: Kind | str | None) -> None:
     """Every id with every kind gives the same target, or is refused in the same words."""
     assert outcome(lambda: Target.parse(id, kind)) == outcome(lambda: Target.parse(Text(id), kind))
@@ -66,7 +66,7 @@ def test_a_plain_id_stays_as_it_is(id: str, kind: Kind) -> None:
 @example(["07"])
 @example(["0"])
 @example([""])
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_plain_records_are_what_the_full_check_makes_of_them(records: list[Any]) -> None:
     """Every list of records gives the same links, or is refused in the same words, as a list and as a tuple."""
     slow = Several(Text(record) if isinstance(record, str) else record for record in records)
