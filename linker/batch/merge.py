@@ -179,24 +179,22 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
 
 def desired_links(jobs: Sequence[Job]) -> dict[str, DesiredLinks]:
     """What the jobs of one target ask of each field together."""
-    gathered: dict[str, dict[Mode, set[str]]] = {}
+    gathered: dict[str, dict[Mode, list[str]]] = {}
     for job in jobs:
         mode = job.mode
         for field, ids in job.links.items():
-            by_mode = gathered.get(field)
-            if by_mode is None:
-                gathered[field] = {mode: set(ids)}
-            elif mode in by_mode:
-                by_mode[mode].update(ids)
+            by_mode = gathered.setdefault(field, {})
+            if mode in by_mode:
+                by_mode[mode] += ids
             else:
-                by_mode[mode] = set(ids)
+                by_mode[mode] = [*ids]
     return {field: _desired(by_mode) for field, by_mode in gathered.items()}
 
 
-def _desired(by_mode: Mapping[Mode, set[str]]) -> DesiredLinks:
+def _desired(by_mode: Mapping[Mode, Sequence[str]]) -> DesiredLinks:
     replace = by_mode.get(Mode.REPLACE)
     return DesiredLinks(
         None if replace is None else frozenset(replace),
-        frozenset(by_mode.get(Mode.ADD, _NONE)),
-        frozenset(by_mode.get(Mode.REMOVE, _NONE)),
+        frozenset(by_mode.get(Mode.ADD, ())),
+        frozenset(by_mode.get(Mode.REMOVE, ())),
     )
