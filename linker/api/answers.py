@@ -12,9 +12,9 @@ import orjson
 from linker.api.headers import RateLimit, asked_wait_s, rate_limit, refusal_wait_s
 from linker.api.statuses import in_words
 from linker.errors import BadAnswer, InvalidJob, RequestFailed
-from linker.model.ids import exact_id
+from linker.model.ids import exact_id, plain_ids
 from linker.model.job import Links
-from linker.model.target import Kind, Target
+from linker.model.target import Kind, Target, plain_kind
 from linker.text import plain, quoted
 
 _MESSAGE_DEPTH: Final = 8
@@ -30,7 +30,7 @@ _MOST_ITEMS: Final = 1_000
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-class Listed(msgspec.Struct, frozen=True):
+class Listed(msgspec.Struct, frozen=True, gc=False):
     """A target as an answer shows it, alone or in a list.
 
     `links` are its links by this answer: a missing field is empty. None if the answer leaves links out, which means
@@ -211,6 +211,8 @@ def _listed(item: dict[str, Any], kind: Kind) -> Listed:
 
 def _name(value: str | int, kind: Kind) -> str:
     """The canonical id of a target; empty if the value cannot be one."""
+    if type(value) is str and plain_kind(value, kind) is not None:
+        return value
     try:
         return Target.parse(value, kind).id
     except InvalidJob:
@@ -257,17 +259,19 @@ def _links(value: object) -> tuple[Links | None, frozenset[str]]:
             unreadable.add("")
             continue
         try:
-            links[field] = links.get(field, _NONE) | _record_ids(entry.get("record_ids"))
+            ids = _record_ids(entry.get("record_ids"))
         except InvalidJob:
             unreadable.add(field)
-    return links, frozenset(unreadable)
+        else:
+            links[field] = links[field] | ids if field in links else ids
+    return links, frozenset(unreadable) if unreadable else _NONE
 
 
 def _record_ids(value: object) -> frozenset[str]:
     """Raises `InvalidJob` if it is no list of record ids: "12" would pass for the records 1 and 2."""
     if not isinstance(value, list):
         raise InvalidJob(f"{quoted(value)} is not a list of record ids")
-    return frozenset(map(exact_id, value))
+    return frozenset(plain_ids(value) or map(exact_id, value))
 
 
 def _message(reply: HttpAnswer) -> tuple[str, bool]:

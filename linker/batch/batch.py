@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from struct import Struct
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -17,30 +18,27 @@ from linker.errors import Error, ErrorType
 from linker.model.job import LinkJob, Mode
 from linker.model.target import Kind, Target
 
+_Packed: TypeAlias = tuple[int, int, int | None, Mode, Mapping[str, Sequence[str]], Any]
+"""A job as the batch keeps it, in MessagePack: its number, the place of its source, line, mode, links and key.
 
-class _Packed(msgspec.Struct, array_like=True):
-    """A job as the batch keeps it, in MessagePack: bytes from orjson would keep 4 KB of memory each."""
-
-    number: int
-    source: int
-    line: int | None
-    mode: Mode
-    links: Mapping[str, Sequence[str]]
-    key: Any
-
+Bytes from orjson would keep 4 KB of memory each.
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Packed).decode
+_decode_all = msgspec.msgpack.Decoder(list[_Packed]).decode
+
+_ARRAY: Final = b"\xdd"  # of MessagePack; the number of its values follows
+_COUNT: Final = Struct(">I")
 
 
 class Batch:
-    """The jobs of one run by target, packed: about 380 bytes a job if each has a target of its own."""
+    """The jobs of one run by target, packed: about 280 bytes a job if each has a target of its own."""
 
     def __init__(self, mode: Mode) -> None:
-        self._mode = mode
-        self._jobs: dict[Target, list[bytes]] = {}
+        self._mode = Mode(mode)
+        self._jobs: dict[Target, bytearray] = {}  # one array each: lists would keep the garbage collector busy
         self._dropped: dict[Target, dict[frozenset[str] | None, Dropped]] = {}  # one for the same fields
-        self._skipped: dict[Target, list[bytes]] = {}  # those that may be another name of a pending target
+        self._skipped: dict[Target, bytearray] = {}  # those that may be another name of a pending target
         self._skipped_forms: set[tuple[Kind, bool]] = set()
         self._sources: list[str] = []
         self.jobs = 0
@@ -60,12 +58,15 @@ class Batch:
             self._sources.append(source)
         links = job.by_id
         assert links is not None, f"{job.id}: names must be resolved first"
-        packed = _Packed(number, len(self._sources) - 1, line, Mode(job.mode or self._mode), links, job.key)
+        mode = job.mode if isinstance(job.mode, Mode) else self._mode
+        packed = (number, len(self._sources) - 1, line, mode, links, job.key)
         target = job.target
-        if target not in self._jobs:
-            self._jobs[target] = []
+        jobs = self._jobs.get(target)
+        if jobs is None:
+            self._jobs[target] = _array_of(packed)
             self.targets += 1
-        self._jobs[target].append(_encode(packed))
+        else:
+            _append(jobs, packed)
         self.jobs += 1
 
     def add_dropped(self, target: Target, dropped: Dropped) -> None:
@@ -101,10 +102,10 @@ class Batch:
         skipped = 0
         for target in [target for target in self._jobs if target not in self._dropped]:
             packed = self._jobs[target]
-            if is_done(target, [self._unpack(target, job) for job in packed]):
+            if is_done(target, self._unpacked(target, packed)):
                 self._skipped[target] = self._jobs.pop(target)
                 self.targets -= 1
-                skipped += len(packed)
+                skipped += _count(packed)
         pending = set(map(_form, chain(self._jobs, self._dropped)))
         self._skipped = {name: packed for name, packed in self._skipped.items() if _other_form(name) in pending}
         self._skipped_forms = set(map(_form, self._skipped))
@@ -117,12 +118,12 @@ class Batch:
             faults: kind and field → why no job can link records there.
         """
         for target in list(self._jobs):
-            jobs = [self._unpack(target, packed) for packed in self._jobs[target]]
-            kept: list[bytes] = []
-            for job, packed in zip(jobs, self._jobs[target], strict=True):
+            packed = self._jobs[target]
+            kept: list[_Packed] = []
+            for job, each in zip(self._unpacked(target, packed), _decode_all(packed), strict=True):
                 named = [(target.kind, field) for field in job.links if (target.kind, field) in faults]
                 if not named:
-                    kept.append(packed)
+                    kept.append(each)
                     continue
                 self.add_dropped(target, Dropped(job.place, tuple(job.links)))
                 yield job, Error(ErrorType.UNKNOWN_FIELD, faults[named[0]])
@@ -130,7 +131,7 @@ class Batch:
                 del self._jobs[target]
                 self.targets -= 1
             else:
-                self._jobs[target] = kept
+                self._jobs[target] = _array_of(*kept)
 
     def may_be_skipped(self, target: Target) -> bool:
         """Whether a skipped target may be this one by its other name."""
@@ -154,13 +155,31 @@ class Batch:
         if not found:
             raise KeyError(names)
         found += [(name, self._skipped.pop(name)) for name in names if name in self._skipped]
-        jobs = [self._unpack(name, job) for name, packed in found for job in packed]
+        jobs = [job for name, packed in found for job in self._unpacked(name, packed)]
         dropped = [drop for name in names for drop in self._dropped.pop(name, {}).values()]
         return merge_jobs(found[0][0], jobs, dropped)
 
-    def _unpack(self, target: Target, packed: bytes) -> Job:
-        job = _decode(packed)
-        return Job(job.number, self._sources[job.source], job.line, target, job.mode, job.links, job.key)
+    def _unpacked(self, target: Target, packed: bytearray) -> list[Job]:
+        sources = self._sources
+        return [
+            Job(number, sources[source], line, target, mode, links, key)
+            for number, source, line, mode, links, key in _decode_all(packed)
+        ]
+
+
+def _array_of(*jobs: _Packed) -> bytearray:
+    """An array of jobs in MessagePack, to which more can be appended."""
+    return bytearray(_ARRAY + _COUNT.pack(len(jobs)) + b"".join(map(_encode, jobs)))
+
+
+def _append(array: bytearray, job: _Packed) -> None:
+    _COUNT.pack_into(array, 1, _count(array) + 1)
+    array += _encode(job)
+
+
+def _count(array: bytearray) -> int:
+    count: int = _COUNT.unpack_from(array, 1)[0]
+    return count
 
 
 def _form(target: Target) -> tuple[Kind, bool]:

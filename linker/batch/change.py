@@ -13,14 +13,14 @@ from linker.model.target import Target
 _NONE: frozenset[str] = frozenset()
 
 
-class FieldChange(msgspec.Struct, frozen=True):
+class FieldChange(msgspec.Struct, frozen=True, gc=False):
     """What one PUT does to one field: record ids, sorted as numbers."""
 
     added: list[str]
     removed: list[str]
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """The links of one target before and after a run, field by field. `before` is None if unknown.
 
     `current` is what the target holds now if that differs from `before`: an earlier PUT of this run may have changed
@@ -128,7 +128,7 @@ def plan(desired: DesiredState, before: Links | None, current: Links | None = No
     return Change(desired.target, before, after, current)
 
 
-class Intent(msgspec.Struct, frozen=True):
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """A PUT that is about to leave, as the journal keeps it.
 
     `before` is what the target held before this run's first PUT to it, None if unknown. `current` is what it has

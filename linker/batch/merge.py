@@ -14,7 +14,7 @@ from linker.model.target import Target
 _NONE: frozenset[str] = frozenset()
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """A link job with its `number` in the batch, from 0, and the source and line that it was read from."""
 
     number: int
@@ -31,14 +31,14 @@ class Job(msgspec.Struct, frozen=True):
         return self.source if self.line is None else f"{self.source} line {self.line}"
 
 
-class Dropped(msgspec.Struct, frozen=True):
+class Dropped(msgspec.Struct, frozen=True, gc=False):
     """A rejected job or line, as far as the other jobs of its target care. `fields` is None if they are unknown."""
 
     place: str
     fields: Collection[str] | None
 
 
-class DesiredLinks(msgspec.Struct, frozen=True):
+class DesiredLinks(msgspec.Struct, frozen=True, gc=False):
     """What all jobs of one target ask of one field. `replace` is None if no job gives the whole list."""
 
     replace: frozenset[str] | None = None
@@ -51,7 +51,7 @@ class DesiredLinks(msgspec.Struct, frozen=True):
         return None if base is None else (base | self.add) - self.remove
 
 
-class DesiredState(msgspec.Struct, frozen=True):
+class DesiredState(msgspec.Struct, frozen=True, gc=False):
     """What the batch wants one target to hold, and the jobs that ask for it."""
 
     target: Target
@@ -75,7 +75,7 @@ def merge_jobs(
     Args:
         dropped: further jobs of the target that were rejected or have failed before.
     """
-    if len(jobs) == 1 and not dropped:  # the common case: nothing to conflict with
+    if not dropped and not _may_conflict(jobs):  # the common case
         return DesiredState(target, tuple(jobs), desired_links(jobs)), []
     rejected = dict(_conflicts(jobs))
     broken = _Broken(dropped)
@@ -146,9 +146,17 @@ class _Broken:
         return self._errors[place]
 
 
+def _may_conflict(jobs: Sequence[Job]) -> bool:
+    """Whether some of the jobs remove records, and others link some."""
+    if len(jobs) == 1:
+        return False
+    modes = {job.mode for job in jobs}
+    return len(modes) > 1 and Mode.REMOVE in modes
+
+
 def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
     """The numbers of jobs that add an id which another job of the target removes, and of those others."""
-    if all(job.mode is not Mode.REMOVE for job in jobs) or all(job.mode is Mode.REMOVE for job in jobs):
+    if not _may_conflict(jobs):
         return
     adds: dict[tuple[str, str], Job] = {}
     removes: dict[tuple[str, str], Job] = {}
@@ -171,14 +179,22 @@ def _conflicts(jobs: Sequence[Job]) -> Iterator[tuple[int, Error]]:
 
 def desired_links(jobs: Sequence[Job]) -> dict[str, DesiredLinks]:
     """What the jobs of one target ask of each field together."""
-    if len(jobs) == 1:  # the common case, without the sets in between
-        job = jobs[0]
-        return {field: DesiredLinks(**{str(job.mode): frozenset(ids)}) for field, ids in job.links.items()}
-    gathered: dict[str, dict[str, set[str]]] = {}
+    gathered: dict[str, dict[Mode, list[str]]] = {}
     for job in jobs:
+        mode = job.mode
         for field, ids in job.links.items():
-            gathered.setdefault(field, {}).setdefault(str(job.mode), set()).update(ids)
-    return {
-        field: DesiredLinks(**{mode: frozenset(ids) for mode, ids in modes.items()})
-        for field, modes in gathered.items()
-    }
+            by_mode = gathered.setdefault(field, {})
+            if mode in by_mode:
+                by_mode[mode] += ids
+            else:
+                by_mode[mode] = [*ids]
+    return {field: _desired(by_mode) for field, by_mode in gathered.items()}
+
+
+def _desired(by_mode: Mapping[Mode, Sequence[str]]) -> DesiredLinks:
+    replace = by_mode.get(Mode.REPLACE)
+    return DesiredLinks(
+        None if replace is None else frozenset(replace),
+        frozenset(by_mode.get(Mode.ADD, ())),
+        frozenset(by_mode.get(Mode.REMOVE, ())),
+    )

@@ -54,6 +54,16 @@ def record_id(value: object) -> str:
     raise InvalidJob(f"record id {quoted(value)} is not a number{float_hint(value)}{hint}")
 
 
+def plain_ids(values: object) -> Sequence[str] | None:
+    """The same list if it has only ids of records in their one form: digits without leading zeros; else None."""
+    if type(values) is not list and type(values) is not tuple:
+        return None
+    for id in values:
+        if type(id) is not str or not (id.isascii() and id.isdigit()) or id[0] == "0":
+            return None
+    return values
+
+
 def exact_id(value: object) -> str:
     """The id of a record in an answer or in one of linker's own files, where it is not dressed for a spreadsheet.
 
@@ -71,7 +81,7 @@ def exact_id(value: object) -> str:
 
 def sorted_ids(ids: Sequence[str] | frozenset[str] | set[str]) -> list[str]:
     """Record ids sorted as numbers, without repeats."""
-    return sorted(set(ids), key=lambda id: (len(id), id))
+    return sorted(sorted(set(ids)), key=len)
 
 
 def undressed_name(text: str) -> str:

@@ -13,13 +13,13 @@ from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias, TypeGuard, cast
+from typing import Any, TypeAlias, TypeGuard
 
 import msgspec
 
 from linker.errors import InvalidJob
 from linker.model.address import host_of, located
-from linker.model.ids import record_id, sorted_ids, spoiled, undressed_id, whole_number
+from linker.model.ids import plain_ids, record_id, sorted_ids, spoiled, undressed_id, whole_number
 from linker.model.key import check_key, plain_key
 from linker.model.name import NAME_LIMIT, TITLE, Name
 from linker.model.target import Kind, Target
@@ -54,6 +54,8 @@ class Mode(StrEnum):
     ADD = "add"
     REMOVE = "remove"
 
+    __hash__ = str.__hash__  # as for `Kind`
+
 
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
@@ -68,7 +70,7 @@ class JobLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     key: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class LinkJob:
     """One request by the user: link these records on these fields of this target, in this mode.
 
@@ -101,16 +103,34 @@ class LinkJob:
     key: Any = None
     host: str | None = dataclasses.field(default=None, kw_only=True, compare=False, repr=False)
     columns: tuple[str, ...] = dataclasses.field(default=(), kw_only=True, compare=False, repr=False)
+    _target: Target | None = dataclasses.field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        target, host = parse_target(self.id, self.kind)
+    def __init__(
+        self,
+        id: str | Name,
+        links: Mapping[str, Sequence[str | Name]],
+        kind: Kind | str | None = None,
+        mode: Mode | str | None = None,
+        key: Any = None,
+        *,
+        host: str | None = None,
+        columns: tuple[str, ...] = (),
+    ) -> None:
+        target, host_of_id = parse_target(id, kind)
         set_ = object.__setattr__
-        set_(self, "host", host or (self.host and host_of(self.host)))
-        set_(self, "id", target if isinstance(target, Name) else target.id)
-        set_(self, "kind", Kind.CUSTOM_OBJECT_RECORD if isinstance(target, Name) else target.kind)
-        set_(self, "mode", parse_mode(self.mode))
-        set_(self, "links", parse_links(self.links))
-        set_(self, "key", plain_key(self.key))
+        if isinstance(target, Name):
+            set_(self, "_target", None)
+            set_(self, "id", target)
+            set_(self, "kind", Kind.CUSTOM_OBJECT_RECORD)
+        else:
+            set_(self, "_target", target)
+            set_(self, "id", target.id)
+            set_(self, "kind", target.kind)
+        set_(self, "host", host_of_id or (host and host_of(host)))
+        set_(self, "mode", parse_mode(mode))
+        set_(self, "links", parse_links(links))
+        set_(self, "key", plain_key(key))
+        set_(self, "columns", columns)
 
     @property
     def target(self) -> Target:
@@ -119,17 +139,20 @@ class LinkJob:
         Raises:
             InvalidJob: it is given by name, and no run has looked up its id yet.
         """
-        assert isinstance(self.kind, Kind)
-        if isinstance(self.id, Name):
+        if self._target is None:
+            assert isinstance(self.id, Name)
             raise InvalidJob(f"the record with the {self.id.field} {quoted(self.id.value)} must be looked up first")
-        return Target(self.kind, self.id)
+        return self._target
 
     @property
     def by_id(self) -> Mapping[str, Sequence[str]] | None:
         """The job's links if its target and all records are given by id, else None."""
-        if isinstance(self.id, Name) or any(ids and isinstance(ids[-1], Name) for ids in self.links.values()):
+        if self._target is None:
             return None
-        return cast("Mapping[str, Sequence[str]]", self.links)
+        for records in self.links.values():
+            if records and isinstance(records[-1], Name):
+                return None
+        return self.links  # type: ignore[return-value]  # they end with the names
 
     def resolved(self, links: Mapping[str, Sequence[str]]) -> LinkJob:
         """The same job with the ids of linked records in place of names."""
@@ -141,6 +164,7 @@ class LinkJob:
         """The same job on a target whose id is known by now."""
         job = copy(self)
         object.__setattr__(job, "id", target.id)
+        object.__setattr__(job, "_target", target)
         return job
 
     @classmethod
@@ -154,7 +178,7 @@ class LinkJob:
         Raises:
             InvalidJob: it is not a valid job.
         """
-        if not isinstance(line, Mapping):
+        if type(line) is not dict and not isinstance(line, Mapping):
             hint = "; write one object on each line, without a list around them" if isinstance(line, list) else ""
             raise InvalidJob(f"a row must be an object {{…}}, not {quoted(line)}{hint}")
         try:
@@ -173,7 +197,7 @@ def parse_target(id: object, kind: Kind | str | None = None) -> tuple[Target | N
     Raises:
         InvalidJob: they name no target; the message says why and what to write.
     """
-    if not isinstance(id, Name | Mapping):
+    if isinstance(id, str) or not isinstance(id, Name | Mapping):
         try:
             return located(id, kind)  # type: ignore[arg-type]  # it refuses other types
         except InvalidJob as error:
@@ -237,7 +261,7 @@ def _listed(records: object) -> Iterable[Any] | None:
 
 def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Name, ...]]:
     """The canonical links of a job. Raises `InvalidJob`, whose message names the wrong field."""
-    if not isinstance(links, Mapping):
+    if type(links) is not dict and not isinstance(links, Mapping):
         raise InvalidJob(f"must be an object {{field: [record ids]}}, not {quoted(links)}", "links")
     if not links:
         raise InvalidJob('is empty; name at least one field, such as {"customers": []} ([] clears the field)', "links")
@@ -249,6 +273,9 @@ def parse_links(links: Mapping[str, Sequence[Any]]) -> dict[str, tuple[str | Nam
                 "(linker tables lists them)",
                 "field",
             )
+        if (plain := plain_ids(ids)) is not None:
+            parsed[field] = tuple(plain) if len(plain) < 2 else tuple(sorted_ids(plain))
+            continue
         if (given := _listed(ids)) is None:
             raise InvalidJob(f"must be a list of record ids, not {quoted(ids)}", f"links.{field}")
         try:

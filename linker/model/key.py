@@ -19,6 +19,8 @@ def plain_key(key: object) -> Any:
     Raises:
         InvalidJob: it cannot be written as JSON, because it is bytes or has no text of its own, for example.
     """
+    if key is None or (type(key) is str and key.isascii()):
+        return key
     try:
         data = orjson.dumps([[key]], default=_plain)  # a result nests it
     except Exception as error:  # also what the key's own methods raise

@@ -32,6 +32,8 @@ class Kind(StrEnum):
     EPIC = "epic"
     IDEA_ORGANIZATION = "idea_organization"
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and every table of targets calls it
+
     @property
     def plural(self) -> str:
         """The kind in a path: `features`."""
@@ -49,7 +51,10 @@ class Kind(StrEnum):
         Raises:
             InvalidJob: there is no such kind; the message names the nearest one if the text may be a misspelling.
         """
-        words = without_invisible(str(text)).strip().lower().removeprefix("ideas::")
+        name = str(text)
+        if (kind := _KIND_NAMES.get(name)) is not None:
+            return kind
+        words = without_invisible(name).strip().lower().removeprefix("ideas::")
         folded = _BETWEEN_WORDS.sub("_", words)
         try:
             return _KIND_NAMES[folded.removesuffix("s")]
@@ -98,10 +103,25 @@ _LETTERS: Final[Mapping[str, Kind]] = {
     "G": Kind.GOAL,
     "O": Kind.IDEA_ORGANIZATION,
 }
+_PLAIN = re.compile(
+    rf"(?P<number>[1-9][0-9]{{0,99}})|[A-Z][A-Z0-9]{{0,49}}-(?:(?P<letters>{'|'.join(_LETTERS)})-)?[0-9]{{1,49}}"
+)
 _UNLINKABLE: Final[Mapping[str, str]] = {"N": "a note", "KR": "a key result"}
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
 _REFERENCE = re.compile(r"(?=[0-9_]*[A-Z])[A-Z0-9_]+(?:-(?:(?P<letters>[A-Z]+)-)?(?P<number>[0-9]+)(?P<sub>-[0-9]+)?)?")
+
+
+def plain_kind(id: str, kind: Kind | None) -> Kind | None:
+    """The kind of an id in its canonical form, such as PRJ1-12, if that form is too plain to need a further check.
+
+    None if the id needs one, or does not go with the kind that is given. Most ids of jobs and answers are plain.
+    """
+    match = _PLAIN.fullmatch(id)
+    if match is None or match.lastgroup == "number":
+        return kind if match is not None else None
+    implied = _LETTERS[match["letters"]] if match.lastgroup else Kind.FEATURE
+    return implied if kind is None or kind is implied else None
 
 
 def _kind_of(reference: str) -> Kind | None:
@@ -148,6 +168,11 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
         Raises:
             InvalidJob: they name no target; the message says why and what to write.
         """
+        known = _KIND_NAMES.get(kind) if isinstance(kind, str) else None
+        if type(id) is str and (known is not None or kind is None):
+            implied = plain_kind(id, known)
+            if implied is not None:
+                return cls(implied, id)
         text = _target_id(id)
         given = Kind.parse(kind) if kind is not None else None
         if DIGITS.fullmatch(text):

@@ -53,7 +53,7 @@ _WORTH_A_PAGE: Final = 3
 """With so many targets, a list's first page is read. It may waste one request; for two targets it could save one."""
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """One target: its desired state, and what was read of it.
 
     `names` is by how many names the batch has it. If `item` is None, it must still be read singly; else it is what an
@@ -143,11 +143,12 @@ class StateReader:
     def _page(self, listing: Listing, answer: Answer, number: int, awaited: set[Target]) -> list[Snapshot]:
         assert answer.page is not None
         snapshots: list[Snapshot] = []
+        kind, page = listing.kind, listing.page(number)
         for item in answer.page.items:
-            names = _names(listing.kind, item)
+            names = _names(kind, item)
             awaited.difference_update(names)
-            self._visibility.observe(listing.kind, Endpoint.LIST, item)
-            snapshot = self._seen(names, item, answer.sent_at, listing.page(number))
+            self._visibility.observe(kind, Endpoint.LIST, item)
+            snapshot = self._seen(names, item, answer.sent_at, page)
             if snapshot is not None:
                 snapshots.append(snapshot)
         return snapshots
@@ -156,11 +157,11 @@ class StateReader:
         self, names: Sequence[Target], item: Listed, read_at: float, page: PageRequest | None = None
     ) -> Snapshot | None:
         """Take a target that an answer shows out of the batch; None if the batch has it under none of its names."""
-        count = sum(name in self._batch for name in names)
-        if not count:
+        named = [name for name in names if name in self._batch]
+        if not named:
             return None
         desired, rejected = self._batch.take(*names)
-        return Snapshot(names[0].kind, desired, rejected, count, item, read_at, page)
+        return Snapshot(names[0].kind, desired, rejected, len(named), item, read_at, page)
 
     async def _singly(self, kind: Kind, targets: Sequence[Target]) -> AsyncGenerator[Snapshot, None]:
         """Yield the targets that no list showed.
@@ -267,15 +268,18 @@ def _by_listing(kind: Kind, targets: Sequence[Target]) -> dict[Listing | None, s
     The list of the whole account may be far longer than the batch. If all targets are named by reference and belong to
     few products, the products' lists are read instead, which costs at most one page more for each product.
     """
-    grouped: dict[Listing | None, set[Target]] = {}
+    by_head: dict[str, list[Target]] = {}  # what is before the number of a reference decides which lists show it
     for target in targets:
-        grouped.setdefault(Listing.of(kind, target.id), set()).add(target)
+        by_head.setdefault(target.id.rpartition("-")[0], []).append(target)
+    grouped: dict[Listing | None, set[Target]] = {}
+    for alike in by_head.values():
+        grouped.setdefault(Listing.of(kind, alike[0].id), set()).update(alike)
     if list(grouped) != [Listing(kind)]:
         return grouped
     by_product: dict[Listing | None, set[Target]] = {}
-    for target in targets:
-        listing = Listing.of_product(kind, target.id)
+    for alike in by_head.values():
+        listing = Listing.of_product(kind, alike[0].id)
         if listing is None:
             return grouped
-        by_product.setdefault(listing, set()).add(target)
+        by_product.setdefault(listing, set()).update(alike)
     return by_product if len(by_product) <= max(1, len(targets) // _TARGETS_A_PRODUCT) else grouped

@@ -48,7 +48,7 @@ class Preflight:
             await self._read_definitions()
             lists = [await self._resolved(entry) if _has_names(entry.value) else [entry] for entry in entries]
             entries = [entry for each in lists for entry in each]
-        return list(map(self._checked, entries))
+        return list(map(self._checked, entries)) if self.names.has_tables else list(entries)
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
         """Return why fields of the jobs are no link fields, by kind and field."""

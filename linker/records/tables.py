@@ -37,6 +37,11 @@ class TablesInUse:
         """How many records were read."""
         return sum(map(len, self._records.values()))
 
+    @property
+    def has_tables(self) -> bool:
+        """Whether any table was read."""
+        return bool(self._records)
+
     def check(self) -> None:
         """Raise `UsageError` if a `table` of the settings is not of the form FIELD=PRODUCT/TABLE."""
         for text in self._settings.table:

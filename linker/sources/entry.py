@@ -89,7 +89,7 @@ class Rejection:
         return replace(self, targets=(target,), id=target.id, name=None)
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One line of input: its source, its number from 1, and what it says."""
 
     source: str

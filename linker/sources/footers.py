@@ -39,7 +39,7 @@ def footer_of(cells: Sequence[str], line: str) -> str | None:
     That is a known text in one cell, or a notice of copyright whose commas have cut it into several.
     """
     full = [text for cell in cells if (text := cell.strip())]
-    if not full:
+    if not full or (len(full) > 1 and "reserved" not in line.replace('"', "").lower()):  # as in nearly all rows
         return None
     text = " ".join(full[0].split()) if len(full) == 1 else " ".join(line.replace('"', "").strip(" ,;\t\r\n|").split())
     if len(text) > _LONGEST or (len(full) > 1 and not _is_notice(text)):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
+
+import msgspec
 
 LINE_LIMIT: Final = 1_000_000
 """Bytes of one line at most. A longer line is rejected, so that a file without line ends cannot fill the memory."""
@@ -13,7 +15,7 @@ LINE_LIMIT: Final = 1_000_000
 _LINES: Final = re.compile(rb"[^\r\n]*(?:\r{0,2}\n|\r)|[^\r\n]+")  # CR CR LF: written as text twice on Windows
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A line with its end, and its number from 1.
 
     If `is_cut`, it is over the limit, and this is its beginning. `ends_oddly`: it ends with a CR, unlike the others.

@@ -17,6 +17,7 @@ from linker.sources.header import Header
 from linker.text import without_invisible
 
 _BETWEEN_IDS = re.compile(r"[\s;|,]+")
+_PLAIN_IDS = re.compile(r"[1-9][0-9]*+(?:;[1-9][0-9]*+)*+")  # `,` and spaces may also stand between thousands
 _BETWEEN_TARGETS = re.compile(r"[;|,\r\n]")  # not at spaces: `PRJ1 -1` is a slip, not a product and a number
 # no part of it can match in two ways, so that it takes linear time
 _TORN_ADDRESS = re.compile(
@@ -30,11 +31,31 @@ def read_row(row: list[str], header: Header, line: int, source: str, reading: Re
 
     A cell with the names of targets becomes one entry, because only the records tell how many names there are.
     """
+    cells = header.cells(row)
+    if (job := _plain_job(cells, header, reading)) is not None:
+        yield Entry(source, line, job)
+        return
     is_shifted = len(row) != header.width  # then what stands in the column of the field may be something else
-    for entry in _read_cells(header.cells(row), header, line, source, reading):
+    for entry in _read_cells(cells, header, line, source, reading):
         if is_shifted and isinstance(entry.value, Rejection):
             entry = Entry(source, line, replace(entry.value, fields=None))
         yield entry
+
+
+def _plain_job(cells: Mapping[str, str], header: Header, reading: Reading) -> LinkJob | None:
+    """The job of a row with one target and with ids that need no correction; None if a cell may need some."""
+    id, ids = cells.get("id", ""), cells.get("record_ids", "")
+    if reading.match is not None or cells.get("record_names") or not _PLAIN_IDS.fullmatch(ids):
+        return None
+    if not (id.isascii() and id.replace("-", "").isalnum()):  # it may be several, an address, or dressed
+        return None
+    links = {cells.get("field", ""): ids.split(";")}
+    columns = (header.shown.get("record_ids", "record_ids"),)
+    kind, mode, key = (cells.get(name) or None for name in ("kind", "mode", "key"))
+    try:
+        return LinkJob(id, links, kind, mode, key, columns=columns)
+    except InvalidJob:  # the full check says where the table has what is wrong
+        return None
 
 
 def _read_cells(cells: Mapping[str, str], header: Header, line: int, source: str, reading: Reading) -> Iterator[Entry]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+import msgspec
 
 from linker.sources.broken import has_target, is_row
 from linker.sources.encoding import Text
@@ -24,8 +25,7 @@ from linker.text import without_invisible
 _STRAY = "double the quote if it belongs to the text, or remove it"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A row of a table: on which line it starts, that line's text, and its cells, or else why it cannot be read.
 
     `is_cut_off`: the file ends within the row. `is_text`: all of its bytes could be decoded. `inner`: the lines in its
