@@ -4,8 +4,11 @@ Three parts decide when a request may leave:
 
 * **The ledger** keeps the promise: the account never gets more requests than it allows, whoever else uses it.
 * **The pace** spreads the shortest rate: 20/1s is not twenty requests at once, but one every 50 ms, and one every 30 ms
-  if nobody else uses the account. An even pace spreads the slowest rate, by aiolimiter. aiolimiter alone would let
-  nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and drains while it fills.
+  if nobody else uses the account. If nobody else ever did, a turn that comes late does not delay those behind it; and
+  where more requests wait than may leave in that second, spreading them delays all that follow, so it takes no more
+  than a hundredth of the longest rate's time. An even pace spreads the slowest rate, by aiolimiter. aiolimiter alone
+  would let nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and drains while it
+  fills.
 * **The line** is fair: first come, first served, and retries go ahead of new requests.
 
 The wait for a permit includes the wait for the end of a 429's pause, so nobody holds a permit through a pause. Until
@@ -35,6 +38,12 @@ from linker.settings import PACE_ALONE, Rate, Settings
 
 _SHORTEST_PACE_S: Final = 0.001
 """The event loop cannot keep a shorter pace, and it would cost two wake-ups per request."""
+
+_LONGEST_SPREAD: Final = 0.01
+"""Spreading delays a long line of requests once, by at most this part of the time of the longest rate."""
+
+_MADE_UP: Final = 0.25
+"""Turns that come late make up for at most this part of the time of the shortest rate."""
 
 _LEAST_WAIT_S: Final = 1e-6
 """Rounding leaves waits that a clock cannot tell from none; they would spin."""
@@ -77,7 +86,9 @@ class Turn:
         self._feedback = self._limiter._feedback(status, headers)  # noqa: SLF001  two halves of one thing
 
     async def __aenter__(self) -> Self:
-        self.at, self._permits = await self._limiter._take(self._stop, self._first)  # noqa: SLF001
+        limiter = self._limiter
+        taken = limiter._at_once(self._stop) or await limiter._take(self._stop, self._first)  # noqa: SLF001
+        self.at, self._permits = taken
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
@@ -112,6 +123,11 @@ class RateLimiter:
         if share < 1:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
         self._pace_s = _pace_s(ours, even=even)
+        self._shortest = shortest = min(ours, key=lambda rate: (rate.seconds, rate.requests), default=None)
+        self._alone_s = self._hurried_s = self._pace_s * PACE_ALONE
+        if shortest is not None:
+            spread_s = _LONGEST_SPREAD * max(rate.seconds for rate in ours)
+            self._hurried_s = min(self._alone_s, spread_s / shortest.requests)
         self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
         self._largest = max(rates, key=lambda rate: rate.requests, default=None)
         self._limits = {rate.requests for rate in rates}
@@ -122,6 +138,7 @@ class RateLimiter:
         self._wakes = 0
         self._next_turn = 0.0
         self._has_answer = False
+        self._saw_others = False
         self._log = log.get_logger()
         self.turns = 0
         """Turns that came and were not given back."""
@@ -169,8 +186,23 @@ class RateLimiter:
         self._wakes += 1
         self._changed.set()
 
+    def _at_once(self, stop: asyncio.Event) -> tuple[float, list[Permit]] | None:
+        """A turn as `_take` returns it, if nobody waits for one and nothing else has to be waited for."""
+        if not self._waiters.is_empty or stop.is_set() or self._even is not None:
+            return None
+        now = asyncio.get_running_loop().time()
+        permits = self._permits(now)
+        if isinstance(permits, Wait):
+            return None
+        if self._pace_s:
+            self._next_turn = now + (self._pace_s if self._account.has_others() else self._alone_s)
+        return now, permits
+
     async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Permit]]:
         """Wait for a turn. Returns its loop time and its permits, one from each ledger. Raises `Closed`."""
+        loop = asyncio.get_running_loop()
+        if self._waiters.is_empty:
+            self._next_turn = max(self._next_turn, loop.time())  # it is late only for those who wait
         self._waiting += 1
         try:
             while True:
@@ -180,23 +212,34 @@ class RateLimiter:
                     if stop.is_set():
                         self._give_back(permits)
                         raise Closed
-                    return asyncio.get_running_loop().time(), permits
+                    return loop.time(), permits
                 try:
                     permits = await self._wait_for_permits(stop, wakes)
                     if permits is None:
                         continue  # to the end of the line: a waiter behind may belong to the run that is stopped
                     # no wait between here and the send: a parked turn goes stale and fires in a burst
-                    now = asyncio.get_running_loop().time()
+                    now = loop.time()
                     if self._even is not None:
                         await self._even.acquire()  # returns at once: the wait for it is over
-                    if self._pace_s:
-                        is_alone = self._even is None and not self._account.has_others()
-                        self._next_turn = now + self._pace_s * (PACE_ALONE if is_alone else 1.0)
+                    self._keep_pace(now)
                     return now, permits
                 finally:
                     self._waiters.leave()
         finally:
             self._waiting -= 1
+
+    def _keep_pace(self, now: float) -> None:
+        """Set when the next turn may come, after one that was waited for."""
+        if self._shortest is None or not self._pace_s:
+            return
+        if self._even is not None or self._account.has_others():
+            self._next_turn, self._saw_others = now + self._pace_s, True
+        elif self._saw_others:
+            self._next_turn = now + self._alone_s
+        else:
+            is_long = self._waiting > self._shortest.requests
+            due = max(self._next_turn, now - _MADE_UP * self._shortest.seconds)
+            self._next_turn = due + (self._hurried_s if is_long else self._alone_s)
 
     def _grant(self) -> list[Permit] | None:
         """Permits for the next waiter, if it has nothing to wait for."""
