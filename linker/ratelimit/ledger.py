@@ -106,6 +106,22 @@ class PermitLedger:
         """Return a permit whose request has ended, with or without an answer."""
         self._write(self._finish, permit, feedback)
 
+    def finish_soon(self, permit: Permit, feedback: Feedback) -> bool:
+        """Like `finish`, but leave the lock of a shared ledger to the next call that takes it.
+
+        Returns whether `catch_up` must be called in this turn of the loop. Until then the permit is held as before.
+        """
+        if not self._is_shared:
+            self._write(self._finish, permit, feedback)
+            return False
+        self._postponed.append((self._finish, (permit, feedback)))
+        return len(self._postponed) == 1
+
+    def catch_up(self) -> None:
+        """Make the changes that wait for the lock, unless another process has it."""
+        if self._postponed:
+            self._write(_change_nothing)
+
     def pause(self, seconds: float) -> None:
         """Let nobody take a permit for so long, as a 429 asks."""
         self._write(self._pause, self._clock() + seconds)
@@ -197,3 +213,7 @@ class PermitLedger:
             me.under_way = under_way - 1
         if head.trial_permit == permit.number:
             head.trial_permit = 0.0
+
+
+def _change_nothing(now: float) -> None:
+    """Stands for no change of its own."""

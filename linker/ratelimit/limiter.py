@@ -31,19 +31,11 @@ from linker import log
 from linker.api.headers import asks_to_wait, limit_report, reports_limit
 from linker.disk.boot import this_boot
 from linker.ratelimit.ledger import PermitLedger
+from linker.ratelimit.pace import Pace
 from linker.ratelimit.permit import ANSWER, NO_ANSWER, Delay, Feedback, Permit, UsedBy, Wait
 from linker.ratelimit.storage import ADVICE, MOST_SHARED, SharedFile, is_used_elsewhere, state_file
 from linker.ratelimit.waiters import Waiters
-from linker.settings import PACE_ALONE, Rate, Settings
-
-_SHORTEST_PACE_S: Final = 0.001
-"""The event loop cannot keep a shorter pace, and it would cost two wake-ups per request."""
-
-_LONGEST_SPREAD: Final = 0.01
-"""Spreading delays a long line of requests once, by at most this part of the time of the longest rate."""
-
-_MADE_UP: Final = 0.25
-"""Turns that come late make up for at most this part of the time of the shortest rate."""
+from linker.settings import Rate, Settings
 
 _LEAST_WAIT_S: Final = 1e-6
 """Rounding leaves waits that a clock cannot tell from none; they would spin."""
@@ -122,13 +114,8 @@ class RateLimiter:
         self._ledgers: list[PermitLedger] = [self._account]
         if share < 1:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
-        self._pace_s = _pace_s(ours, even=even)
-        self._shortest = shortest = min(ours, key=lambda rate: (rate.seconds, rate.requests), default=None)
-        self._alone_s = self._hurried_s = self._pace_s * PACE_ALONE
-        if shortest is not None:
-            spread_s = _LONGEST_SPREAD * max(rate.seconds for rate in ours)
-            self._hurried_s = min(self._alone_s, spread_s / shortest.requests)
-        self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
+        self._pace = Pace(ours, even=even)
+        self._even = AsyncLimiter(1, self._pace.interval_s) if even and self._pace.interval_s else None
         self._largest = max(rates, key=lambda rate: rate.requests, default=None)
         self._limits = {rate.requests for rate in rates}
         self._waiters = Waiters(self._grant, self._give_back)
@@ -136,9 +123,7 @@ class RateLimiter:
         self._under_way = 0
         self._waiting = 0
         self._wakes = 0
-        self._next_turn = 0.0
         self._has_answer = False
-        self._saw_others = False
         self._log = log.get_logger()
         self.turns = 0
         """Turns that came and were not given back."""
@@ -164,7 +149,7 @@ class RateLimiter:
         if not self._waiting or (not self._has_answer and self._under_way):
             return None
         delays = [delay for ledger in self._ledgers if (delay := ledger.delay()) is not None]
-        if (paced_s := self._next_turn - asyncio.get_running_loop().time()) > 0:
+        if (paced_s := self._pace.next_at - asyncio.get_running_loop().time()) > 0:
             delays.append(Delay(paced_s, UsedBy.THIS_RUN))
         return max(delays, key=lambda delay: delay.seconds, default=None)
 
@@ -194,15 +179,15 @@ class RateLimiter:
         permits = self._permits(now)
         if isinstance(permits, Wait):
             return None
-        if self._pace_s:
-            self._next_turn = now + (self._pace_s if self._account.has_others() else self._alone_s)
+        if self._pace.interval_s:
+            self._pace.keep(now, 0, has_others=self._account.has_others())
         return now, permits
 
     async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Permit]]:
         """Wait for a turn. Returns its loop time and its permits, one from each ledger. Raises `Closed`."""
         loop = asyncio.get_running_loop()
         if self._waiters.is_empty:
-            self._next_turn = max(self._next_turn, loop.time())  # it is late only for those who wait
+            self._pace.begin_line(loop.time())
         self._waiting += 1
         try:
             while True:
@@ -221,29 +206,17 @@ class RateLimiter:
                     now = loop.time()
                     if self._even is not None:
                         await self._even.acquire()  # returns at once: the wait for it is over
-                    self._keep_pace(now)
+                    if self._pace.interval_s:
+                        self._pace.keep(now, self._waiting, has_others=self._account.has_others())
                     return now, permits
                 finally:
                     self._waiters.leave()
         finally:
             self._waiting -= 1
 
-    def _keep_pace(self, now: float) -> None:
-        """Set when the next turn may come, after one that was waited for."""
-        if self._shortest is None or not self._pace_s:
-            return
-        if self._even is not None or self._account.has_others():
-            self._next_turn, self._saw_others = now + self._pace_s, True
-        elif self._saw_others:
-            self._next_turn = now + self._alone_s
-        else:
-            is_long = self._waiting > self._shortest.requests
-            due = max(self._next_turn, now - _MADE_UP * self._shortest.seconds)
-            self._next_turn = due + (self._hurried_s if is_long else self._alone_s)
-
     def _grant(self) -> list[Permit] | None:
         """Permits for the next waiter, if it has nothing to wait for."""
-        if self._pace_s:
+        if self._pace.interval_s:
             return None
         permits = self._permits(0.0)
         return permits if isinstance(permits, list) else None
@@ -257,9 +230,10 @@ class RateLimiter:
                 ledger.give_back(permit)
         else:
             self._has_answer = self._has_answer or feedback.answered
-            for ledger, permit in zip(self._ledgers, permits, strict=True):
-                # the limit that the account reports is not that of our share
-                ledger.finish(permit, feedback if ledger is self._account else NO_ANSWER)
+            if self._account.finish_soon(permits[-1], feedback):
+                asyncio.get_running_loop().call_soon(self._account.catch_up)
+            for ledger, permit in zip(self._ledgers[:-1], permits[:-1], strict=True):
+                ledger.finish(permit, NO_ANSWER)  # the limit that the account reports is not that of our share
         self._changed.set()
 
     def _feedback(self, status: int, headers: Mapping[str, str]) -> Feedback:
@@ -296,9 +270,9 @@ class RateLimiter:
         """A permit from each ledger, or how long to wait before asking again."""
         if not self._has_answer and self._under_way:
             return Wait(math.inf)
-        if now < self._next_turn or (self._even is not None and not self._even.has_capacity()):
+        if now < self._pace.next_at or (self._even is not None and not self._even.has_capacity()):
             # never no wait: `acquire` would wait for what rounding has left over, and see no pause and no stop
-            return Wait(self._next_turn - now)
+            return Wait(self._pace.next_at - now)
         permits: list[Permit] = []
         for ledger in self._ledgers:
             taken = ledger.take()
@@ -338,15 +312,3 @@ def _shared_ledger(settings: Settings) -> PermitLedger | None:
     if is_used_elsewhere(path):
         logger.warning(log.OTHER_MACHINE, folder=str(path.parent), advice=_ONE_MACHINE)
     return PermitLedger(settings.rate, shared, timeout_s=settings.timeout_s, clock=boot.clock)
-
-
-def _pace_s(rates: Sequence[Rate], *, even: bool) -> float:
-    """Seconds between two turns by the shortest rate, or by the slowest; 0 if the event loop cannot keep it."""
-    if not rates:
-        return 0.0
-    if even:
-        pace_s = max(rate.seconds / rate.requests for rate in rates)
-    else:
-        shortest = min(rates, key=lambda rate: (rate.seconds, rate.requests))
-        pace_s = shortest.seconds / shortest.requests
-    return pace_s if pace_s >= _SHORTEST_PACE_S else 0.0
