@@ -115,7 +115,8 @@ class RateLimiter:
         if share < 1:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
         self._pace = Pace(ours, even=even)
-        self._even = AsyncLimiter(1, self._pace.interval_s) if even and self._pace.interval_s else None
+        self._pace_s = self._pace.interval_s
+        self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
         self._largest = max(rates, key=lambda rate: rate.requests, default=None)
         self._limits = {rate.requests for rate in rates}
         self._waiters = Waiters(self._grant, self._give_back)
@@ -179,7 +180,7 @@ class RateLimiter:
         permits = self._permits(now)
         if isinstance(permits, Wait):
             return None
-        if self._pace.interval_s:
+        if self._pace_s:
             self._pace.keep(now, 0, has_others=self._account.has_others())
         return now, permits
 
@@ -206,7 +207,7 @@ class RateLimiter:
                     now = loop.time()
                     if self._even is not None:
                         await self._even.acquire()  # returns at once: the wait for it is over
-                    if self._pace.interval_s:
+                    if self._pace_s:
                         self._pace.keep(now, self._waiting, has_others=self._account.has_others())
                     return now, permits
                 finally:
@@ -216,7 +217,7 @@ class RateLimiter:
 
     def _grant(self) -> list[Permit] | None:
         """Permits for the next waiter, if it has nothing to wait for."""
-        if self._pace.interval_s:
+        if self._pace_s:
             return None
         permits = self._permits(0.0)
         return permits if isinstance(permits, list) else None
