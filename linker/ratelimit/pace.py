@@ -30,6 +30,7 @@ class Pace:
 
     __slots__ = (
         "_alone_s",
+        "_due",
         "_hurried_s",
         "_is_even",
         "_long_line",
@@ -44,6 +45,8 @@ class Pace:
         """Seconds between two turns next to others; 0 if turns are not spread."""
         self.next_at = 0.0
         """Loop time at which the next turn may come."""
+        self._due = 0.0
+        """When it would come if no turn were late."""
         self._is_even = even
         self._saw_others = False
         self._alone_s = self._hurried_s = self.interval_s * PACE_ALONE
@@ -56,17 +59,19 @@ class Pace:
 
     def begin_line(self, now: float) -> None:
         """Forget turns that nobody waited for: only a turn that is waited for can be late."""
-        self.next_at = max(self.next_at, now)
+        self._due = max(self._due, now)
 
     def keep(self, now: float, waiting: int, *, has_others: bool) -> None:
         """A turn has come. `waiting` is how many wait for one, including its own request if that has waited."""
         if self._is_even or has_others:
-            self.next_at, self._saw_others = now + self.interval_s, True
+            self._due, self._saw_others = now + self.interval_s, True
         elif self._saw_others or not waiting:
-            self.next_at = now + self._alone_s
+            self._due = now + self._alone_s
         else:
-            due = max(self.next_at, now - self._most_late_s)
-            self.next_at = due + (self._hurried_s if waiting > self._long_line else self._alone_s)
+            due = max(self._due, now - self._most_late_s)
+            self._due = due + (self._hurried_s if waiting > self._long_line else self._alone_s)
+        # never two at one moment: the account's reports could not be told apart by when their requests left
+        self.next_at = max(self._due, now + _SHORTEST_S)
 
 
 def _interval_s(rates: Sequence[Rate], *, even: bool) -> float:
