@@ -90,6 +90,10 @@ class AccountReports:
         paused_until = self._head.paused_until or -math.inf
         return any(now < max(report.others_until, paused_until + rate.seconds) for rate, report in self._reports)
 
+    def has_budget(self) -> bool:
+        """Whether the account reports fewer remaining requests than ours explain, or another limit than ours."""
+        return any(report.budget >= 0 for _, report in self._reports)
+
     def _budget_wait_s(self, rate: Rate, report: RateReport, now: float) -> float:
         if self._head.sent < report.budget:
             return 0.0

@@ -153,6 +153,10 @@ class PermitLedger:
         """Whether other programs use the account, by its last reports or because it refused a request lately."""
         return self._account.has_others(self._clock())
 
+    def has_budget(self) -> bool:
+        """Whether the account reports fewer remaining requests than ours explain, or another limit than ours."""
+        return self._account.has_budget()
+
     def free(self) -> list[tuple[Rate, int]]:
         """How many permits of each rate are free."""
         now, under_way, ended_since = self._clock(), self._state.under_way(), self._state.ended_since

@@ -181,7 +181,7 @@ class RateLimiter:
         if isinstance(permits, Wait):
             return None
         if self._pace_s:
-            self._pace.keep(now, 0, has_others=self._account.has_others())
+            self._keep_pace(now, 0)
         return now, permits
 
     async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Permit]]:
@@ -208,12 +208,16 @@ class RateLimiter:
                     if self._even is not None:
                         await self._even.acquire()  # returns at once: the wait for it is over
                     if self._pace_s:
-                        self._pace.keep(now, self._waiting, has_others=self._account.has_others())
+                        self._keep_pace(now, self._waiting)
                     return now, permits
                 finally:
                     self._waiters.leave()
         finally:
             self._waiting -= 1
+
+    def _keep_pace(self, now: float, waiting: int) -> None:
+        account = self._account
+        self._pace.keep(now, waiting, has_others=account.has_others(), has_budget=account.has_budget())
 
     def _grant(self) -> list[Permit] | None:
         """Permits for the next waiter, if it has nothing to wait for."""

@@ -61,12 +61,18 @@ class Pace:
         """Forget turns that nobody waited for: only a turn that is waited for can be late."""
         self._due = max(self._due, now)
 
-    def keep(self, now: float, waiting: int, *, has_others: bool) -> None:
-        """A turn has come. `waiting` is how many wait for one, including its own request if that has waited."""
+    def keep(self, now: float, waiting: int, *, has_others: bool, has_budget: bool) -> None:
+        """A turn has come.
+
+        Args:
+            waiting: how many wait for one, including its own request if that has waited.
+            has_others: whether other programs use the account.
+            has_budget: whether the account allows fewer requests than the rates: many at once would hide how many.
+        """
         if self._is_even or has_others:
             self._due, self._saw_others = now + self.interval_s, True
-        elif self._saw_others or not waiting:
-            self._due = now + self._alone_s
+        elif has_budget or self._saw_others or not waiting:
+            self._due, self._saw_others = now + self._alone_s, self._saw_others or has_budget
         else:
             due = max(self._due, now - self._most_late_s)
             self._due = due + (self._hurried_s if waiting > self._long_line else self._alone_s)
