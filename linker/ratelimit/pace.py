@@ -72,7 +72,7 @@ class Pace:
         if self._is_even or has_others:
             self._due, self._saw_others = now + self.interval_s, True
         elif has_budget or self._saw_others or not waiting:
-            self._due, self._saw_others = now + self._alone_s, self._saw_others or has_budget
+            self._due = now + self._alone_s
         else:
             due = max(self._due, now - self._most_late_s)
             self._due = due + (self._hurried_s if waiting > self._long_line else self._alone_s)
