@@ -49,8 +49,9 @@ class AccountReports:
 
     def wait_s(self, now: float) -> float:
         """Seconds until the account may take another request; 0 if it may now, infinity until a trial has ended."""
-        head = self._head
-        wait_s = max(0.0, head.paused_until - now)
+        head, wait_s = self._head, 0.0
+        if head.paused_until > now:
+            wait_s = head.paused_until - now
         if head.trial and head.trial_permit and now < head.trial_at + self._timeout_s:
             wait_s = math.inf
         for rate, report in self._reports:
@@ -70,13 +71,14 @@ class AccountReports:
         for rate, report in self._readable:
             if limit is not None and rate is about:
                 self._read(rate, report, permit, feedback, limit, now)
-            else:
+            elif report.probed_at:
                 self._hear_nothing(report, permit, feedback)
 
     def end_trial(self, permit: Permit, feedback: Feedback) -> None:
         """End the trial after a pause, if a request that was sent since then was answered."""
-        if feedback.answered and not feedback.refused and permit.at >= self._head.paused_until:
-            self._head.trial = 0.0
+        head = self._head
+        if head.trial and feedback.answered and not feedback.refused and permit.at >= head.paused_until:
+            head.trial = 0.0
 
     def pause(self, until: float) -> None:
         """Let nobody send until then, and afterwards one request alone until it is answered."""
@@ -87,6 +89,10 @@ class AccountReports:
         """Whether other programs use the account, by its reports or because it refused a request in the last window."""
         paused_until = self._head.paused_until or -math.inf
         return any(now < max(report.others_until, paused_until + rate.seconds) for rate, report in self._reports)
+
+    def has_budget(self) -> bool:
+        """Whether the account reports fewer remaining requests than ours explain, or another limit than ours."""
+        return any(report.budget >= 0 for _, report in self._reports)
 
     def _budget_wait_s(self, rate: Rate, report: RateReport, now: float) -> float:
         if self._head.sent < report.budget:

@@ -111,7 +111,6 @@ _HEAD: Final = ctypes.sizeof(Head) // 8
 _REPORT: Final = ctypes.sizeof(RateReport) // 8
 _PARTICIPANT: Final = ctypes.sizeof(Participant) // 8
 _CHECKSUM: Final = 8  # bytes
-_UNDER_WAY: Final = list(Participant.__annotations__).index("under_way")
 
 
 class LedgerState:
@@ -121,7 +120,7 @@ class LedgerState:
     oldest ones.
     """
 
-    __slots__ = ("_owners", "_reports", "_times", "_under_way", "entries", "front", "head", "numbers", "participants")
+    __slots__ = ("_owners", "_reports", "_times", "entries", "front", "head", "in_use", "numbers", "participants")
 
     def __init__(self, buffer: bytearray, participants: int) -> None:
         self.numbers = memoryview(buffer).cast("d")
@@ -130,21 +129,30 @@ class LedgerState:
         self.head = Head.from_buffer(buffer)
         self._reports = [RateReport.from_buffer(buffer, 8 * at) for at in range(_HEAD, first, _REPORT)]
         self.participants = [Participant.from_buffer(buffer, 8 * at) for at in range(first, log, _PARTICIPANT)]
-        self._under_way = self.numbers[first + _UNDER_WAY : log : _PARTICIPANT]
         self._times, self._owners = self.numbers[log::2], self.numbers[log + 1 :: 2]
         self.front = memoryview(buffer)[: 8 * log]
         """The bytes of all but the log."""
         self.entries = memoryview(buffer)[8 * log :]
         """The bytes of the log."""
+        self.in_use: list[Participant] = []
+        """The entries of `participants` that somebody uses. Call `refresh` after writing to the bytes."""
+        self.refresh()
 
     @staticmethod
     def size(participants: int, log: int) -> int:
         """Bytes of a buffer for so many participants and log entries."""
         return 8 * (_HEAD + _RATES * _REPORT + participants * _PARTICIPANT + 2 * log)
 
+    def refresh(self) -> None:
+        """Find the entries in use. Most of them are free, and a look at each costs as much as a permit."""
+        self.in_use[:] = [entry for entry in self.participants if entry.id]
+
     def under_way(self) -> int:
         """Requests under way of all participants. A stored total would stay wrong if a process died while writing."""
-        return int(sum(self._under_way))
+        under_way = 0.0
+        for entry in self.in_use:
+            under_way += entry.under_way
+        return int(under_way)
 
     def report(self, rate: Rate, now: float) -> RateReport:
         """The report of a rate. A new rate replaces the one that was used longest ago."""

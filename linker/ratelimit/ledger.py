@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from linker.ratelimit.account import AccountReports
 from linker.ratelimit.permit import Delay, Feedback, Permit, UsedBy, Wait
@@ -63,11 +63,11 @@ class PermitLedger:
         self._clock = clock
         self._account = AccountReports(self._state, rates, timeout_s)
         self._sharing = Sharing(self._state, rates, timeout_s, pid or os.getpid(), is_alive)
-        self._postponed: list[Callable[[float], None]] = []
+        self._postponed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     def take(self) -> Permit | Wait:
         """Return a permit within every rate, or how long to wait before asking again."""
-        if not self._storage.lock():
+        if self._is_shared and not self._storage.lock():
             return Wait(_BUSY_S)
         try:
             now = self._clock()
@@ -88,40 +88,43 @@ class PermitLedger:
                 return Wait(wait_s)
             me.wants_at = 0.0
             me.under_way += 1
-            head.sent += 1
-            head.taken += 1
-            permit = Permit(now, me.id, int(head.taken), int(head.sent), under_way + 1)
+            head.sent = sent = head.sent + 1
+            head.taken = taken = head.taken + 1
+            permit = Permit(now, me.id, int(taken), int(sent), under_way + 1)
             if head.trial:
                 head.trial_permit, head.trial_at = permit.number, now
             return permit
         finally:
-            self._storage.unlock()
+            if self._is_shared:
+                self._storage.unlock()
 
     def give_back(self, permit: Permit) -> None:
         """Return a permit that was not used: nothing was sent."""
-
-        def write(_: float) -> None:
-            self._state.head.sent -= 1
-            self._release(permit)
-
-        self._write(write)
+        self._write(self._give_back, permit)
 
     def finish(self, permit: Permit, feedback: Feedback) -> None:
         """Return a permit whose request has ended, with or without an answer."""
+        self._write(self._finish, permit, feedback)
 
-        def write(now: float) -> None:
-            self._account.read(permit, feedback, now)
-            # log before release: a process killed between the two holds its permit twice, not never
-            self._state.log(now, permit.owner)
-            self._release(permit)
-            self._account.end_trial(permit, feedback)
+    def finish_soon(self, permit: Permit, feedback: Feedback) -> bool:
+        """Like `finish`, but leave the lock of a shared ledger to the next call that takes it.
 
-        self._write(write)
+        Returns whether `catch_up` must be called in this turn of the loop. Until then the permit is held as before.
+        """
+        if not self._is_shared:
+            self._write(self._finish, permit, feedback)
+            return False
+        self._postponed.append((self._finish, (permit, feedback)))
+        return len(self._postponed) == 1
+
+    def catch_up(self) -> None:
+        """Make the changes that wait for the lock, unless another process has it."""
+        if self._postponed:
+            self._write(_change_nothing)
 
     def pause(self, seconds: float) -> None:
         """Let nobody take a permit for so long, as a 429 asks."""
-        until = self._clock() + seconds
-        self._write(lambda _: self._account.pause(until))
+        self._write(self._pause, self._clock() + seconds)
 
     def paused_s(self) -> float:
         """Seconds for which nobody gets a permit; 0 if there is no pause."""
@@ -150,6 +153,10 @@ class PermitLedger:
         """Whether other programs use the account, by its last reports or because it refused a request lately."""
         return self._account.has_others(self._clock())
 
+    def has_budget(self) -> bool:
+        """Whether the account reports fewer remaining requests than ours explain, or another limit than ours."""
+        return self._account.has_budget()
+
     def free(self) -> list[tuple[Rate, int]]:
         """How many permits of each rate are free."""
         now, under_way, ended_since = self._clock(), self._state.under_way(), self._state.ended_since
@@ -162,32 +169,55 @@ class PermitLedger:
             needed = rate.requests - under_way
             if needed <= 0:
                 return math.inf
-            wait_s = max(wait_s, self._state.ended_at(needed) + rate.seconds + _CLOCK_S - now)
+            free_at = self._state.ended_at(needed) + rate.seconds + _CLOCK_S
+            if free_at > now + wait_s:
+                wait_s = free_at - now
         if wait_s <= 0 and self._is_shared and not self._sharing.is_fair(now):
             return math.inf
         return wait_s
 
-    def _write(self, write: Callable[[float], None]) -> None:
+    def _write(self, write: Callable[..., None], *of: Any) -> None:
         """Change the state now, or at the next chance if another process has the lock."""
-        if not self._storage.lock():
-            self._postponed.append(write)
+        if self._is_shared and not self._storage.lock():
+            self._postponed.append((write, of))
             return
         try:
             now = self._clock()
-            self._write_postponed(now)
-            write(now)
+            if self._postponed:
+                self._write_postponed(now)
+            write(now, *of)
         finally:
-            self._storage.unlock()
+            if self._is_shared:
+                self._storage.unlock()
 
     def _write_postponed(self, now: float) -> None:
         """Make the changes that waited for the lock. A late change frees no permit too early."""
-        for write in self._postponed:
-            write(now)
+        for write, of in self._postponed:
+            write(now, *of)
         self._postponed.clear()
+
+    def _give_back(self, now: float, permit: Permit) -> None:
+        self._state.head.sent -= 1
+        self._release(permit)
+
+    def _finish(self, now: float, permit: Permit, feedback: Feedback) -> None:
+        self._account.read(permit, feedback, now)
+        # log before release: a process killed between the two holds its permit twice, not never
+        self._state.log(now, permit.owner)
+        self._release(permit)
+        self._account.end_trial(permit, feedback)
+
+    def _pause(self, now: float, until: float) -> None:
+        self._account.pause(until)
 
     def _release(self, permit: Permit) -> None:
         me, head = self._sharing.me, self._state.head
-        if me.id == permit.owner and me.under_way > 0:  # otherwise swept away in the meantime
-            me.under_way -= 1
+        under_way = me.under_way
+        if under_way > 0 and me.id == permit.owner:  # otherwise swept away in the meantime
+            me.under_way = under_way - 1
         if head.trial_permit == permit.number:
             head.trial_permit = 0.0
+
+
+def _change_nothing(now: float) -> None:
+    """Stands for no change of its own."""

@@ -4,8 +4,11 @@ Three parts decide when a request may leave:
 
 * **The ledger** keeps the promise: the account never gets more requests than it allows, whoever else uses it.
 * **The pace** spreads the shortest rate: 20/1s is not twenty requests at once, but one every 50 ms, and one every 30 ms
-  if nobody else uses the account. An even pace spreads the slowest rate, by aiolimiter. aiolimiter alone would let
-  nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and drains while it fills.
+  if nobody else uses the account. If nobody else ever did, a turn that comes late does not delay those behind it; and
+  where more requests wait than may leave in that second, spreading them delays all that follow, so it takes no more
+  than a hundredth of the longest rate's time. An even pace spreads the slowest rate, by aiolimiter. aiolimiter alone
+  would let nearly 600 requests into the first minute of 300/60s, since its bucket starts empty and drains while it
+  fills.
 * **The line** is fair: first come, first served, and retries go ahead of new requests.
 
 The wait for a permit includes the wait for the end of a 429's pause, so nobody holds a permit through a pause. Until
@@ -28,13 +31,11 @@ from linker import log
 from linker.api.headers import asks_to_wait, limit_report, reports_limit
 from linker.disk.boot import this_boot
 from linker.ratelimit.ledger import PermitLedger
+from linker.ratelimit.pace import Pace
 from linker.ratelimit.permit import ANSWER, NO_ANSWER, Delay, Feedback, Permit, UsedBy, Wait
 from linker.ratelimit.storage import ADVICE, MOST_SHARED, SharedFile, is_used_elsewhere, state_file
 from linker.ratelimit.waiters import Waiters
-from linker.settings import PACE_ALONE, Rate, Settings
-
-_SHORTEST_PACE_S: Final = 0.001
-"""The event loop cannot keep a shorter pace, and it would cost two wake-ups per request."""
+from linker.settings import Rate, Settings
 
 _LEAST_WAIT_S: Final = 1e-6
 """Rounding leaves waits that a clock cannot tell from none; they would spin."""
@@ -77,7 +78,9 @@ class Turn:
         self._feedback = self._limiter._feedback(status, headers)  # noqa: SLF001  two halves of one thing
 
     async def __aenter__(self) -> Self:
-        self.at, self._permits = await self._limiter._take(self._stop, self._first)  # noqa: SLF001
+        limiter = self._limiter
+        taken = limiter._at_once(self._stop) or await limiter._take(self._stop, self._first)  # noqa: SLF001
+        self.at, self._permits = taken
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
@@ -111,7 +114,8 @@ class RateLimiter:
         self._ledgers: list[PermitLedger] = [self._account]
         if share < 1:
             self._ledgers.insert(0, PermitLedger(ours, clock=clock))
-        self._pace_s = _pace_s(ours, even=even)
+        self._pace = Pace(ours, even=even)
+        self._pace_s = self._pace.interval_s
         self._even = AsyncLimiter(1, self._pace_s) if even and self._pace_s else None
         self._largest = max(rates, key=lambda rate: rate.requests, default=None)
         self._limits = {rate.requests for rate in rates}
@@ -120,7 +124,6 @@ class RateLimiter:
         self._under_way = 0
         self._waiting = 0
         self._wakes = 0
-        self._next_turn = 0.0
         self._has_answer = False
         self._log = log.get_logger()
         self.turns = 0
@@ -147,7 +150,7 @@ class RateLimiter:
         if not self._waiting or (not self._has_answer and self._under_way):
             return None
         delays = [delay for ledger in self._ledgers if (delay := ledger.delay()) is not None]
-        if (paced_s := self._next_turn - asyncio.get_running_loop().time()) > 0:
+        if (paced_s := self._pace.next_at - asyncio.get_running_loop().time()) > 0:
             delays.append(Delay(paced_s, UsedBy.THIS_RUN))
         return max(delays, key=lambda delay: delay.seconds, default=None)
 
@@ -169,8 +172,23 @@ class RateLimiter:
         self._wakes += 1
         self._changed.set()
 
+    def _at_once(self, stop: asyncio.Event) -> tuple[float, list[Permit]] | None:
+        """A turn as `_take` returns it, if nobody waits for one and nothing else has to be waited for."""
+        if not self._waiters.is_empty or stop.is_set() or self._even is not None:
+            return None
+        now = asyncio.get_running_loop().time()
+        permits = self._permits(now)
+        if isinstance(permits, Wait):
+            return None
+        if self._pace_s:
+            self._keep_pace(now, 0)
+        return now, permits
+
     async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Permit]]:
         """Wait for a turn. Returns its loop time and its permits, one from each ledger. Raises `Closed`."""
+        loop = asyncio.get_running_loop()
+        if self._waiters.is_empty:
+            self._pace.begin_line(loop.time())
         self._waiting += 1
         try:
             while True:
@@ -180,23 +198,26 @@ class RateLimiter:
                     if stop.is_set():
                         self._give_back(permits)
                         raise Closed
-                    return asyncio.get_running_loop().time(), permits
+                    return loop.time(), permits
                 try:
                     permits = await self._wait_for_permits(stop, wakes)
                     if permits is None:
                         continue  # to the end of the line: a waiter behind may belong to the run that is stopped
                     # no wait between here and the send: a parked turn goes stale and fires in a burst
-                    now = asyncio.get_running_loop().time()
+                    now = loop.time()
                     if self._even is not None:
                         await self._even.acquire()  # returns at once: the wait for it is over
                     if self._pace_s:
-                        is_alone = self._even is None and not self._account.has_others()
-                        self._next_turn = now + self._pace_s * (PACE_ALONE if is_alone else 1.0)
+                        self._keep_pace(now, self._waiting)
                     return now, permits
                 finally:
                     self._waiters.leave()
         finally:
             self._waiting -= 1
+
+    def _keep_pace(self, now: float, waiting: int) -> None:
+        account = self._account
+        self._pace.keep(now, waiting, has_others=account.has_others(), has_budget=account.has_budget())
 
     def _grant(self) -> list[Permit] | None:
         """Permits for the next waiter, if it has nothing to wait for."""
@@ -214,9 +235,10 @@ class RateLimiter:
                 ledger.give_back(permit)
         else:
             self._has_answer = self._has_answer or feedback.answered
-            for ledger, permit in zip(self._ledgers, permits, strict=True):
-                # the limit that the account reports is not that of our share
-                ledger.finish(permit, feedback if ledger is self._account else NO_ANSWER)
+            if self._account.finish_soon(permits[-1], feedback):
+                asyncio.get_running_loop().call_soon(self._account.catch_up)
+            for ledger, permit in zip(self._ledgers[:-1], permits[:-1], strict=True):
+                ledger.finish(permit, NO_ANSWER)  # the limit that the account reports is not that of our share
         self._changed.set()
 
     def _feedback(self, status: int, headers: Mapping[str, str]) -> Feedback:
@@ -253,9 +275,9 @@ class RateLimiter:
         """A permit from each ledger, or how long to wait before asking again."""
         if not self._has_answer and self._under_way:
             return Wait(math.inf)
-        if now < self._next_turn or (self._even is not None and not self._even.has_capacity()):
+        if now < self._pace.next_at or (self._even is not None and not self._even.has_capacity()):
             # never no wait: `acquire` would wait for what rounding has left over, and see no pause and no stop
-            return Wait(self._next_turn - now)
+            return Wait(self._pace.next_at - now)
         permits: list[Permit] = []
         for ledger in self._ledgers:
             taken = ledger.take()
@@ -295,15 +317,3 @@ def _shared_ledger(settings: Settings) -> PermitLedger | None:
     if is_used_elsewhere(path):
         logger.warning(log.OTHER_MACHINE, folder=str(path.parent), advice=_ONE_MACHINE)
     return PermitLedger(settings.rate, shared, timeout_s=settings.timeout_s, clock=boot.clock)
-
-
-def _pace_s(rates: Sequence[Rate], *, even: bool) -> float:
-    """Seconds between two turns by the shortest rate, or by the slowest; 0 if the event loop cannot keep it."""
-    if not rates:
-        return 0.0
-    if even:
-        pace_s = max(rate.seconds / rate.requests for rate in rates)
-    else:
-        shortest = min(rates, key=lambda rate: (rate.seconds, rate.requests))
-        pace_s = shortest.seconds / shortest.requests
-    return pace_s if pace_s >= _SHORTEST_PACE_S else 0.0

@@ -20,7 +20,7 @@ class Permit(msgspec.Struct, frozen=True, gc=False):
     under_way: int
 
 
-class Feedback(msgspec.Struct, frozen=True):
+class Feedback(msgspec.Struct, frozen=True, gc=False):
     """What came of a request: was it answered, does the answer ask all to wait, and which limit does it report?"""
 
     answered: bool

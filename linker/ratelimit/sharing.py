@@ -71,9 +71,10 @@ class Sharing:
         me.id, me.pid, me.timeout_s, me.seen_at = self._id, self._pid, self._timeout_s, now
         me.under_way = me.wants_at = me.dead_at = 0.0
         me.pid_space = self._pid_space
+        self._state.refresh()
 
     def sweep(self, now: float) -> None:
-        """Free the entries of the dead. What they had under way counts as if it ended now."""
+        """Free the entries of the dead. What they had under way counts until the last moment at which it can arrive."""
         if now < self._swept_at + _SWEEP_S:
             return
         self._swept_at = now
@@ -87,7 +88,7 @@ class Sharing:
             else:
                 gone_at = min(dead_at, other.seen_at + _IDLE_S)
             if now >= gone_at:
-                self._free(other, now)
+                self._free(other, gone_at)
 
     def is_fair(self, now: float) -> bool:
         """Whether this participant may take a permit that others want: who has less than its part goes first."""
@@ -115,12 +116,13 @@ class Sharing:
         return UsedBy.OTHER_RUNS if takes_part else UsedBy.EARLIER_RUN
 
     def _others(self) -> list[Participant]:
-        return [entry for entry in self._state.participants if entry.id and entry.id != self._id]
+        return [entry for entry in self._state.in_use if entry.id != self._id]
 
-    def _free(self, participant: Participant, now: float) -> None:
+    def _free(self, participant: Participant, ended_at: float) -> None:
         for _ in range(int(participant.under_way)):
-            self._state.log(now, participant.id)
+            self._state.log(ended_at, participant.id)
         participant.under_way = participant.id = 0.0
+        self._state.refresh()
 
 
 def is_alive(pid: int) -> bool:

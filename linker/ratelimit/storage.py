@@ -191,6 +191,7 @@ class SharedFile:
             why = "its content is damaged"
             if head.mark == MARK and head.version == VERSION and head.checksum == checksum(self.state.front):
                 why = self.state.why_unsound(now)
+        self.state.refresh()
         if why is not None:
             if size:
                 log.get_logger().warning(log.QUOTA_ANEW, file=str(self._path), why=why)
@@ -208,6 +209,7 @@ class SharedFile:
         """Write the file anew, whole: a full disk is an error here and not later."""
         state = self.state
         state.numbers.cast("B")[:] = bytes(_SIZE)
+        state.refresh()
         state.head.mark, state.head.version = MARK, VERSION
         state.head.begun = float(int.from_bytes(os.urandom(6)))
         state.head.checksum = checksum(state.front)
@@ -243,6 +245,7 @@ class SharedFile:
             start = at - len(state.front)
             state.entries[start : start + len(read)] = read
         state.front[:] = front
+        state.refresh()
         self._loaded, self._logged = front, int(head.answered)
 
     def _store(self) -> None:

@@ -26,6 +26,11 @@ class Waiters:
         self._others: deque[asyncio.Future[list[Permit] | None]] = deque()
         self._has_head = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody waits."""
+        return not self._has_head
+
     async def join(self, first: bool) -> list[Permit] | None:
         """Wait until the caller heads the line (None; it must `leave`), or is granted its permits on the way."""
         if not self._has_head:

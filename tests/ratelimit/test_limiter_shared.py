@@ -19,6 +19,7 @@ from linker.ratelimit.layout import LedgerState
 from linker.ratelimit.ledger import PermitLedger
 from linker.ratelimit.limiter import RateLimiter
 from linker.ratelimit.permit import NO_ANSWER, Permit, Wait
+from linker.ratelimit.storage import SharedFile
 from linker.sandbox import Sandbox
 from linker.sandbox.limits import WINDOWS
 from linker.settings import Rate, Settings
@@ -257,6 +258,45 @@ def test_what_a_dead_process_held_is_free_again_a_window_later_and_a_stuck_one_s
 
     assert 10.9 < run(free_after(alive=False)) < 11.5
     assert 40.9 < run(free_after(alive=True)) < 41.5
+
+
+def test_a_dead_process_is_missed_once_and_not_for_longer_because_nobody_looked() -> None:
+    """Its permit counts from when its request can have arrived at the latest, also if that is noticed long after."""
+
+    async def free_at() -> float:
+        loop, page, alive = asyncio.get_running_loop(), Page(), {1, 2}
+        rates = [Rate(2, 10.0)]
+        dead, other = (
+            PermitLedger(rates, page, timeout_s=30.0, clock=loop.time, pid=pid, is_alive=alive.__contains__)
+            for pid in (1, 2)
+        )
+        dead.take()
+        alive.remove(1)
+        kept = other.take()  # finds out that the process is dead
+        assert isinstance(kept, Permit)
+        await asyncio.sleep(8)
+        while isinstance(wait := other.take(), Wait):  # noqa: ASYNC110  what the rate limiter does
+            await asyncio.sleep(wait.seconds)
+        return loop.time()
+
+    assert run(free_at(), start=100.0) == pytest.approx(111.0, abs=0.3)
+
+
+async def test_the_end_of_a_request_is_in_the_file_after_one_turn_of_the_loop(tmp_path: Path) -> None:
+    """The requests that end in one turn of the loop are written down together, and with the next permit."""
+    path = tmp_path / "quota"
+    ledger, other = (PermitLedger([Rate(4, 0.2)], SharedFile(path), timeout_s=30.0) for _ in range(2))
+    limiter, stop = RateLimiter([Rate(4, 0.2), Rate(2000, 1.0)], ledger=ledger), asyncio.Event()
+    for number in range(3):
+        async with limiter.turn(stop) as turn:
+            turn.record_answer(200, {})
+        if number == 1:
+            continue
+        await asyncio.sleep(0)
+        permit = other.take()
+        assert isinstance(permit, Permit)
+        assert permit.under_way == 1, "none of the other's is under way"
+        other.give_back(permit)
 
 
 def test_an_entry_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
