@@ -61,7 +61,7 @@ class DesiredState(msgspec.Struct, frozen=True, gc=False):
     @property
     def needs_before(self) -> frozenset[str]:
         """The fields whose new list depends on their current links."""
-        return frozenset(field for field, links in self.fields.items() if links.replace is None)
+        return frozenset([field for field, links in self.fields.items() if links.replace is None])
 
 
 def merge_jobs(

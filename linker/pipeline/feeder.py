@@ -257,7 +257,7 @@ class Feeder:
             dry=self._dry,
             open_intent=self._resume.intent(desired),
             defined=self._defined,
-            is_off_layout=(snapshot.kind, workspace_of(desired.target)) in self._off_layout,
+            is_off_layout=bool(self._off_layout) and (snapshot.kind, workspace_of(desired.target)) in self._off_layout,
         )
 
 

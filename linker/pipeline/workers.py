@@ -29,7 +29,7 @@ from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.sender import Decision, Retry, Sender
-from linker.retry.verdict import Accept, GiveUp, Pause
+from linker.retry.verdict import Accept, GiveUp, Pause, is_accepted
 from linker.settings import Settings
 from linker.work.attempts import Step
 from linker.work.layout import Layout
@@ -80,7 +80,6 @@ class Workers:
         self._refresh = PageRefresh(sender.fetch, queue, admission, writer, visibility)
         # they failed, but it may be an outage; with the number of outages before
         self._suspects: list[tuple[Work, GiveUp, int]] = []
-        self._written: set[Work] = set()  # works in hand that were written to, or may have been
         self._awaited: set[Work] = set()
         self._none_awaited = asyncio.Event()
         self.targets_done = 0
@@ -151,9 +150,12 @@ class Workers:
                 return True
             if reply is not None:
                 is_planning = work.step is not Step.WRITE
-                decision = self._sender.judge(work, reply, work.attempt, work.spent, work.refusal)
-                if self._waits(work, decision, reply):
-                    return False
+                if is_accepted(reply):
+                    decision: Decision = Accept(reply)
+                else:
+                    decision = self._sender.judge(work, reply, work.attempt, work.spent, work.refusal)
+                    if self._waits(work, decision, reply):
+                        return False
                 await self._settle(work, decision)
                 if is_planning and not await self._admission.admit([work]):
                     return True
@@ -163,12 +165,12 @@ class Workers:
                 return False
         return True
 
-    def _read_before(self, work: Work) -> Answer | None:
+    def _read_before(self, work: Work, earlier: Reads) -> Answer | None:
         """Return what the dry run before this run has read of a target that was not sent anything yet."""
-        if self._earlier is None or work.step is not Step.READ or work.attempt or work.in_flight.fields:
+        if work.step is not Step.READ or work.attempt or work.in_flight.fields:
             return None
         now = asyncio.get_running_loop().time()
-        answer = self._earlier.take(work.current_request, now)
+        answer = earlier.take(work.current_request, now)
         if answer is not None:
             work.request(now)
         return answer
@@ -203,9 +205,9 @@ class Workers:
         Raises:
             Closed: the run is being stopped.
         """
-        if (answer := self._read_before(work)) is not None:
+        if self._earlier is not None and (answer := self._read_before(work, self._earlier)) is not None:
             return answer
-        if work.is_fresh and not await self._prepare(work, owner):
+        if self._creator.is_needed and work.is_fresh and not await self._prepare(work, owner):
             return None
         journal = self._journal if work.step is Step.WRITE else None
         if journal is not None and not work.is_noted:
@@ -237,7 +239,7 @@ class Workers:
         Raises:
             Closed: the run is being stopped.
         """
-        if not self._creator.is_needed or not (new := work.pending.new):
+        if not (new := work.pending.new):
             return True
         now = asyncio.get_running_loop().time
         creations = await self._creator.create(work.pending.desired.target.kind, new, owner)
@@ -337,8 +339,6 @@ class Workers:
     def _count_written(self, work: Work) -> None:
         """Count a target as written to while a PUT to it was taken, or may have been; not when it was refused."""
         is_written = bool(work.in_flight.fields)
-        self._summary.puts += is_written - (work in self._written)
-        if is_written and work.step is not None:
-            self._written.add(work)
-        else:
-            self._written.discard(work)
+        if is_written is not work.counted_as_written:
+            self._summary.puts += 1 if is_written else -1
+            work.counted_as_written = is_written

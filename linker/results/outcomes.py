@@ -19,9 +19,10 @@ class Outcomes:
         >>> for outcome in outcomes: ...
     """
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_count", "_parts")
 
     def __init__(self) -> None:
+        self._count = 0
         self._parts: list[tuple[Callable[[Any], Outcome], Sequence[Any]]] = []
 
     def __repr__(self) -> str:
@@ -30,14 +31,16 @@ class Outcomes:
     def add(self, make: Callable[[T], Outcome], items: Sequence[T]) -> None:
         """Add one outcome for each item; `make` is called when it is taken."""
         if items:
+            self._count += len(items)
             self._parts.append((make, items))
 
     def __iadd__(self, others: Outcomes) -> Self:
+        self._count += others._count
         self._parts += others._parts
         return self
 
     def __len__(self) -> int:
-        return sum(len(items) for _, items in self._parts)
+        return self._count
 
     def __bool__(self) -> bool:
         return bool(self._parts)

@@ -116,20 +116,25 @@ class Breaker:
 
         def chosen(now: float) -> ApiRequest | None:
             nonlocal has_opened
-            has_opened = self.is_open  # while this request waited for its turn
+            has_opened = self._open_since is not None  # while this request waited for its turn
             request = None if has_opened else choose(now)
             if request is not None and not self.was_well:
                 self._beginning.leaves(request)
             return request
 
         while True:
-            await self._wait(lambda: not self.is_open)
+            if self.is_open:
+                await self._wait(lambda: not self.is_open)
             try:
                 reply: Reply | None = await self._pool.send(chosen, first=first)
             except RequestFailed as failure:
                 reply = failure
             if not has_opened or self._ended:
                 break
+        if reply is not None and _is_success(reply):  # nearly all of them
+            self.was_well = True
+            self._end_streak()
+            return reply
         if reply is None or self._ends_at_once(reply):
             return None
         if not self._count(reply):
@@ -206,11 +211,7 @@ class Breaker:
         return since is not None and asyncio.get_running_loop().time() - since >= seconds
 
     def _count(self, reply: Reply) -> bool:
-        """Count a reply, and return whether it may have failed of an outage, because the breaker is open."""
-        if _is_success(reply):  # nearly all of them
-            self.was_well = True
-            self._end_streak()
-            return False
+        """Count a reply that is no success; return whether it may have failed of an outage: the breaker is open."""
         if isinstance(reply, TimedOut) and reply.suspended:
             return self.is_open  # this reply says nothing about the account
         if asked_s(reply) > self._settings.max_wait:

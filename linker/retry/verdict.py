@@ -6,7 +6,7 @@ Exponential backoff with full jitter: the wait before try n + 1 is random, betwe
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -60,6 +60,11 @@ class GiveUp(msgspec.Struct, frozen=True, gc=False):
 Verdict: TypeAlias = Accept | Again | Pause | GiveUp
 
 
+def is_accepted(reply: Reply) -> TypeGuard[Answer]:
+    """Return whether a reply counts, however often its request was tried."""
+    return isinstance(reply, Answer) and 200 <= reply.status < 300 and not is_limit(reply)
+
+
 def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Verdict:
     """Return what follows from the reply to a request.
 
@@ -73,9 +78,9 @@ def verdict(reply: Reply, attempt: int, refusal: int, settings: Settings) -> Ver
         if attempt < settings.attempts:
             return Again(0.0, backoff_s(attempt, settings))
         return GiveUp(Error(reply.type, f"{reply} ({_tries(attempt)}); try again later", retryable=True), None)
-    status = reply.status
-    if 200 <= status < 300:
+    if is_accepted(reply):
         return Accept(reply)
+    status = reply.status
     retryable = is_transient(status) or is_blocked(reply)
     if retryable and (reply.retry_after_s or 0.0) > settings.max_wait:
         return Pause(reply.retry_after_s or 0.0)
@@ -93,7 +98,9 @@ def is_limit(reply: Reply) -> bool:
     """
     if isinstance(reply, RequestFailed):
         return isinstance(reply, BadAnswer) and reply.retry_after_s is not None
-    return reply.status == 429 or (reply.retry_after_s is not None and (reply.status == 403 or reply.is_foreign))
+    if reply.retry_after_s is None:
+        return reply.status == 429
+    return reply.status in (403, 429) or reply.is_foreign
 
 
 def is_blocked(reply: Reply) -> bool:

@@ -48,8 +48,8 @@ class Tries:
 
     def add(self, step: Step | None) -> None:
         """Count a try."""
-        self._made[step] = self.made(step) + 1
-        self._spent[step] = self.spent(step) + 1
+        self._made[step] = self._made.get(step, 0) + 1
+        self._spent[step] = self._spent.get(step, 0) + 1
 
     def refuse(self, step: Step | None) -> None:
         """Take back the last try: the account did not process it."""

@@ -44,7 +44,8 @@ class InFlight:
         """Note that a PUT leaves."""
         self._new = put.keys() - self.fields
         self.fields |= self._new
-        self.count()
+        if self.number is None:
+            self.count()
 
     def count(self) -> None:
         """Give the change its number, since a PUT has left."""

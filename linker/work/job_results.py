@@ -6,7 +6,8 @@ the first line of a change in the results file has what finally became of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import chain
 
@@ -105,7 +106,8 @@ class JobResults:
         else:
             links = seen.links if seen is not None and jobs else None  # a PUT may have changed it since
             effect = known_effect(change, fields, links, asked, is_presumed=self._view.is_presumed)
-        self._add_failed(effect)
+        if self._failed:
+            self._add_failed(effect)
         context = self._context(effect, answer.status if answer is not None else None, self._in_flight.attempts)
         self._outcomes.add(partial(_written, context, seen, why_unseen), jobs)
 
@@ -132,13 +134,12 @@ class JobResults:
         return ResultContext(effect, http_status, number, attempts, self.elapsed_ms, created, self._defined)
 
 
-def parted(jobs: Sequence[Job], fields: Collection[str]) -> tuple[list[Job], list[Job]]:
+def parted(jobs: Sequence[Job], fields: AbstractSet[str]) -> tuple[Sequence[Job], Sequence[Job]]:
     """The jobs that name none of these fields, and the others."""
-    if len(jobs) == 1:  # the usual case
-        return ([], [*jobs]) if any(name in fields for name in jobs[0].links) else ([*jobs], [])
-    written = frozenset(fields)
-    idle = [job for job in jobs if written.isdisjoint(job.links)]
-    return idle, [job for job in jobs if not written.isdisjoint(job.links)]
+    idle = [job for job in jobs if fields.isdisjoint(job.links)]
+    if not idle:
+        return (), jobs
+    return idle, [job for job in jobs if not fields.isdisjoint(job.links)]
 
 
 # How outcomes are made when they are taken.

@@ -233,14 +233,12 @@ def written(job: Job, context: ResultContext, seen: Seen | None, why_unseen: str
         seen: what the target holds since; None if no answer shows it.
         why_unseen: why that is a failure; None if it is not, because the kind hides its links.
     """
-    answered = f"the account answered {context.http_status}, but "
-    if seen is None:
-        if why_unseen is None:
-            return _result(job, Status.LINKED, context, None)
-        return failure(job, Error(ErrorType.NOT_APPLIED, answered + why_unseen, retryable=True), context)
-    missing = seen.missing(job)
+    missing = seen.missing(job) if seen is not None else why_unseen
     if not missing:
         return _result(job, Status.LINKED, context, None)
+    answered = f"the account answered {context.http_status}, but "
+    if seen is None:
+        return failure(job, Error(ErrorType.NOT_APPLIED, f"{answered}{why_unseen}", retryable=True), context)
     message = f"{answered}{', '.join(missing)} of {job.target} does not have the links that the row asks for"
     if ignored := [name for name in missing if name in seen.ignored]:
         message += off_layout(seen.change.target.kind, ignored, context.defined)

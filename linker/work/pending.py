@@ -58,7 +58,7 @@ class Pending:
         assert self.change is not None
         put = self.change.put
         wanted = self.jobs[0].links.keys() if len(self.jobs) == 1 else {name for job in self.jobs for name in job.links}
-        return {name: ids for name, ids in put.items() if name in wanted} if put.keys() - wanted else put
+        return put if put.keys() <= wanted else {name: ids for name, ids in put.items() if name in wanted}
 
     def take_idle(self, fields: Collection[str]) -> list[Job]:
         """Take out and return the jobs that are not involved in a PUT of these fields."""

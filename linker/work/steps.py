@@ -112,9 +112,8 @@ class Steps:
         """
         self.results.elapsed_ms = elapsed_ms
         self.wait_s = 0.0
-        self._attempts = (
-            self.tries.begin(self.step) if isinstance(event, Answer | Observation) else self.tries.made(self.step)
-        )
+        is_seen = isinstance(event, (Answer, Observation))
+        self._attempts = self.tries.begin(self.step) if is_seen else self.tries.made(self.step)
         try:
             self.step = self._generator.send(event)
         except StopIteration:
@@ -217,7 +216,7 @@ class Steps:
         answer = self.in_flight.answer
         links = written = self.view.shown_by(answer.target, Endpoint.WRITE) if answer is not None else None
         self.is_late = links is not None and not self.view.is_pioneer
-        if links is not None:
+        if links is not None and self._observed:
             links = {**links, **self._observed}
         if self._visibility.hides(self._kind) and not self.view.is_pioneer:
             return links

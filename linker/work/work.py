@@ -84,6 +84,8 @@ class Work:
         """How many 429 in a row the current request has met."""
         self.counted_removals = 0
         """Removals that the guard has counted."""
+        self.counted_as_written = False
+        """The summary counts it as written to."""
         self.admitted = False
         """The guard and the pilot let it be written."""
         self.is_on_hold = False
@@ -130,7 +132,8 @@ class Work:
 
     def is_old(self, now: float) -> bool:
         """Whether its PUT relies on a read that is too old."""
-        return self.step is Step.WRITE and self.freshness.is_old(self._steps.read_at, now)
+        read_at = self._steps.read_at
+        return read_at is not None and self.step is Step.WRITE and self.freshness.is_old(read_at, now)
 
     @property
     def is_fresh(self) -> bool:
@@ -140,7 +143,8 @@ class Work:
     @property
     def goes_first(self) -> bool:
         """Whether the request goes ahead of new ones: it is a further try, or a PUT for which a read was just made."""
-        return self.attempt > 0 or self.refusal > 0 or (self.freshness.looks > 0 and self.step is Step.WRITE)
+        is_further = self.refusal > 0 or self._tries.made(self.step) > 0
+        return is_further or (self.freshness.looks > 0 and self.step is Step.WRITE)
 
     @property
     def is_off_layout(self) -> bool:
@@ -181,11 +185,13 @@ class Work:
         if self.step is Step.READ_OTHER:
             assert self._view.moved_to is not None
             return Request(self._view.moved_to, may_move=True)
-        put, names = self._steps.put if self.step is Step.WRITE else None, self._view.names
-        clears_with_blank = self._steps.clears_with_blank
-        may_move = self.step is Step.READ
+        put = self._steps.put if self.step is Step.WRITE else None
         return Request(
-            self.pending.desired.target, put, clears_with_blank=clears_with_blank, names=names, may_move=may_move
+            self.pending.desired.target,
+            put,
+            clears_with_blank=self._steps.clears_with_blank,
+            names=self._view.names,
+            may_move=self.step is Step.READ,
         )
 
     def request(self, now: float) -> Request | PageRequest | ReadRequest | None:
@@ -201,7 +207,8 @@ class Work:
             self._send(Signal.OUTDATED, now)
         if self.step is None:
             return None
-        self._leave_page()
+        if self.page is not None:
+            self._leave_page()
         self._tries.add(self.step)
         if self.step is Step.WRITE:
             self.freshness.looks = 0
@@ -224,7 +231,7 @@ class Work:
     def answered(self, answer: Answer, now: float) -> Outcomes:
         """The current request was answered with a status from 200 to 299."""
         self.refusal = 0
-        if self.step in (Step.READ, Step.READ_OTHER, Step.CHECK_PAGE):
+        if self.step is not Step.WRITE and self.step in (Step.READ, Step.READ_OTHER, Step.CHECK_PAGE):
             self.freshness.looks = max(self.freshness.looks, 1)
         return self._send(answer, now)
 
