@@ -65,6 +65,12 @@ def names_by_id(created: Created) -> CreatedNames:
 
 def shown(links: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str | Name]]:
     """The links as a result shows them: a record that is still to be created appears as the job names it."""
-    if not any(is_new(id) for ids in links.values() for id in ids):
-        return links
-    return {field: [Name(TITLE, name_of(id)) if is_new(id) else id for id in ids] for field, ids in links.items()}
+    for ids in links.values():
+        for id in ids:
+            if is_new(id):
+                return {field: _named(ids) for field, ids in links.items()}
+    return links
+
+
+def _named(ids: Sequence[str]) -> list[str | Name]:
+    return [Name(TITLE, name_of(id)) if is_new(id) else id for id in ids]

@@ -29,7 +29,7 @@ from linker.results.summary import Summary
 from linker.results.writer import ResultsWriter
 from linker.retry.backoff import Backoff
 from linker.retry.sender import Decision, Retry, Sender
-from linker.retry.verdict import Accept, GiveUp, Pause, is_accepted
+from linker.retry.verdict import GiveUp, Pause, is_accepted
 from linker.settings import Settings
 from linker.work.attempts import Step
 from linker.work.layout import Layout
@@ -151,15 +151,14 @@ class Workers:
             if reply is not None:
                 is_planning = work.step is not Step.WRITE
                 if is_accepted(reply):
-                    decision: Decision = Accept(reply)
+                    await self._accept(work, reply)
                 else:
                     decision = self._sender.judge(work, reply, work.attempt, work.spent, work.refusal)
                     if self._waits(work, decision, reply):
                         return False
-                await self._settle(work, decision)
+                    if not await self._settle(work, decision):
+                        return True
                 if is_planning and not await self._admission.admit([work]):
-                    return True
-                if isinstance(decision, GiveUp) and decision.error.type is ErrorType.UNAUTHORIZED:
                     return True
             elif self._comes_back(work, owner):
                 return False
@@ -196,7 +195,7 @@ class Workers:
         if answer is None:
             self._leave(work)
             return False
-        await self._settle(work, Accept(answer) if isinstance(answer, Answer) else answer)
+        await (self._accept(work, answer) if isinstance(answer, Answer) else self._settle(work, answer))
         return bool(await self._admission.admit([work]))
 
     async def _send(self, work: Work, owner: asyncio.TaskGroup) -> Reply | None:
@@ -282,21 +281,23 @@ class Workers:
             case _:
                 return False
 
-    async def _settle(self, work: Work, decision: Decision) -> None:
-        """Take the answer to a work's request, or its failure, and the results that follow from it."""
-        now = asyncio.get_running_loop().time()
-        match decision:
-            case Accept(answer):
-                if self._kept is not None and work.step is Step.READ:
-                    self._kept.keep(work.current_request, answer)
-                await self._take(work, work.answered(answer, now))
-            case GiveUp(error, http_status):
-                self._sender.give_up(work.current_request, decision)
-                if error.type is ErrorType.UNAUTHORIZED:  # not the work's failure: a later run does it
-                    work.refused()
-                    self._leave(work)
-                else:
-                    await self._take(work, work.failed(error, http_status, now))
+    async def _accept(self, work: Work, answer: Answer) -> None:
+        """Take the answer to a work's request, and the results that follow from it."""
+        if self._kept is not None and work.step is Step.READ:
+            self._kept.keep(work.current_request, answer)
+        await self._take(work, work.answered(answer, asyncio.get_running_loop().time()))
+
+    async def _settle(self, work: Work, decision: Decision) -> bool:
+        """Take the failure of a work's request, and the results; return whether anything more may be sent."""
+        if isinstance(decision, GiveUp):
+            error = decision.error
+            self._sender.give_up(work.current_request, decision)
+            if error.type is ErrorType.UNAUTHORIZED:  # not the work's failure: a later run does it
+                work.refused()
+                self._leave(work)
+                return False
+            await self._take(work, work.failed(error, decision.http_status, asyncio.get_running_loop().time()))
+        return True
 
     def _go_back(self, work: Work) -> None:
         """There is an outage: put what has failed of it back into the queue, as if it had never been tried."""
@@ -316,8 +317,7 @@ class Workers:
             if self._breaker.outages > outages:
                 self._start_over(work)
                 continue
-            await self._settle(work, given_up)
-            if work.step is None or given_up.error.type is ErrorType.UNAUTHORIZED:
+            if not await self._settle(work, given_up) or work.step is None:
                 self._done(work)
             else:  # a look at what was written has failed, and another step comes
                 self._queue.again(work)

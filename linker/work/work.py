@@ -168,7 +168,7 @@ class Work:
         is late. If it has shown none, the sooner a look tells that this means none, the fewer looks there are.
         """
         wait_s, self._steps.wait_s = self._steps.wait_s, 0.0
-        is_shared = self.step is Step.CHECK_PAGE and self._steps.is_late
+        is_shared = self._steps.is_late and self.step is Step.CHECK_PAGE
         if self.has_waited or not (wait_s or is_shared):
             return None
         self.has_waited = True
@@ -177,22 +177,18 @@ class Work:
     @property
     def current_request(self) -> Request | PageRequest | ReadRequest:
         """The current request; this counts no try."""
+        target, names = self.pending.desired.target, self._view.names
+        if self.step is Step.WRITE:
+            return Request(target, self._steps.put, clears_with_blank=self._steps.clears_with_blank, names=names)
         if self.step is Step.LAYOUT:
-            return layouts_of(workspace_of(self.pending.desired.target))
+            return layouts_of(workspace_of(target))
         if self.step is Step.CHECK_PAGE:
             assert self._view.page is not None
             return self._view.page
         if self.step is Step.READ_OTHER:
             assert self._view.moved_to is not None
             return Request(self._view.moved_to, may_move=True)
-        put = self._steps.put if self.step is Step.WRITE else None
-        return Request(
-            self.pending.desired.target,
-            put,
-            clears_with_blank=self._steps.clears_with_blank,
-            names=self._view.names,
-            may_move=self.step is Step.READ,
-        )
+        return Request(target, names=names, may_move=self.step is Step.READ)
 
     def request(self, now: float) -> Request | PageRequest | ReadRequest | None:
         """Count a try and return what to send at this moment, `now` in loop time.
