@@ -23,7 +23,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from inspect import isawaitable
@@ -108,27 +108,22 @@ def _share(seed: int, name: str, numbers: range) -> tuple[str, int, list[str]]:
 def findings(seed: int, surface: Surface, numbers: Sequence[int]) -> Iterator[str]:
     """The failures among some inputs of a surface, each with the options that repeat it."""
     mutator = Mutator(surface.seeds)
-    with _bounded(), tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+    with _bounded() as limit, tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         os.environ["XDG_STATE_HOME"] = folder
         for number in numbers:
             rng = random.Random(f"{seed} {surface.name} {number}")
             data = mutator.bent(rng)
             try:
-                _limit(_LONGEST_S, _LONGEST_WAIT_S)
+                limit(_LONGEST_S, _LONGEST_WAIT_S)
                 result: Any = surface.check(data, rng, Path(folder))
                 if isawaitable(result):
                     runner.run(_awaited(result))
             except (Exception, _Hang) as error:
+                limit(0, 0)  # of the input alone, not of the time that it takes to tell
                 again = f"--seed {seed} --surface '{surface.name}' --only {number}"
                 yield f"{again}\n{''.join(traceback.format_exception(error, limit=-6))}{data[:300]!r}\n"
             finally:
-                _limit(0, 0)
-
-
-def _limit(cpu_s: float, wait_s: float) -> None:
-    """End what runs now after so many seconds of CPU, or of any time; 0 for no limit."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
-    signal.setitimer(signal.ITIMER_REAL, wait_s)
+                limit(0, 0)
 
 
 async def _awaited(result: Any) -> None:
@@ -136,17 +131,29 @@ async def _awaited(result: Any) -> None:
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
-    """Limit the time of an input (`_limit`) and the memory of the process."""
+def _bounded() -> Iterator[Callable[[float, float], None]]:
+    """Limit the memory of the process, and yield a function that limits the time of an input.
 
-    def hang(number: int, _: object) -> NoReturn:
-        raise _Hang(f"over {_LONGEST_S} s of CPU" if number == signal.SIGVTALRM else f"over {_LONGEST_WAIT_S} s")
+    That ends what runs then after so many seconds of CPU, or of any time; 0 for no limit.
+    """
+    is_limited = False
+
+    def limit(cpu_s: float, wait_s: float) -> None:
+        nonlocal is_limited
+        is_limited = cpu_s > 0
+        signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+        signal.setitimer(signal.ITIMER_REAL, wait_s)
+
+    def hang(number: int, _: object) -> None:
+        if is_limited:  # on a busy machine, both run out at once
+            limit(0, 0)
+            raise _Hang(f"over {_LONGEST_S} s of CPU" if number == signal.SIGVTALRM else f"over {_LONGEST_WAIT_S} s")
 
     before = {number: signal.signal(number, hang) for number in (signal.SIGVTALRM, signal.SIGALRM)}
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, limits[1]))
     try:
-        yield
+        yield limit
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -64,6 +64,7 @@ class PermitLedger:
         self._account = AccountReports(self._state, rates, timeout_s)
         self._sharing = Sharing(self._state, rates, timeout_s, pid or os.getpid(), is_alive)
         self._postponed: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._catches_up = False  # at the end of this turn of the loop
 
     def take(self) -> Permit | Wait:
         """Return a permit within every rate, or how long to wait before asking again."""
@@ -115,12 +116,17 @@ class PermitLedger:
             self._write(self._finish, permit, feedback)
             return False
         self._postponed.append((self._finish, (permit, feedback)))
-        return len(self._postponed) == 1
+        is_first, self._catches_up = not self._catches_up, True
+        return is_first
 
     def catch_up(self) -> None:
         """Make the changes that wait for the lock, unless another process has it."""
-        if self._postponed:
-            self._write(_change_nothing)
+        self._catches_up = False
+        if self._postponed and self._storage.lock():
+            try:
+                self._write_postponed(self._clock())
+            finally:
+                self._storage.unlock()
 
     def pause(self, seconds: float) -> None:
         """Let nobody take a permit for so long, as a 429 asks."""
@@ -217,7 +223,3 @@ class PermitLedger:
             me.under_way = under_way - 1
         if head.trial_permit == permit.number:
             head.trial_permit = 0.0
-
-
-def _change_nothing(now: float) -> None:
-    """Stands for no change of its own."""

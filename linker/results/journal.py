@@ -105,7 +105,7 @@ class Journal:
         self._disk = disk
         self._durability = durability
         self._lines: LineFile | None = None
-        self._noted: list[tuple[_Line, asyncio.Future[OSError | None]]] = []  # in this turn of the loop
+        self._noted: list[tuple[_Line, asyncio.Future[Exception | None]]] = []  # in this turn of the loop
         self._open: set[Target] = set()
         self._creates: dict[tuple[str, str], OpenCreate] = {}
         self._keys: dict[str, tuple[str, str]] = {}  # of those of them whose id is known
@@ -170,7 +170,9 @@ class Journal:
         try:
             if (failed := await written) is not None:
                 raise failed
-            await self._lines.sync()
+            if (lines := self._lines) is None:
+                raise OSError(0, "it was closed before the PUT left")
+            await lines.sync()
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -182,7 +184,7 @@ class Journal:
         failed = None
         try:
             self._write([line for line, _ in noted])
-        except OSError as error:
+        except Exception as error:  # of whatever kind: those who wait would wait for ever
             failed = error
         for _, written in noted:
             if not written.done():

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from time import gmtime, strftime
 from typing import Any, Self, TypeAlias
 
 import msgspec
@@ -195,4 +194,4 @@ def _now() -> str:
 @lru_cache(maxsize=1)
 def _moment(ms: int) -> str:
     """A moment in the form of RFC 3339; many results have the same."""
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(ms // 1000))}.{ms % 1000:03}Z"
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

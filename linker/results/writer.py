@@ -88,16 +88,16 @@ class ResultsWriter:
                     await asyncio.sleep(0)
 
     async def _write_piece(self) -> None:
-        outcomes = self._piece()
         results: list[Result] = []
         try:
+            outcomes = self._piece()
             results = self._write(outcomes)
             if self._file is not None:
                 await self._file.sync()
         except asyncio.CancelledError:
             self._count(results)  # they are in the file already
             raise
-        except ResultsUnwritable:
+        except Exception:  # also one of linker's own, while a result is made
             self._chunks.clear()
             self._ended.clear()  # not settled: a resumed run looks at these targets
             raise

@@ -36,6 +36,9 @@ _KEPT_S: Final = 15.0
 _ADDRESSES_S: Final = 10
 """Seconds for which the addresses of a name are remembered. After a failure they are asked for anew at once."""
 
+_INTERIM: Final = frozenset(range(HTTPStatus.CONTINUE, HTTPStatus.OK)) - {HTTPStatus.SWITCHING_PROTOCOLS}
+"""What announces another answer. A status below is odd, but it is an answer, as aiohttp has it."""
+
 _NEEDED: Final = (
     (ResponseHandler, ("read", "set_response_params", "start_timeout", "should_close", "force_close", "is_connected")),
     (aiohttp.TCPConnector, ("connect",)),
@@ -169,7 +172,7 @@ class Connection(ResponseHandler):
         """
         try:
             message, content = await self.read()
-            while message.code < HTTPStatus.OK and message.code != HTTPStatus.SWITCHING_PROTOCOLS:
+            while message.code in _INTERIM:
                 message, content = await self.read()
         except HttpProcessingError as error:
             raise NotHttp(error.message) from None

@@ -299,6 +299,36 @@ async def test_the_end_of_a_request_is_in_the_file_after_one_turn_of_the_loop(tm
         other.give_back(permit)
 
 
+async def test_ends_that_another_process_kept_from_the_file_are_in_it_with_the_next_end() -> None:
+    """Once the lock was taken, the next end tries again: nobody else asks if no request waits for a permit."""
+    page = Page()
+    limiter = RateLimiter([], ledger=PermitLedger([Rate(8, 60.0)], page, timeout_s=30.0))
+    ends = [asyncio.Event() for _ in range(3)]
+    stop = asyncio.Event()
+
+    async def request(end: asyncio.Event) -> None:
+        async with limiter.turn(stop) as turn:
+            await end.wait()
+            turn.record_answer(200, {})
+
+    async with asyncio.TaskGroup() as group:
+        for end in ends:
+            task = group.create_task(request(end))
+            if end is ends[0]:
+                end.set()
+                await task
+        await asyncio.sleep(0)
+        assert page.state.under_way() == 2
+        page.busy = 1.0
+        ends[1].set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (page.state.under_way(), page.busy) == (2, 0.0)
+        ends[2].set()
+    await asyncio.sleep(0)
+    assert page.state.under_way() == 0
+
+
 def test_an_entry_is_anybody_s_after_a_minute_and_there_is_always_one() -> None:
     """Limiters come and go in a long-lived process; more of them than there are entries lose no permit."""
 

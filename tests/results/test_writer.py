@@ -120,3 +120,32 @@ async def test_a_target_whose_lines_could_not_be_written_stays_open(tmp_path: Pa
         assert running.exception() is not None
         writer.flush()
         assert file.journal.pending == 1
+
+
+async def test_an_error_in_a_result_ends_the_run_and_settles_no_target(tmp_path: Path) -> None:
+    """An error of linker's own while a result is made: the journal keeps the targets whose lines are not written."""
+    path, other = tmp_path / "results.jsonl", Target(Kind.FEATURE, "PRJ1-2")
+    outcomes = Outcomes()
+
+    def fails(job: Job) -> Result:
+        if job.number == 2:
+            raise RuntimeError("not expected")
+        return Result.of(job, Status.LINKED)
+
+    outcomes.add(fails, JOBS[:4])
+
+    async def deliver(_: Any) -> None:
+        """Nobody listens."""
+
+    with ResultsFile(path, durability="flush") as file:
+        for target in (TARGET, other):
+            await file.journal.note(Intent(target, {"customers": frozenset("1")}))
+        writer = ResultsWriter(file, Summary(), 4, deliver)
+        await writer.take([Result.of(JOBS[9], Status.LINKED)], [other])
+        await writer.take(outcomes, [TARGET])
+        writer.end()
+        with pytest.raises(RuntimeError):
+            await writer.run()
+        writer.flush()
+        assert file.journal.pending == 2
+    assert jobs_in(path) == []

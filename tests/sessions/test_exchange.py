@@ -103,6 +103,7 @@ KEPT = {
     "no reason": (b"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\n{}", 200, b"{}"),
     "early hints": (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + page("200 OK", BODY), 200, BODY),
     "two continues": (b"HTTP/1.1 100 Continue\r\n\r\n" * 2 + page("200 OK", BODY), 200, BODY),
+    "no known status": (b"HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}", 99, b"{}"),
     "HTTP/1.0 that is kept": (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}", 200, b"{}"),
     "a megabyte": (page("200 OK", b"x" * 2**20), 200, b"x" * 2**20),
 }
