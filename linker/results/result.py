@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import msgspec
 import orjson
@@ -19,6 +19,9 @@ from linker.errors import Error
 from linker.model.job import Name
 from linker.sources import Entry, Rejection
 from linker.text import harmless, harmless_json
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Status(StrEnum):
@@ -194,4 +197,5 @@ def _now() -> str:
 @lru_cache(maxsize=1)
 def _moment(ms: int) -> str:
     """A moment in the form of RFC 3339; many results have the same."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = _EPOCH + timedelta(milliseconds=ms)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
