@@ -20,7 +20,6 @@ from linker.model.job import Name
 from linker.sources import Entry, Rejection
 from linker.text import harmless, harmless_json
 
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
