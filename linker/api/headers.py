@@ -67,7 +67,7 @@ class LimitReport:
 
 def reports_limit(headers: Mapping[str, str]) -> bool:
     """Return whether an answer may report how many requests remain."""
-    for name in _REMAINING:  # for each answer, so without a generator
+    for name in _REMAINING:  # noqa: SIM110  for each answer, so without a generator
         if name in headers:
             return True
     return False

@@ -140,27 +140,32 @@ class SessionPool:
             OutOfDescriptors: this process may open no more connections.
             Closed: the run is being stopped; nothing was sent.
         """
-        async with self._leases, self._limiter.turn(self._stop, first=first) as turn:
-            request = choose(turn.at)
-            if request is None:
-                turn.give_back()
-                return None
-            self.requests += 1
-            sending = Sending(turn)
+        limiter = self._limiter
+        async with self._leases:
+            turn = limiter.turn_at_once(self._stop) or await limiter.next_turn(self._stop, first=first)
             try:
-                with self._deadlines.until(turn.at + self._settings.timeout_s):  # around all of it, the body included
-                    return await self._exchange(request, sending)
-            except RequestFailed as error:
-                failure = error
-            except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
-                if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-                    raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
-                failure = request_failed(error, self._settings)
-                if isinstance(failure, TimedOut):
-                    late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
-                    failure.suspended = late_s > _LATE_S
+                request = choose(turn.at)
+                if request is None:
+                    turn.give_back()
+                    return None
+                self.requests += 1
+                sending = Sending(turn)
+                try:
+                    with self._deadlines.until(turn.at + self._settings.timeout_s):  # around all, the body included
+                        return await self._exchange(request, sending)
+                except RequestFailed as error:
+                    failure = error
+                except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+                    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                        raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
+                    failure = request_failed(error, self._settings)
+                    if isinstance(failure, TimedOut):
+                        late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
+                        failure.suspended = late_s > _LATE_S
+                finally:
+                    sending.end()
             finally:
-                sending.end()
+                turn.end()
             self._connector.distrust()
             failure.args = (self._token.kept_out_of_text(str(failure)),)  # it may repeat a part of the answer
             failure.sent_at = turn.at
