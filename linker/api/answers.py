@@ -27,6 +27,9 @@ _MOST_PARTS: Final = 1_000_000
 _MOST_ITEMS: Final = 1_000
 """The most items on a page: linker asks for 200, and a huge page would block the event loop."""
 
+_PLAIN_DIGITS: Final = 100
+"""Digits of a target's id. Longer ones are looked at more closely."""
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -88,10 +91,11 @@ Reply: TypeAlias = Answer | RequestFailed
 """What one try of a request brings: an answer of the account, or the reason why none came."""
 
 
-def understand_target(reply: HttpAnswer, kind: Kind, *, may_be_silent: bool = False) -> Answer:
+def understand_target(reply: HttpAnswer, kind: Kind, name: str = "", *, may_be_silent: bool = False) -> Answer:
     """Parse the reply to a request of one target.
 
     Args:
+        name: the id of the target that was asked for. A reply that names it so needs no check of its name.
         may_be_silent: the reply may have no body, as that to a PUT.
 
     Raises:
@@ -104,7 +108,7 @@ def understand_target(reply: HttpAnswer, kind: Kind, *, may_be_silent: bool = Fa
     item = _json(reply).get(kind)
     if not isinstance(item, dict):
         raise BadAnswer(f"the answer ({reply.status}) has no {kind}: {_excerpt(reply.body)}")
-    return Answer(reply.status, _listed(item, kind), sent_at=reply.sent_at)
+    return Answer(reply.status, _listed(item, kind, name), sent_at=reply.sent_at)
 
 
 def understand_page(reply: HttpAnswer, kind: Kind) -> Answer:
@@ -200,13 +204,14 @@ def _is_bloated(body: bytes) -> bool:
     return len(body) > _MOST_PARTS and sum(map(body.count, (b",", b"{", b"["))) > _MOST_PARTS
 
 
-def _listed(item: dict[str, Any], kind: Kind) -> Listed:
+def _listed(item: dict[str, Any], kind: Kind, name: str = "") -> Listed:
     id, reference = item.get("id"), item.get("reference_num") or item.get("reference_prefix")
-    return Listed(
-        _name(id, kind) if isinstance(id, int) or (isinstance(id, str) and id.isdigit()) else "",
-        _name(reference, kind) if isinstance(reference, str) and not reference.isdigit() else "",
-        *_links(item.get("custom_object_links")),
-    )
+    if not (type(id) is str and id.isdigit() and id.isascii() and id[0] != "0" and len(id) <= _PLAIN_DIGITS):
+        id = _name(id, kind) if isinstance(id, int) or (isinstance(id, str) and id.isdigit()) else ""
+    if reference != name or reference.isdigit():
+        reference = _name(reference, kind) if isinstance(reference, str) and not reference.isdigit() else ""
+    links, unreadable = _links(item.get("custom_object_links"))
+    return Listed(id, reference, links, unreadable)
 
 
 def _name(value: str | int, kind: Kind) -> str:
@@ -271,7 +276,7 @@ def _record_ids(value: object) -> frozenset[str]:
     """Raises `InvalidJob` if it is no list of record ids: "12" would pass for the records 1 and 2."""
     if not isinstance(value, list):
         raise InvalidJob(f"{quoted(value)} is not a list of record ids")
-    return frozenset(plain_ids(value) or map(exact_id, value))
+    return frozenset(plain_ids(value) or [str(id) if type(id) is int and id >= 0 else exact_id(id) for id in value])
 
 
 def _message(reply: HttpAnswer) -> tuple[str, bool]:

@@ -67,7 +67,10 @@ class LimitReport:
 
 def reports_limit(headers: Mapping[str, str]) -> bool:
     """Return whether an answer may report how many requests remain."""
-    return any(name in headers for name in _REMAINING)
+    for name in _REMAINING:  # noqa: SIM110  for each answer, so without a generator
+        if name in headers:
+            return True
+    return False
 
 
 def limit_report(headers: Mapping[str, str], now: datetime) -> LimitReport | None:
@@ -80,12 +83,13 @@ def limit_report(headers: Mapping[str, str], now: datetime) -> LimitReport | Non
         LimitReport(limit=40, remaining=0, reset_s=None, window_s=10.0)
     """
     for names in _NAMES:
-        limit_text, remaining_text, reset_text = (_text(headers, name) for name in names)
+        remaining_text = _text(headers, names[1])
         counts = [count for item in remaining_text.split(",") if (count := _count(item)) is not None]
         if not counts:
             continue
+        limit_text, reset_text = _text(headers, names[0]), _text(headers, names[2])
         limit, window_s = _quota(limit_text)
-        if window_s is None and limit is not None:
+        if window_s is None and limit is not None and _POLICY in headers:
             window_s = next((w for _, q, w in _policies(_text(headers, _POLICY)) if q == limit and w), None)
         return _checked(limit, min(counts), _reset_s(reset_text, headers, now), window_s)
     return _structured(_text(headers, _STRUCTURED), _text(headers, _POLICY))
@@ -162,7 +166,7 @@ def asks_to_wait(status: int, headers: Mapping[str, str]) -> bool:
     """
     if status == 429:
         return True
-    if not any(name in headers for name in _WAITS):
+    if "Retry-After" not in headers and "retry_after" not in headers:
         return False
     return status == 403 or "html" in headers.get("Content-Type", "").lower()
 
@@ -200,6 +204,8 @@ def _policies(text: str) -> Iterator[tuple[str, int | None, float | None]]:
 
 def _quota(text: str) -> tuple[int | None, float | None]:
     """Read `40`, `40;w=10` or `10, 10;window=1;burst=20`: the number, and its window in seconds."""
+    if _COUNT.fullmatch(text):
+        return int(float(text)), None
     items = list(_policies(text))
     limit = items[0][1]
     return limit, next((window_s for _, quota, window_s in items if quota == limit and window_s), None)

@@ -9,6 +9,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 _EPOCH_S: Final = 1e9
@@ -54,6 +55,7 @@ def moment(text: str) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=8)  # all answers of a second have one date
 def http_date(text: str) -> datetime | None:
     """Return the moment of a date in one of HTTP's three forms (RFC 9110, 5.6.7); None if it is none."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -261,8 +261,14 @@ class Delete(msgspec.Struct, frozen=True):
         """How the answer is none to this request; None, because the answer to a DELETE is empty."""
 
 
-_SLIM: Final = "?fields=custom_object_links,reference_num,id"
-_SLIM_PRODUCT: Final = "?fields=custom_object_links,reference_prefix,id"
+_PATHS: Final[Mapping[Kind, tuple[str, str]]] = {
+    kind: (
+        f"/api/v1/{kind.plural}/",
+        f"?fields=custom_object_links,{'reference_prefix' if kind is Kind.PRODUCT else 'reference_num'},id",
+    )
+    for kind in Kind
+}
+"""What stands before and after the id of a target in its path."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -287,8 +293,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     @property
     def path(self) -> str:
         """`/api/v1/features/PRJ1-1?fields=…`; an id cannot change the path."""
-        slim = _SLIM_PRODUCT if self.target.kind is Kind.PRODUCT else _SLIM
-        return f"/api/v1/{self.target.kind.plural}/{self.target.id}{slim}"
+        target = self.target
+        folder, slim = _PATHS[target.kind]
+        return f"{folder}{target.id}{slim}"
 
     @property
     def body(self) -> bytes | None:
@@ -298,8 +305,11 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         """
         if self.put is None:
             return None
-        as_number = self.target.kind is Kind.CUSTOM_OBJECT_RECORD
-        links = {field: [_number(id) if as_number else id for id in sorted_ids(ids)] for field, ids in self.put.items()}
+        links: dict[str, list[Any]] = {
+            field: sorted_ids(ids) if len(ids) > 1 else list(ids) for field, ids in self.put.items()
+        }
+        if self.target.kind is Kind.CUSTOM_OBJECT_RECORD:
+            links = {field: [_number(id) for id in ids] for field, ids in links.items()}
         if self.clears_with_blank:
             links = {field: ids or [""] for field, ids in links.items()}
         return orjson.dumps({str(self.target.kind): {"custom_object_links": links}})
@@ -316,14 +326,14 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     def understand(self, reply: HttpAnswer) -> Answer:
         """Parse the reply. Raises `BadAnswer`, with the status of the reply, if it is not from Aha!."""
         try:
-            return understand_target(reply, self.target.kind, may_be_silent=self.put is not None)
+            return understand_target(reply, self.target.kind, self.target.id, may_be_silent=self.put is not None)
         except BadAnswer as error:
             error.status = reply.status
             raise
 
     def mismatch(self, answer: Answer) -> Mismatch | None:
         """How the answer is none to this request; None if it is one, or if it names no target."""
-        if is_other(answer.target, {self.target.id} | self.names):
+        if answer.target.reference != self.target.id and is_other(answer.target, {self.target.id} | self.names):
             why = f"it is about {self.target.kind} {answer.target.reference or answer.target.id}"
             return Mismatch(str(self), why, may_be_so=self.may_move)
         return None

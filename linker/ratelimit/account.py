@@ -67,7 +67,7 @@ class AccountReports:
     def read(self, permit: Permit, feedback: Feedback, now: float) -> None:
         """Learn from the end of a request, before the ledger logs it."""
         limit = feedback.limit
-        about = self._rate_of(limit) if limit is not None else None
+        about = None if limit is None else self._rate_of(limit)
         for rate, report in self._readable:
             if limit is not None and rate is about:
                 self._read(rate, report, permit, feedback, limit, now)
@@ -88,11 +88,17 @@ class AccountReports:
     def has_others(self, now: float) -> bool:
         """Whether other programs use the account, by its reports or because it refused a request in the last window."""
         paused_until = self._head.paused_until or -math.inf
-        return any(now < max(report.others_until, paused_until + rate.seconds) for rate, report in self._reports)
+        for rate, report in self._reports:  # noqa: SIM110  for each turn, so without a generator
+            if now < report.others_until or now < paused_until + rate.seconds:
+                return True
+        return False
 
     def has_budget(self) -> bool:
         """Whether the account reports fewer remaining requests than ours explain, or another limit than ours."""
-        return any(report.budget >= 0 for _, report in self._reports)
+        for _, report in self._reports:  # noqa: SIM110
+            if report.budget >= 0:
+                return True
+        return False
 
     def _budget_wait_s(self, rate: Rate, report: RateReport, now: float) -> float:
         if self._head.sent < report.budget:

@@ -12,11 +12,12 @@ import math
 import zlib
 from bisect import bisect_right
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from linker.settings import Rate
 
 S = TypeVar("S", bound=type[ctypes.Structure])
+V = TypeVar("V", bound=ctypes.Structure)
 
 VERSION: Final = 2
 """Version of the layout; it is part of the file's name, too."""
@@ -138,6 +139,13 @@ class LedgerState:
         """The entries of `participants` that somebody uses. Call `refresh` after writing to the bytes."""
         self.refresh()
 
+    def detach(self) -> None:
+        """Keep all numbers but the log outside of the buffer, which nobody else sees: a view costs far more."""
+        self.head = _detached(self.head)
+        self._reports = [_detached(report) for report in self._reports]
+        self.participants = [_detached(participant) for participant in self.participants]
+        self.refresh()
+
     @staticmethod
     def size(participants: int, log: int) -> int:
         """Bytes of a buffer for so many participants and log entries."""
@@ -149,6 +157,8 @@ class LedgerState:
 
     def under_way(self) -> int:
         """Requests under way of all participants. A stored total would stay wrong if a process died while writing."""
+        if len(self.in_use) == 1:
+            return int(self.in_use[0].under_way)
         under_way = 0.0
         for entry in self.in_use:
             under_way += entry.under_way
@@ -177,7 +187,7 @@ class LedgerState:
     def ended_at(self, number: int) -> float:
         """When the `number`-th latest request ended (from 1); minus infinity if there were fewer."""
         times, end = self._times, int(self.head.answered)
-        return times[(end - number) % len(times)] if number <= min(end, len(times)) else -math.inf
+        return times[(end - number) % len(times)] if number <= end and number <= len(times) else -math.inf
 
     def owner_of(self, number: int) -> float:
         """The participant whose request was the `number`-th latest to end; it must be in the log."""
@@ -219,6 +229,17 @@ class LedgerState:
         if any(later <= 0 or later < earlier for earlier, later in pairwise(times)):
             return "its content is damaged"
         return None
+
+
+class _Detached:
+    """A structure's numbers, of their own."""
+
+
+def _detached(structure: V) -> V:
+    detached = _Detached()
+    for name in type(structure).__annotations__:
+        setattr(detached, name, getattr(structure, name))
+    return cast("V", detached)
 
 
 def checksum(front: bytes | memoryview) -> float:

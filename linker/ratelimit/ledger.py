@@ -68,36 +68,18 @@ class PermitLedger:
 
     def take(self) -> Permit | Wait:
         """Return a permit within every rate, or how long to wait before asking again."""
-        if self._is_shared and not self._storage.lock():
+        if not self._is_shared:
+            return self._take(self._clock())
+        if not self._storage.lock():
             return Wait(_BUSY_S)
         try:
             now = self._clock()
             if self._postponed:
                 self._write_postponed(now)
-            if self._is_shared:
-                self._sharing.sweep(now)
-            if not self._sharing.has_joined():
-                self._sharing.join(now)
-                self._account.join(now)
-            head, me, under_way = self._state.head, self._sharing.me, self._state.under_way()
-            me.seen_at = now
-            wait_s = self._wait_s(now, under_way)
-            if wait_s > 0:
-                me.wants_at = now
-                if self._is_shared:
-                    wait_s = min(wait_s, _LOOK_S if wait_s == math.inf else _REFRESH_S)
-                return Wait(wait_s)
-            me.wants_at = 0.0
-            me.under_way += 1
-            head.sent = sent = head.sent + 1
-            head.taken = taken = head.taken + 1
-            permit = Permit(now, me.id, int(taken), int(sent), under_way + 1)
-            if head.trial:
-                head.trial_permit, head.trial_at = permit.number, now
-            return permit
+            self._sharing.sweep(now)
+            return self._take(now)
         finally:
-            if self._is_shared:
-                self._storage.unlock()
+            self._storage.unlock()
 
     def give_back(self, permit: Permit) -> None:
         """Return a permit that was not used: nothing was sent."""
@@ -113,7 +95,7 @@ class PermitLedger:
         Returns whether `catch_up` must be called in this turn of the loop. Until then the permit is held as before.
         """
         if not self._is_shared:
-            self._write(self._finish, permit, feedback)
+            self._finish(self._clock(), permit, feedback)
             return False
         self._postponed.append((self._finish, (permit, feedback)))
         is_first, self._catches_up = not self._catches_up, True
@@ -168,6 +150,27 @@ class PermitLedger:
         now, under_way, ended_since = self._clock(), self._state.under_way(), self._state.ended_since
         return [(rate, max(0, rate.requests - under_way - ended_since(now - rate.seconds))) for rate in self._rates]
 
+    def _take(self, now: float) -> Permit | Wait:
+        if not self._sharing.has_joined():
+            self._sharing.join(now)
+            self._account.join(now)
+        head, me, under_way = self._state.head, self._sharing.me, self._state.under_way()
+        me.seen_at = now
+        wait_s = self._wait_s(now, under_way)
+        if wait_s > 0:
+            me.wants_at = now
+            if self._is_shared:
+                wait_s = min(wait_s, _LOOK_S if wait_s == math.inf else _REFRESH_S)
+            return Wait(wait_s)
+        me.wants_at = 0.0
+        me.under_way += 1
+        head.sent = sent = head.sent + 1
+        head.taken = taken = head.taken + 1
+        permit = Permit(now, me.id, int(taken), int(sent), under_way + 1)
+        if head.trial:
+            head.trial_permit, head.trial_at = permit.number, now
+        return permit
+
     def _wait_s(self, now: float, under_way: int) -> float:
         """Seconds until a permit is free, for the longest of all reasons; infinity: until something changes."""
         wait_s = self._account.wait_s(now)
@@ -184,7 +187,10 @@ class PermitLedger:
 
     def _write(self, write: Callable[..., None], *of: Any) -> None:
         """Change the state now, or at the next chance if another process has the lock."""
-        if self._is_shared and not self._storage.lock():
+        if not self._is_shared:
+            write(self._clock(), *of)
+            return
+        if not self._storage.lock():
             self._postponed.append((write, of))
             return
         try:
@@ -193,8 +199,7 @@ class PermitLedger:
                 self._write_postponed(now)
             write(now, *of)
         finally:
-            if self._is_shared:
-                self._storage.unlock()
+            self._storage.unlock()
 
     def _write_postponed(self, now: float) -> None:
         """Make the changes that waited for the lock. A late change frees no permit too early."""

@@ -21,7 +21,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -51,39 +52,27 @@ class Closed(Exception):
 
 
 class Turn:
-    """One request's turn, as a context: it has its permits while the request is under way.
+    """One request's turn: it has its permits until it ends, which it must. They are free again W seconds later."""
 
-    Example:
-        >>> async with limiter.turn(stop) as turn:
-        ...     response = await send()  # the permits are free again W seconds after this block
-        ...     turn.record_answer(response.status, response.headers)
-    """
+    __slots__ = ("_feedback", "_limiter", "_permits", "at")
 
-    __slots__ = ("_feedback", "_first", "_limiter", "_permits", "_stop", "at")
-
-    def __init__(self, limiter: RateLimiter, stop: asyncio.Event, first: bool) -> None:
+    def __init__(self, limiter: RateLimiter, at: float, permits: list[Permit]) -> None:
         self._limiter = limiter
-        self._stop = stop
-        self._first = first
+        self._permits = permits
         self._feedback: Feedback | None = NO_ANSWER
-        self.at = 0.0
+        self.at = at
         """Loop time at which the turn came."""
 
     def give_back(self) -> None:
-        """Free the permits at once when the context ends: nothing was sent."""
+        """Free the permits at once when the turn ends: nothing was sent."""
         self._feedback = None
 
     def record_answer(self, status: int, headers: Mapping[str, str]) -> None:
         """Tell the ledger that the account answered, and what the headers report about its limit."""
         self._feedback = self._limiter._feedback(status, headers)  # noqa: SLF001  two halves of one thing
 
-    async def __aenter__(self) -> Self:
-        limiter = self._limiter
-        taken = limiter._at_once(self._stop) or await limiter._take(self._stop, self._first)  # noqa: SLF001
-        self.at, self._permits = taken
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
+    def end(self) -> None:
+        """The request has ended: return the permits."""
         self._limiter._give_back(self._permits, self._feedback)  # noqa: SLF001
 
 
@@ -154,13 +143,23 @@ class RateLimiter:
             delays.append(Delay(paced_s, UsedBy.THIS_RUN))
         return max(delays, key=lambda delay: delay.seconds, default=None)
 
-    def turn(self, stop: asyncio.Event, *, first: bool = False) -> Turn:
-        """The next turn, as a context that waits on entering; `first` goes ahead of others.
+    @asynccontextmanager
+    async def turn(self, stop: asyncio.Event, *, first: bool = False) -> AsyncIterator[Turn]:
+        """The next turn, as a context that waits on entering and ends the turn; `first` goes ahead of others.
+
+        Example:
+            >>> async with limiter.turn(stop) as turn:
+            ...     response = await send()  # the permits are free again W seconds after this block
+            ...     turn.record_answer(response.status, response.headers)
 
         Raises:
             Closed: on entering, if `stop` is set before the turn comes. Call `wake()` after setting it.
         """
-        return Turn(self, stop, first)
+        turn = self.turn_at_once(stop) or await self.next_turn(stop, first=first)
+        try:
+            yield turn
+        finally:
+            turn.end()
 
     def pause(self, seconds: float) -> None:
         """Let no request of the account leave for so long, as a 429 asks."""
@@ -172,9 +171,9 @@ class RateLimiter:
         self._wakes += 1
         self._changed.set()
 
-    def _at_once(self, stop: asyncio.Event) -> tuple[float, list[Permit]] | None:
-        """A turn as `_take` returns it, if nobody waits for one and nothing else has to be waited for."""
-        if not self._waiters.is_empty or stop.is_set() or self._even is not None:
+    def turn_at_once(self, stop: asyncio.Event) -> Turn | None:
+        """A turn that the caller must end, if nobody waits for one and nothing else has to be waited for."""
+        if self._waiters.has_head or stop.is_set() or self._even is not None:
             return None
         now = asyncio.get_running_loop().time()
         permits = self._permits(now)
@@ -182,12 +181,12 @@ class RateLimiter:
             return None
         if self._pace_s:
             self._keep_pace(now, 0)
-        return now, permits
+        return Turn(self, now, permits)
 
-    async def _take(self, stop: asyncio.Event, first: bool) -> tuple[float, list[Permit]]:
-        """Wait for a turn. Returns its loop time and its permits, one from each ledger. Raises `Closed`."""
+    async def next_turn(self, stop: asyncio.Event, *, first: bool) -> Turn:
+        """Wait for a turn, which the caller must end. Raises `Closed` as `turn` does."""
         loop = asyncio.get_running_loop()
-        if self._waiters.is_empty:
+        if not self._waiters.has_head:
             self._pace.begin_line(loop.time())
         self._waiting += 1
         try:
@@ -198,7 +197,7 @@ class RateLimiter:
                     if stop.is_set():
                         self._give_back(permits)
                         raise Closed
-                    return loop.time(), permits
+                    return Turn(self, loop.time(), permits)
                 try:
                     permits = await self._wait_for_permits(stop, wakes)
                     if permits is None:
@@ -209,7 +208,7 @@ class RateLimiter:
                         await self._even.acquire()  # returns at once: the wait for it is over
                     if self._pace_s:
                         self._keep_pace(now, self._waiting)
-                    return now, permits
+                    return Turn(self, now, permits)
                 finally:
                     self._waiters.leave()
         finally:
@@ -234,12 +233,14 @@ class RateLimiter:
             for ledger, permit in zip(self._ledgers, permits, strict=True):
                 ledger.give_back(permit)
         else:
-            self._has_answer = self._has_answer or feedback.answered
+            if feedback.answered:
+                self._has_answer = True
             if self._account.finish_soon(permits[-1], feedback):
                 asyncio.get_running_loop().call_soon(self._account.catch_up)
-            for ledger, permit in zip(self._ledgers[:-1], permits[:-1], strict=True):
-                ledger.finish(permit, NO_ANSWER)  # the limit that the account reports is not that of our share
-        self._changed.set()
+            if len(permits) > 1:
+                self._ledgers[0].finish(permits[0], NO_ANSWER)  # what the account reports is not about our share
+        if self._waiting:
+            self._changed.set()
 
     def _feedback(self, status: int, headers: Mapping[str, str]) -> Feedback:
         is_refused = asks_to_wait(status, headers)

@@ -52,14 +52,14 @@ class Sharing:
         self._pid = pid
         self._pid_space = _pid_space()
         self._is_alive = is_alive
-        self._id = 0.0
+        self._id = -1.0  # nobody's
         self._swept_at = -math.inf
         self.me = state.participants[0]
         """This participant's entry, once it has joined."""
 
     def has_joined(self) -> bool:
         """Whether this participant's entry is still its own."""
-        return self._id > 0 and self.me.id == self._id
+        return self.me.id == self._id
 
     def join(self, now: float) -> None:
         """Take a free entry, or the one whose participant was idle for the longest time."""

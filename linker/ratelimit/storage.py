@@ -78,6 +78,7 @@ class Memory:
 
     def __init__(self, log: int) -> None:
         self.state = LedgerState(bytearray(LedgerState.size(1, log)), 1)
+        self.state.detach()
 
     def lock(self) -> bool:
         """Return True: there is nobody else."""

@@ -17,24 +17,20 @@ class Waiters:
         give_back: takes back permits that were granted to a waiter that was cancelled.
     """
 
-    __slots__ = ("_first", "_give_back", "_grant", "_has_head", "_others")
+    __slots__ = ("_first", "_give_back", "_grant", "_others", "has_head")
 
     def __init__(self, grant: Callable[[], list[Permit] | None], give_back: Callable[[list[Permit]], None]) -> None:
         self._grant = grant
         self._give_back = give_back
         self._first: deque[asyncio.Future[list[Permit] | None]] = deque()
         self._others: deque[asyncio.Future[list[Permit] | None]] = deque()
-        self._has_head = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody waits."""
-        return not self._has_head
+        self.has_head = False
+        """Whether anybody waits."""
 
     async def join(self, first: bool) -> list[Permit] | None:
         """Wait until the caller heads the line (None; it must `leave`), or is granted its permits on the way."""
-        if not self._has_head:
-            self._has_head = True
+        if not self.has_head:
+            self.has_head = True
             return None
         granted: asyncio.Future[list[Permit] | None] = asyncio.get_running_loop().create_future()
         (self._first if first else self._others).append(granted)
@@ -59,4 +55,4 @@ class Waiters:
                     granted.set_result(permits)
                     if permits is None:
                         return
-        self._has_head = False
+        self.has_head = False

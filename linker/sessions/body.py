@@ -34,7 +34,7 @@ async def read_body(content: aiohttp.StreamReader, status: int) -> bytes:
     Raises:
         BadAnswer: it is too long. The rest is not read, so the connection must be closed.
     """
-    part = await content.readany()
+    part = content.read_nowait() if content.is_eof() else await content.readany()
     if content.at_eof() and len(part) <= _LARGEST:
         return part
     parts, size = [part], len(part)

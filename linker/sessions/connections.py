@@ -112,17 +112,30 @@ class Connection(ResponseHandler):
         self._opened_at = loop.time()
         self._sending: Sending | None = None
         self._idle_since = 0.0
+        self._poll: select.poll | None = None
         self.is_new = True
         """Whether no exchange has ended on it."""
 
     def begin(self, sending: Sending) -> bool:
         """Let a request have the connection; return False if it must not be used."""
         is_old = not self.is_new and self._opened_at <= self._connector.failed_at
-        if is_old or self.should_close or _has_input(self.transport):
+        if is_old or self.should_close or self._has_input():
             return False
         self._sending = sending
         sending.connection, sending.is_first = self, self.is_new
         return True
+
+    def _has_input(self) -> bool:
+        """Whether anything has arrived that the event loop has not read yet, be it the end of the connection."""
+        if self._poll is None:
+            socket = self.transport.get_extra_info("socket") if self.transport is not None else None
+            if socket is None:
+                return False
+            if socket.fileno() < 0:  # closed just now
+                return True
+            self._poll = select.poll()
+            self._poll.register(socket.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def refuse(self) -> None:
         """Raise `Unusable`, or another error if the next connection would be as bad."""
@@ -242,15 +255,3 @@ class Connector(aiohttp.TCPConnector):
         assert isinstance(connection, Connection)
         connection.place = place
         return connection
-
-
-def _has_input(transport: asyncio.BaseTransport | None) -> bool:
-    """Whether anything has arrived that the event loop has not read yet, be it the end of the connection."""
-    socket = transport.get_extra_info("socket") if transport is not None else None
-    if socket is None:
-        return False
-    if socket.fileno() < 0:  # closed just now
-        return True
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
 from typing import Final
 
@@ -21,28 +22,18 @@ class Deadlines:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._pending: set[Deadline] = set()
+        self._timer_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
 
     def until(self, at: float) -> Deadline:
         """A block that raises `TimeoutError` once the loop time is `at`, as `asyncio.timeout_at` does."""
         return Deadline(self, at)
 
-    def add(self, deadline: Deadline) -> None:
-        """Let a block begin."""
-        self._pending.add(deadline)
-        if self._timer is None or deadline.at < self._timer_at:
-            self._set_timer(deadline.at)
-
-    def remove(self, deadline: Deadline) -> None:
-        """Let a block end."""
-        self._pending.discard(deadline)
-
     def close(self) -> None:
         """Remove the timer."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._timer_at = None, math.inf
 
     def _set_timer(self, at: float) -> None:
         self.close()
@@ -72,10 +63,13 @@ class Deadline:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancels = task, task.cancelling()
-        self._deadlines.add(self)
+        deadlines = self._deadlines
+        deadlines._pending.add(self)  # noqa: SLF001  two halves of one thing
+        if self.at < deadlines._timer_at:  # noqa: SLF001
+            deadlines._set_timer(self.at)  # noqa: SLF001
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._deadlines.remove(self)
+        self._deadlines._pending.discard(self)  # noqa: SLF001
         # somebody else may have cancelled the task too: that counts, as with asyncio.timeout
         if self._is_expired and self._task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -31,6 +31,7 @@ from linker.sessions.connections import LONGEST_HEADER, Connector, PlainRequest,
 from linker.sessions.deadline import Deadlines
 from linker.sessions.exchange import Exchanges, Way
 from linker.sessions.failures import request_failed
+from linker.sessions.leases import Leases
 from linker.sessions.plain import PlainRequests
 from linker.sessions.token import Token
 from linker.settings import Settings
@@ -77,7 +78,7 @@ class SessionPool:
         self._limiter = limiter
         self._stop = stop
         self._token = token
-        self._leases = asyncio.Semaphore(settings.concurrency)
+        self._leases = Leases(settings.concurrency)
         self._session: aiohttp.ClientSession | None = None
         self._mismatches: dict[str, str] = {}  # by request: how its answer was none to it
         self._as_told: set[str] = set()  # requests whose mismatch a new connection has repeated
@@ -140,32 +141,41 @@ class SessionPool:
             OutOfDescriptors: this process may open no more connections.
             Closed: the run is being stopped; nothing was sent.
         """
-        async with self._leases, self._limiter.turn(self._stop, first=first) as turn:
-            request = choose(turn.at)
-            if request is None:
-                turn.give_back()
-                return None
-            self.requests += 1
-            sending = Sending(turn)
+        limiter, leases = self._limiter, self._leases
+        if not leases.take_at_once():
+            await leases.take()
+        try:
+            turn = limiter.turn_at_once(self._stop) or await limiter.next_turn(self._stop, first=first)
             try:
-                with self._deadlines.until(turn.at + self._settings.timeout_s):  # around all of it, the body included
-                    return await self._exchange(request, sending)
-            except RequestFailed as error:
-                failure = error
-            except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
-                if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-                    raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
-                failure = request_failed(error, self._settings)
-                if isinstance(failure, TimedOut):
-                    late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
-                    failure.suspended = late_s > _LATE_S
+                request = choose(turn.at)
+                if request is None:
+                    turn.give_back()
+                    return None
+                self.requests += 1
+                sending = Sending(turn)
+                try:
+                    with self._deadlines.until(turn.at + self._settings.timeout_s):  # around all, the body included
+                        return await self._exchange(request, sending)
+                except RequestFailed as error:
+                    failure = error
+                except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+                    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                        raise OutOfDescriptors(_OUT_OF_DESCRIPTORS) from None
+                    failure = request_failed(error, self._settings)
+                    if isinstance(failure, TimedOut):
+                        late_s = asyncio.get_running_loop().time() - turn.at - self._settings.timeout_s
+                        failure.suspended = late_s > _LATE_S
+                finally:
+                    sending.end()
             finally:
-                sending.end()
-            self._connector.distrust()
-            failure.args = (self._token.kept_out_of_text(str(failure)),)  # it may repeat a part of the answer
-            failure.sent_at = turn.at
-            failure.was_sent = sending.has_left
-            raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
+                turn.end()
+        finally:
+            leases.give_back()
+        self._connector.distrust()
+        failure.args = (self._token.kept_out_of_text(str(failure)),)  # it may repeat a part of the answer
+        failure.sent_at = turn.at
+        failure.was_sent = sending.has_left
+        raise failure  # outside of the handler: the context would be aiohttp's error, with the request's headers
 
     async def _exchange(self, request: ApiRequest, sending: Sending) -> Answer:
         """Send a request on a connection that can be trusted, and return the answer to it."""
@@ -175,12 +185,9 @@ class SessionPool:
         status, headers, body = await self._way.send(request.method, path, request.body, sending)
         token = self._token
         reply = HttpAnswer(status, token.kept_out_of_headers(headers), token.kept_out_of(body), sending.turn.at)
-        is_parting = reply.status in _GIVEN_UP and _is_parting(reply)
-        if is_parting or reply.status in _NEW_CONNECTION:
-            self._connector.distrust()
-        if is_parting and not sending.is_first:
-            raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
-        answer = self._token.kept_out_of_answer(request.understand(reply))
+        if status >= HTTPStatus.BAD_REQUEST:
+            self._look_for_parting(reply, sending)
+        answer = token.kept_out_of_answer(request.understand(reply))
         if (mismatch := request.mismatch(answer)) is not None and mismatch.subject not in self._as_told:
             if not (mismatch.may_be_so and sending.is_first and self._mismatches.get(str(request)) == mismatch.why):
                 self._mismatches[str(request)] = mismatch.why
@@ -189,6 +196,14 @@ class SessionPool:
             why = self._token.kept_out_of_text(mismatch.why)
             self._log.warning(log.OTHER_ANSWER, request=str(request), why=why)
         return answer
+
+    def _look_for_parting(self, reply: HttpAnswer, sending: Sending) -> None:
+        """Use new connections after an answer that asks for one. Raises `ConnectionFailed` if it came too early."""
+        is_parting = reply.status in _GIVEN_UP and _is_parting(reply)
+        if is_parting or reply.status in _NEW_CONNECTION:
+            self._connector.distrust()
+        if is_parting and not sending.is_first:
+            raise ConnectionFailed(f"the connection was closed ({reply.status}) before an answer")
 
 
 def _is_parting(reply: HttpAnswer) -> bool:

@@ -82,8 +82,10 @@ class Token:
         """
         if len(self.__text) < _SECRET_FROM:
             return body
-        body = body.replace(self.__text.encode(), _INSTEAD.encode())
-        if b"\\u00" not in body and b"\\/" not in body:
+        text = self.__text.encode()
+        if text in body:
+            body = body.replace(text, _INSTEAD.encode())
+        if b"\\" not in body or (b"\\u00" not in body and b"\\/" not in body):
             return body
         ours = "|".join(f"{ord(char):02x}" for char in sorted(set(self.__text)))  # servers escape <, > and & alone
         escape = rf"\\(?:u00(?i:{ours})|/)" if "/" in self.__text else rf"\\u00(?i:{ours})"
