@@ -29,6 +29,7 @@ _decode_all = msgspec.msgpack.Decoder(list[_Packed]).decode
 
 _ARRAY: Final = b"\xdd"  # of MessagePack; the number of its values follows
 _COUNT: Final = Struct(">I")
+_ARRAY_OF_ONE: Final = _ARRAY + _COUNT.pack(1)
 
 
 class Batch:
@@ -56,17 +57,20 @@ class Batch:
         """Add a job; all of its records are given by id."""
         if not self._sources or self._sources[-1] != source:
             self._sources.append(source)
-        links = job.by_id
-        assert links is not None, f"{job.id}: names must be resolved first"
-        mode = job.mode if isinstance(job.mode, Mode) else self._mode
-        packed = (number, len(self._sources) - 1, line, mode, links, job.key)
-        target = job.target
+        target, links, mode = job.known_target, job.links, job.mode
+        assert target is not None, f"{job.id}: names must be resolved first"
+        for ids in links.values():
+            assert not ids or type(ids[-1]) is str, f"{job.id}: names must be resolved first"
+        if mode is None:
+            mode = self._mode
+        packed = _encode((number, len(self._sources) - 1, line, mode, links, job.key))
         jobs = self._jobs.get(target)
         if jobs is None:
-            self._jobs[target] = _array_of(packed)
+            self._jobs[target] = bytearray(_ARRAY_OF_ONE + packed)
             self.targets += 1
         else:
-            _append(jobs, packed)
+            _COUNT.pack_into(jobs, 1, _count(jobs) + 1)
+            jobs += packed
         self.jobs += 1
 
     def add_dropped(self, target: Target, dropped: Dropped) -> None:
@@ -151,6 +155,8 @@ class Batch:
         Raises:
             KeyError: no pending job has any of these names.
         """
+        if len(names) == 1 and not self._skipped and not self._dropped:  # the common case
+            return merge_jobs(names[0], self._unpacked(names[0], self._jobs.pop(names[0])))
         found = [(name, self._jobs.pop(name)) for name in names if name in self._jobs]
         if not found:
             raise KeyError(names)
@@ -161,20 +167,19 @@ class Batch:
 
     def _unpacked(self, target: Target, packed: bytearray) -> list[Job]:
         sources = self._sources
+        decoded = _decode_all(packed)
+        if len(decoded) == 1:  # without the frame that a comprehension takes
+            ((number, source, line, mode, links, key),) = decoded
+            return [Job(number, sources[source], line, target, mode, links, key)]
         return [
             Job(number, sources[source], line, target, mode, links, key)
-            for number, source, line, mode, links, key in _decode_all(packed)
+            for number, source, line, mode, links, key in decoded
         ]
 
 
 def _array_of(*jobs: _Packed) -> bytearray:
     """An array of jobs in MessagePack, to which more can be appended."""
     return bytearray(_ARRAY + _COUNT.pack(len(jobs)) + b"".join(map(_encode, jobs)))
-
-
-def _append(array: bytearray, job: _Packed) -> None:
-    _COUNT.pack_into(array, 1, _count(array) + 1)
-    array += _encode(job)
 
 
 def _count(array: bytearray) -> int:

@@ -12,6 +12,7 @@ from linker.model.job import Mode
 from linker.model.target import Target
 
 _NONE: frozenset[str] = frozenset()
+_REPLACE, _ADD = Mode.REPLACE, Mode.ADD  # an enum looks up its members in Python
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +76,20 @@ def merge_jobs(
     Args:
         dropped: further jobs of the target that were rejected or have failed before.
     """
-    if not dropped and not _may_conflict(jobs):  # the common case
+    if len(jobs) == 1 and not dropped:  # the common case
+        job = jobs[0]
+        fields: dict[str, DesiredLinks] = {}
+        mode = job.mode
+        for field, records in job.links.items():
+            ids = frozenset(records)
+            if mode is _REPLACE:
+                fields[field] = DesiredLinks(ids)
+            elif mode is _ADD:
+                fields[field] = DesiredLinks(None, ids)
+            else:
+                fields[field] = DesiredLinks(None, _NONE, ids)
+        return DesiredState(target, (job,), fields), []
+    if not dropped and not _may_conflict(jobs):
         return DesiredState(target, tuple(jobs), desired_links(jobs)), []
     rejected = dict(_conflicts(jobs))
     broken = _Broken(dropped)

@@ -124,6 +124,26 @@ def plain_kind(id: str, kind: Kind | None) -> Kind | None:
     return implied if kind is None or kind is implied else None
 
 
+def plain_target(id: str, kind: str | None) -> Target | None:
+    """The target of an id that `plain_kind` takes for plain, made without checking its characters again; else None."""
+    match = _is_plain(id)
+    if match is None:
+        return None
+    group = match.lastgroup
+    if kind is None:
+        if group == "number":
+            return None
+        like = _FEATURE if group is None else _LIKE[_LETTERS[match["letters"]]]
+    else:
+        given = _KIND_NAMES.get(kind)
+        if given is None or plain_kind(id, given) is None:
+            return None
+        like = _LIKE[given]
+    target: Target = like.__copy__()  # type: ignore[attr-defined]  # in C; `copy` calls it too, at a higher cost
+    _set(target, "id", id)
+    return target
+
+
 def _kind_of(reference: str) -> Kind | None:
     """The kind that the form of an upper-case reference number implies; None if it implies none."""
     match = _REFERENCE.fullmatch(reference)
@@ -198,6 +218,14 @@ class Target(msgspec.Struct, frozen=True, order=True, gc=False):
         if given is Kind.CUSTOM_OBJECT_RECORD:
             raise InvalidJob(f"{quoted(text)} is not the numeric id of a record (custom_object_record)", "id")
         return cls(given, text)
+
+
+_is_plain: Final = _PLAIN.fullmatch
+_set: Final = msgspec.structs.force_setattr
+_LIKE: Final[Mapping[Kind, Target]] = {kind: Target(kind, "1") for kind in Kind}
+"""A target of each kind. Its copy is not checked again, as the copy's id need not be."""
+
+_FEATURE: Final = _LIKE[Kind.FEATURE]
 
 
 def _target_id(value: object) -> str:

@@ -58,19 +58,26 @@ class Intake:
             mode=settings.mode,
             encoding=settings.encoding,
         )
+        add = self._batch.add
         for source in self._sources:
             last, rows_before = 0, self.rows
             async for entries in source.entries(reading):
                 rejected: list[Result] = []
+                number = self.jobs
                 for entry in await self._preflight.take(entries):
-                    self.rows += entry.line != last
-                    last = entry.line
-                    if isinstance(entry.value, Rejection):
-                        rejected.append(Result.unread(self.jobs, entry, entry.value))
-                        self._drop(f"{entry.source} line {entry.line}", entry.value)
-                        self.jobs += 1
+                    line, value = entry.line, entry.value
+                    if line != last:
+                        self.rows += 1
+                        last = line
+                    if isinstance(value, LinkJob):
+                        add(number, entry.source, line, value)
+                        if value.mode is None:
+                            self.without_mode += 1
                     else:
-                        self.add(entry.source, entry.line, entry.value)
+                        rejected.append(Result.unread(number, entry, value))
+                        self._drop(f"{entry.source} line {line}", value)
+                    number += 1
+                self.jobs = number
                 yield rejected
             if self.rows == rows_before:
                 self.empty.append(source.name)
@@ -78,7 +85,8 @@ class Intake:
     def add(self, source: str, line: int | None, job: LinkJob) -> None:
         """Add one job to the batch."""
         self._batch.add(self.jobs, source, line, job)
-        self.without_mode += job.mode is None
+        if job.mode is None:
+            self.without_mode += 1
         self.jobs += 1
 
     def _drop(self, place: str, rejection: Rejection) -> None:

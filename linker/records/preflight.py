@@ -42,13 +42,29 @@ class Preflight:
             UsageError: it is not known which table a field with names links to.
             Stopped: that table cannot be read.
         """
-        jobs = [entry.value for entry in entries if isinstance(entry.value, LinkJob)]
-        self._used.update((_kind(job), field) for job in jobs for field in job.links)
-        if any(_has_names(entry.value) for entry in entries):
+        if self._note_used(entries):
             await self._read_definitions()
             lists = [await self._resolved(entry) if _has_names(entry.value) else [entry] for entry in entries]
             entries = [entry for each in lists for entry in each]
         return list(map(self._checked, entries)) if self.names.has_tables else list(entries)
+
+    def _note_used(self, entries: Sequence[Entry]) -> bool:
+        """Note the fields of the jobs, and return whether one of the entries gives a target or a record by name."""
+        used = self._used
+        has_names = False
+        for entry in entries:
+            value = entry.value
+            if not isinstance(value, LinkJob):
+                has_names = has_names or value.name is not None
+                continue
+            if value.known_target is None:
+                has_names = True
+            kind = _kind(value)
+            for field, records in value.links.items():
+                used.add((kind, field))
+                if records and type(records[-1]) is not str:
+                    has_names = True
+        return has_names
 
     async def faults(self) -> dict[tuple[Kind, str], str]:
         """Return why fields of the jobs are no link fields, by kind and field."""

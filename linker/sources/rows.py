@@ -51,7 +51,9 @@ def _plain_job(cells: Mapping[str, str], header: Header, reading: Reading) -> Li
         return None
     links = {cells.get("field", ""): ids.split(";")}
     columns = (header.shown.get("record_ids", "record_ids"),)
-    kind, mode, key = (cells.get(name) or None for name in ("kind", "mode", "key"))
+    kind, mode, key = cells.get("kind") or None, cells.get("mode") or None, cells.get("key") or None
+    if (job := LinkJob.plain(id, links, kind, mode, key, columns)) is not None:
+        return job
     try:
         return LinkJob(id, links, kind, mode, key, columns=columns)
     except InvalidJob:  # the full check says where the table has what is wrong

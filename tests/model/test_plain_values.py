@@ -91,6 +91,26 @@ def test_a_plain_key_is_what_the_full_check_makes_of_it(key: str) -> None:
     assert jobs[0] == jobs[1]
 
 
+MODES = st.sampled_from([None, "add", "replace", "remove", "Add", "", "replac"])
+LINKS = st.dictionaries(st.sampled_from(["a", "customers", "a b", ""]), st.lists(NUMBERS | ODD, max_size=4), max_size=2)
+
+
+@given(TEXTS, LINKS, KINDS, MODES, st.none() | st.text(max_size=3))
+@example("PRJ1-R-1", {"customers": ["10", "9", "9"]}, "release", "add", "k")
+@example("PRJ1-R-1", {"customers": ["1"]}, "feature", None, None)
+@example("7", {"customers": []}, None, None, None)
+@settings(max_examples=150)
+def test_a_plain_job_is_what_the_full_check_makes_of_it(
+    id: str, links: dict[str, list[str]], kind: str | None, mode: str | None, key: str | None
+) -> None:
+    """Values that are taken for plain give the same job, with the same target."""
+    plain = LinkJob.plain(id, links, kind, mode, key)
+    if plain is not None:
+        full = LinkJob(Text(id), {field: Several(ids) for field, ids in links.items()}, kind, mode, key)
+        assert (plain, plain.target, plain.host, plain.columns) == (full, full.target, None, ())
+        assert repr(plain) == repr(full)
+
+
 def test_kinds_are_found_by_their_names() -> None:
     """A kind is equal to its name, so both find the same entry of a table."""
     assert {"feature": 1}[Kind.FEATURE] == 1
