@@ -54,8 +54,6 @@ class Mode(StrEnum):
     ADD = "add"
     REMOVE = "remove"
 
-    __hash__ = str.__hash__  # as for `Kind`
-
 
 _MODES: Final[Mapping[str, Mode]] = {mode.value: mode for mode in Mode}
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,200}")

@@ -32,8 +32,6 @@ class Kind(StrEnum):
     EPIC = "epic"
     IDEA_ORGANIZATION = "idea_organization"
 
-    __hash__ = str.__hash__  # Enum's own is written in Python, and every table of targets calls it
-
     @property
     def plural(self) -> str:
         """The kind in a path: `features`."""

@@ -74,8 +74,9 @@ class Summary:
         """Count a result."""
         self.jobs += 1
         self._statuses[result.status] += 1
-        self.unseen += result.unseen
-        self.presumed += result.is_presumed
+        if result.after is None:
+            self.unseen += result.unseen
+            self.presumed += result.is_presumed
         if result.error is not None:
             self._errors[result.error.type] += 1
             self._examples.setdefault(result.error.type, f"{result.place}: {result.error.message}")
