@@ -57,9 +57,10 @@ class Preflight:
             if not isinstance(value, LinkJob):
                 has_names = has_names or value.name is not None
                 continue
-            if value.known_target is None:
+            target = value.known_target
+            if target is None:
                 has_names = True
-            kind = _kind(value)
+            kind = _kind(value) if target is None else target.kind
             for field, records in value.links.items():
                 used.add((kind, field))
                 if records and type(records[-1]) is not str:
