@@ -35,6 +35,7 @@ _LINE_END: Final = re.compile(r"[}\n\x1e]")
 _JOB_LINE: Final = re.compile(r"\n[ \t,]*+(\{[^\n]*\})")
 _PARTS: Final = 12
 """Characters that a number, a word or an escape may lack at the end of what was read so far."""
+_LAST_PART: Final = re.compile(rf"[^\s{{}}\[\]]{{0,{_PARTS}}}\s*\Z")
 _OVERLAP: Final = 200
 """Characters of a job over the limit that are kept, because the next one may begin across what is read at a time."""
 _decode: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode  # of any number of digits
@@ -76,6 +77,7 @@ class JsonStream:
         self._reading = reading
         self._list: int | None = None  # the line on which the current list began
         self._may_have_ended = False  # the list, in text that is not JSON
+        self._has_no_end = False  # the list, because the stream ends inside of one of its values
         self._is_pretty = False  # the last job stood on several lines
         self._apart_before = 0  # lines before this one are not joined, because that was tried
 
@@ -104,22 +106,29 @@ class JsonStream:
                 if window.ends_with_line or window.is_all:
                     return
                 window.extend()
-            elif window.text[window.at] == "]":
-                yield from self._end_list()
-            elif _LIST.match(window.text, window.at):
-                yield from self.unfinished()
-                self._list = window.line_at(window.at)
-                self._may_have_ended = False
-                window.at += 1
+            elif (is_end := window.text[window.at] == "]") or _LIST.match(window.text, window.at):
+                if self._has_no_end:  # a list inside of the value that is cut off
+                    window.at += 1
+                elif is_end:
+                    yield from self._end_list()
+                else:
+                    yield from self._begin_list()
             else:
                 yield self._next()
 
     def unfinished(self) -> Iterator[Entry]:
         """Yield a rejection if a list has no end, because any job may be missing then."""
-        if self._list is not None and not self._may_have_ended:
+        if self._list is not None and (self._has_no_end or not self._may_have_ended):
             why = "the list that begins here has no end: the file is cut off, so rows are missing; export it again"
             yield Entry(self._source, self._list, Rejection(why))
         self._list = None
+
+    def _begin_list(self) -> Iterator[Entry]:
+        window = self._window
+        yield from self.unfinished()
+        self._list = window.line_at(window.at)
+        self._may_have_ended = False
+        window.at += 1
 
     def _end_list(self) -> Iterator[Entry]:
         window = self._window
@@ -205,8 +214,19 @@ class JsonStream:
         line = window.line_at(window.at)
         text = window.text[window.at : end]
         message = self._why(text, _Fault(fault.message, place))
+        is_open = self._is_open_at_end(fault.message, window.at + place)
         self._pass(end)
+        self._has_no_end |= is_open and self._list is not None
         return self._rejection(line, message, targets_in(text, self._reading, place))
+
+    def _is_open_at_end(self, message: str, place: int) -> bool:
+        """Whether the stream ends at a fault, so that all its brackets are known and the list around is still open.
+
+        Of a fault further up, the brackets behind it do not tell: they may be those that the job before has lost.
+        """
+        if not self._window.is_all:
+            return False
+        return message.startswith("Unterminated") or _LAST_PART.match(self._window.text, place) is not None
 
     def _reject_long(self) -> Entry:
         """Reject what begins here and is over the limit, without keeping more of it in memory."""

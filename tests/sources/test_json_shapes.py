@@ -144,14 +144,17 @@ def test_a_fault_at_any_byte_of_a_line_costs_that_line_alone(
         assert any(each.may_be_anywhere or Target.parse("PRJ1-102") in each.targets for each in rejected)
 
 
-@given(st.data(), st.lists(JOB, min_size=2, max_size=4))
+@given(st.lists(JOB, min_size=2, max_size=4), INDENT, st.integers(1, 10_000))
 @settings(max_examples=100, deadline=None)
+@example([job(1), job(2) | {"key": [{"id": 0}]}], 1, 3)
+@example([job(1), job(2) | {"key": [{"id": 0}]}], 1, 5)
+@example([job(1), {"id": "PRJ1-2", "key": [{"a": 1}, {"id": 0}], "links": {"customers": [{"id": "1"}]}}], None, 40)
 def test_a_list_that_is_cut_off_anywhere_says_that_jobs_may_be_missing(
-    data: st.DataObject, jobs: list[dict[str, Any]]
+    jobs: list[dict[str, Any]], indent: int | str | None, lost: int
 ) -> None:
     """Whole jobs before the cut are read; what follows it may be for any target."""
-    text = json.dumps(jobs, indent=data.draw(INDENT))
-    entries = read(text[: data.draw(st.integers(1, len(text) - 1))])
+    text = json.dumps(jobs, indent=indent)
+    entries = read(text[: -1 - (lost - 1) % (len(text) - 1)])
     whole = [entry.value for entry in entries if isinstance(entry.value, LinkJob)]
     assert whole == list(map(LinkJob.parse, jobs))[: len(whole)]
     assert any(isinstance(entry.value, Rejection) and entry.value.may_be_anywhere for entry in entries)
