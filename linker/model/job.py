@@ -87,7 +87,6 @@ class LinkJob:
         host: the host of the address that `id` was given as; a run rejects the job if its account is at another host.
         columns: the columns of a table that the records were read from, as the table calls them. If there are two, both
             the ids and the names of each field stand for all of its records, so that they must agree.
-        known_target: `target`, but None while no run has looked up the id of a target that is given by name.
 
     Raises:
         InvalidJob: the job cannot be sent; the message says what is wrong and where.
@@ -105,6 +104,7 @@ class LinkJob:
     host: str | None = dataclasses.field(default=None, kw_only=True, compare=False, repr=False)
     columns: tuple[str, ...] = dataclasses.field(default=(), kw_only=True, compare=False, repr=False)
     known_target: Target | None = dataclasses.field(init=False, compare=False, repr=False)
+    """`target`, but None while no run has looked up the id of a target that is given by name."""
 
     def __init__(
         self,
