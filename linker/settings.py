@@ -206,7 +206,7 @@ class Settings:
     """Most targets in work at once, including those waiting for a retry: 50 s of work at 20 requests a second."""
 
     plain_requests: bool = False
-    """Send by aiohttp's own client, if requests fail on an odd network. Off: each would take three times the CPU."""
+    """Send by aiohttp's own client, if requests fail on an odd network. Off: each would take twice the CPU."""
 
     proxy: str | None = field(default=None, repr=False)  # may hold a password
     """URL of an HTTP proxy that tunnels TLS. The command reads HTTPS_PROXY; the library reads no environment."""
