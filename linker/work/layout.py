@@ -19,6 +19,7 @@ class Layout:
         self.defined = defined
         """The account is known to define the fields."""
         self._in_a_row: dict[tuple[Kind, str], int] = {}
+        self._warned: set[tuple[Kind, str]] = set()
 
     def __repr__(self) -> str:
         return f"<Layout, {len(self._in_a_row)} fields ignored>"
@@ -31,7 +32,8 @@ class Layout:
                 self._in_a_row.pop(key, None)
                 continue
             count = self._in_a_row[key] = self._in_a_row.get(key, 0) + 1
-            if count == IN_A_ROW:
+            if count >= IN_A_ROW and key not in self._warned:  # once: results of other workspaces come in between
+                self._warned.add(key)
                 log.get_logger().warning(log.OFF_LAYOUT, field=field, kind=target.kind.value, in_a_row=count)
 
 
