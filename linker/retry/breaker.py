@@ -211,7 +211,7 @@ class Breaker:
         return since is not None and asyncio.get_running_loop().time() - since >= seconds
 
     def _count(self, reply: Reply) -> bool:
-        """Count a reply that is no success; return whether it may have failed of an outage: the breaker is open."""
+        """Count a reply that is no success. Returns whether the breaker is open, so that it may be an outage."""
         if isinstance(reply, TimedOut) and reply.suspended:
             return self.is_open  # this reply says nothing about the account
         if asked_s(reply) > self._settings.max_wait:

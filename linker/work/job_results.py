@@ -36,7 +36,7 @@ class JobResults:
     """The results of one target's jobs so far.
 
     Args:
-        view: whether it is presumed now that the target held no links before.
+        view: tells whether it is presumed that the target held no links before.
         defined: the account is known to define all fields that the jobs name.
     """
 
